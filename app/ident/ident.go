@@ -1,0 +1,100 @@
+// Package ident makes the 128-bit ids that exchanges, records and changes carry.
+package ident
+
+import (
+	"encoding/base32"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// ID is 48 bits of milliseconds since 1970 (big endian) followed by 80 random
+// bits, so ids sort by time and no leaf hash that covers one can be guessed.
+type ID [16]byte
+
+// TextLen is the length of an ID in text: 26 characters of lower-case base32hex.
+const TextLen = 26
+
+// encoding keeps the order of the bytes in the order of the text.
+var encoding = base32.HexEncoding.WithPadding(base32.NoPadding)
+
+// ErrMalformed is returned for a text that is not an ID.
+var ErrMalformed = errors.New("malformed id")
+
+// New makes an ID at the given time from 10 bytes of random.
+// It returns the error of random.
+func New(now time.Time, random io.Reader) (ID, error) {
+	var id ID
+	binary.BigEndian.PutUint64(id[:8], uint64(now.UnixMilli())<<16)
+	if _, err := io.ReadFull(random, id[6:]); err != nil {
+		return ID{}, fmt.Errorf("read random: %w", err)
+	}
+	return id, nil
+}
+
+// Time is the millisecond at which the ID was made.
+func (id ID) Time() time.Time {
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(id[:8]) >> 16)).UTC()
+}
+
+// IsZero reports whether the ID was never set.
+func (id ID) IsZero() bool { return id == ID{} }
+
+// String is the lower-case text of the ID.
+func (id ID) String() string {
+	var text [TextLen]byte
+	return string(id.AppendText(text[:0]))
+}
+
+// AppendText appends the text of the ID to dst without allocating.
+func (id ID) AppendText(dst []byte) []byte {
+	var text [TextLen]byte
+	encoding.Encode(text[:], id[:])
+	for i, c := range text {
+		if c >= 'A' && c <= 'Z' {
+			text[i] = c + 'a' - 'A'
+		}
+	}
+	return append(dst, text[:]...)
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (id ID) MarshalText() ([]byte, error) { return id.AppendText(nil), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (id *ID) UnmarshalText(text []byte) error {
+	parsed, err := Parse(string(text))
+	if err != nil {
+		return err
+	}
+	*id = parsed
+	return nil
+}
+
+// Parse reads the text of an ID. It returns ErrMalformed for anything that
+// String would not have written.
+func Parse(text string) (ID, error) {
+	if len(text) != TextLen {
+		return ID{}, ErrMalformed
+	}
+	upper := make([]byte, TextLen)
+	for i := range TextLen {
+		c := text[i]
+		if c >= 'a' && c <= 'v' {
+			c -= 'a' - 'A'
+		} else if c < '0' || c > '9' {
+			return ID{}, ErrMalformed
+		}
+		upper[i] = c
+	}
+	var id ID
+	if n, err := encoding.Decode(id[:], upper); err != nil || n != len(id) {
+		return ID{}, ErrMalformed
+	}
+	if id.String() != text {
+		return ID{}, ErrMalformed
+	}
+	return id, nil
+}
