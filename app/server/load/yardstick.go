@@ -1,0 +1,42 @@
+package load
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Yardstick is the least that a gateway can do: read the request, send it on
+// through http.Transport, copy the answer. The server's CPU per exchange is
+// stated as a ratio to it.
+func Yardstick(upstream string) http.Handler {
+	transport := &http.Transport{
+		DialContext:         (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+		MaxIdleConns:        2048,
+		MaxIdleConnsPerHost: 2048,
+		IdleConnTimeout:     time.Minute,
+		DisableCompression:  true,
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		out, err := http.NewRequestWithContext(r.Context(), r.Method, upstream+r.URL.Path, r.Body)
+		if err != nil {
+			http.Error(w, "bad request", http.StatusBadRequest)
+			return
+		}
+		out.ContentLength = r.ContentLength
+		out.Header["Content-Type"] = r.Header["Content-Type"]
+		out.Header["Authorization"] = r.Header["Authorization"]
+		resp, err := transport.RoundTrip(out)
+		if err != nil {
+			http.Error(w, "upstream", http.StatusBadGateway)
+			return
+		}
+		defer resp.Body.Close()
+		for name, values := range resp.Header {
+			w.Header()[name] = values
+		}
+		w.WriteHeader(resp.StatusCode)
+		io.Copy(w, resp.Body)
+	})
+}
