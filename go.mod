@@ -1,6 +1,6 @@
 module plumbline
 
-go 1.26
+go 1.26.0
 
 require (
 	eliasnaur.com/font v0.0.0-20230308162249-dd43949cb42d

@@ -1,0 +1,98 @@
+// Package db opens the state database, SQLite or PostgreSQL, and runs
+// transactions.
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"time"
+
+	"github.com/glebarez/sqlite"
+	"gorm.io/driver/postgres"
+	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
+)
+
+// Config says which database. Postgres wins when both are set.
+type Config struct {
+	Dir      string // data directory; the file is state.db in it
+	Postgres string // DSN
+}
+
+// Open connects and checks the connection.
+func Open(ctx context.Context, c Config) (*gorm.DB, error) {
+	var dialector gorm.Dialector
+	if c.Postgres != "" {
+		dialector = postgres.Open(c.Postgres)
+	} else {
+		dialector = sqlite.Open(SQLiteDSN(filepath.Join(c.Dir, "state.db"), "NORMAL"))
+	}
+	g, err := gorm.Open(dialector, &gorm.Config{
+		Logger:                 logger.Discard,
+		SkipDefaultTransaction: true,
+		NowFunc:                func() time.Time { return time.Now().UTC() },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open state database: %w", err)
+	}
+	pool, err := g.DB()
+	if err != nil {
+		return nil, fmt.Errorf("open state database: %w", err)
+	}
+	if c.Postgres == "" {
+		// One connection: SQLite has one writer, and waiting for it in the pool
+		// is fairer than its busy handler.
+		pool.SetMaxOpenConns(1)
+	} else {
+		pool.SetMaxOpenConns(16)
+	}
+	if err := pool.PingContext(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("reach state database: %w", err), pool.Close())
+	}
+	return g, nil
+}
+
+// SQLiteDSN names a SQLite file in WAL mode with the given synchronous setting.
+func SQLiteDSN(path, synchronous string) string {
+	q := url.Values{}
+	for _, pragma := range []string{"journal_mode(WAL)", "busy_timeout(5000)", "foreign_keys(1)", "synchronous(" + synchronous + ")", "temp_store(MEMORY)"} {
+		q.Add("_pragma", pragma)
+	}
+	q.Set("_txlock", "immediate")
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
+}
+
+// Dialect is the dialect's name as package migrations knows it.
+func Dialect(g *gorm.DB) string {
+	if g.Dialector.Name() == "postgres" {
+		return "postgres"
+	}
+	return "sqlite"
+}
+
+// SQL is the pool beneath g.
+func SQL(g *gorm.DB) *sql.DB {
+	pool, err := g.DB()
+	if err != nil {
+		panic("db: " + err.Error()) // g was opened by Open
+	}
+	return pool
+}
+
+// InTx runs f in one transaction; f's error rolls it back.
+func InTx(ctx context.Context, g *gorm.DB, f func(tx *gorm.DB) error) error {
+	return g.WithContext(ctx).Transaction(f)
+}
+
+// Close closes the pool.
+func Close(g *gorm.DB) error {
+	pool, err := g.DB()
+	if err != nil {
+		return err
+	}
+	return pool.Close()
+}

@@ -1,0 +1,255 @@
+package record
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"sort"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"plumbline/app/ident"
+	"plumbline/gateway/event"
+)
+
+var update = flag.Bool("update", false, "write the golden bytes of kinds that have none yet")
+
+// fill gives every field of v a value that is not its zero.
+func fill(v reflect.Value, n *int) {
+	*n++
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			fill(v.Field(i), n)
+		}
+	case reflect.String:
+		v.SetString(fmt.Sprintf("text-%d", *n))
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		v.SetInt(int64(-1 - *n))
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		v.SetUint(uint64(*n%250 + 1))
+	case reflect.Array:
+		for i := range v.Len() {
+			fill(v.Index(i), n)
+		}
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
+		fill(v.Index(0), n)
+		fill(v.Index(1), n)
+	case reflect.Map:
+		v.Set(reflect.ValueOf(map[string]int64{"SYS-001": 7, "a": 1}))
+	default:
+		panic(v.Kind().String())
+	}
+}
+
+func sampleEnvelope(k Kind) Envelope {
+	return Envelope{Kind: k, Version: VersionOf(k), ID: ident.ID{1, 2, 3, 15: 9}, At: 1790000000123456, Writer: "w-1", Number: 300, Actor: "gateway", AnswersTo: ident.ID{7}}
+}
+
+// sample encodes a record of a kind with every field set.
+func sample(k Kind) (*Record, []byte, error) {
+	env, n := sampleEnvelope(k), 0
+	r := &Record{Envelope: env}
+	if kinds[k].body == nil {
+		e := &event.Event{}
+		fill(reflect.ValueOf(e).Elem(), &n)
+		e.Kind, e.Log, e.At = kinds[k].event, "", env.At
+		r.Body = e
+		return r, AppendEvent(nil, &env, e), nil
+	}
+	body := kinds[k].body()
+	fill(reflect.ValueOf(body).Elem(), &n)
+	r.Body = body
+	b, err := Append(nil, r)
+	return r, b, err
+}
+
+func sortedKinds() []Kind {
+	var ks []Kind
+	for k := range kinds {
+		ks = append(ks, k)
+	}
+	sort.Slice(ks, func(i, j int) bool { return ks[i] < ks[j] })
+	return ks
+}
+
+// Every (kind, version) ever written has golden bytes that must decode for ever
+// and, for the version written now, be encoded again to the same bytes.
+func TestGoldenBytes(t *testing.T) {
+	for _, k := range sortedKinds() {
+		want, b, err := sample(k)
+		if err != nil {
+			t.Fatalf("%s: %v", k, err)
+		}
+		path := filepath.Join("testdata", fmt.Sprintf("%s.v%d.hex", k, VersionOf(k)))
+		golden, err := os.ReadFile(path)
+		if errors.Is(err, os.ErrNotExist) && *update {
+			golden = []byte(hex.EncodeToString(b) + "\n")
+			err = os.WriteFile(path, golden, 0o644)
+		}
+		if err != nil {
+			t.Fatalf("%s has no golden bytes: %v", k, err)
+		}
+		raw, err := hex.DecodeString(string(bytes.TrimSpace(golden)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(raw, b) {
+			t.Errorf("%s: the encoding changed:\n got %x\nwant %x", k, b, raw)
+		}
+		got, err := Decode(raw)
+		if err != nil {
+			t.Errorf("%s: golden bytes do not decode: %v", k, err)
+			continue
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", k, diff)
+		}
+	}
+	files, _ := filepath.Glob("testdata/*.hex")
+	for _, f := range files {
+		text, _ := os.ReadFile(f)
+		raw, _ := hex.DecodeString(string(bytes.TrimSpace(text)))
+		if _, err := Decode(raw); err != nil {
+			t.Errorf("%s no longer decodes: %v", f, err)
+		}
+	}
+}
+
+// The library encodes the stored form of any event to the same bytes as ours.
+func TestEncoderAgreesWithTheLibrary(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		e := drawEvent(t)
+		env := sampleEnvelope(KindOf(e.Kind))
+		if rapid.Bool().Draw(t, "bare") {
+			env.Actor, env.AnswersTo = "", ident.ID{}
+		}
+		ours := AppendEvent(nil, &env, e)
+		r, err := Decode(ours)
+		if err != nil {
+			t.Fatalf("decode own encoding: %v", err)
+		}
+		if diff := cmp.Diff(e, r.Body); diff != "" {
+			t.Fatalf("round trip (-want +got):\n%s", diff)
+		}
+		body := ours[bytes.LastIndex(ours, appendExchange(nil, e)):]
+		var x exchange
+		if err := dec.Unmarshal(body, &x); err != nil {
+			t.Fatal(err)
+		}
+		theirs, err := enc.Marshal(envelope{Format, env.Kind, env.Version, env.ID, env.At, env.Writer, env.Number, env.Actor, env.AnswersTo, mustMarshal(x)})
+		if err != nil || !bytes.Equal(ours, theirs) {
+			t.Fatalf("ours %x\ntheirs %x (%v)", ours, theirs, err)
+		}
+	})
+}
+
+func mustMarshal(v any) []byte {
+	b, err := enc.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+func drawEvent(t *rapid.T) *event.Event {
+	e := &event.Event{}
+	v := reflect.ValueOf(e).Elem()
+	n := rapid.IntRange(0, 1000).Draw(t, "seed")
+	for i := range v.NumField() {
+		if rapid.Bool().Draw(t, v.Type().Field(i).Name) {
+			fill(v.Field(i), &n)
+		}
+	}
+	e.Kind, e.Log, e.At = event.Kind(rapid.IntRange(1, 7).Draw(t, "kind")), "", sampleEnvelope(1).At
+	e.Total = rapid.Int64().Draw(t, "total")
+	return e
+}
+
+func TestStrictDecoding(t *testing.T) {
+	_, good, _ := sample(LedgerStopped)
+	if _, err := Decode(good); err != nil {
+		t.Fatal(err)
+	}
+	longer := bytes.Replace(good, []byte{1, Format, 2}, []byte{0x18, 1, Format, 2}, 1)
+	swapped := bytes.Replace(good, []byte{1, Format, 2, 0x18, 25}, []byte{2, 0x18, 25, 1, Format}, 1)
+	doubled := append([]byte{good[0] + 1, 1, Format}, good[1:]...)
+	for name, b := range map[string][]byte{
+		"trailing": append(bytes.Clone(good), 0), "empty": nil, "cut": good[:len(good)-1], "longer form": longer,
+		"unsorted": swapped, "duplicate": doubled, "not a map": {0x80}, "too large": make([]byte, MaxSize+1),
+	} {
+		if r, err := Decode(b); err == nil {
+			t.Errorf("%s was accepted as %+v", name, r)
+		}
+	}
+}
+
+func TestUnknownKindIsOpaque(t *testing.T) {
+	b, err := enc.Marshal(envelope{Format, 9999, 1, ident.ID{1}, 1, "w", 1, "", ident.ID{}, []byte{0xa1, 1, 2}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Decode(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := r.Body.(Opaque); !ok {
+		t.Errorf("body is %T", r.Body)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	for _, k := range sortedKinds() {
+		_, b, _ := sample(k)
+		f.Add(b)
+		f.Add(append(b, 0))
+	}
+	f.Add([]byte{0xbf, 1, 1, 0xff})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := Decode(b)
+		if err != nil {
+			return
+		}
+		switch body := r.Body.(type) {
+		case Opaque:
+		case *event.Event:
+			if again := AppendEvent(nil, &r.Envelope, body); !bytes.Equal(again, b) {
+				t.Fatalf("accepted %x, which encodes as %x", b, again)
+			}
+		default:
+			if again, err := Append(nil, r); err != nil || !bytes.Equal(again, b) {
+				t.Fatalf("accepted %x, which encodes as %x (%v)", b, again, err)
+			}
+		}
+	})
+}
+
+func BenchmarkAppendEvent(b *testing.B) {
+	r, _, _ := sample(ExchangeOutcome)
+	e := r.Body.(*event.Event)
+	env := r.Envelope
+	buf := make([]byte, 0, 4096)
+	b.ReportAllocs()
+	for b.Loop() {
+		buf = AppendEvent(buf[:0], &env, e)
+	}
+	b.SetBytes(int64(len(buf)))
+}
+
+func BenchmarkLeafHash(b *testing.B) {
+	_, raw, _ := sample(ExchangeOutcome)
+	b.ReportAllocs()
+	for b.Loop() {
+		LeafHash(raw)
+	}
+}
