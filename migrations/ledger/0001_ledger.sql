@@ -36,6 +36,7 @@ CREATE TABLE ledger_checkpoints (
     root       BLOB   NOT NULL,
     note       BLOB   NOT NULL,
     signed_at  BIGINT NOT NULL,
+    open_from  BIGINT NOT NULL, -- no intent before this leaf was open then
     PRIMARY KEY (log, generation, size)
 );
 -- Signing keys, sealed. Both keys sign for 30 days after a rotation.

@@ -1,0 +1,252 @@
+package evidence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"plumbline/assessments/evidence/record"
+)
+
+// signGrown signs every log that grew since its newest checkpoint.
+func (l *Ledger) signGrown(ctx context.Context) {
+	for _, name := range l.Logs() {
+		s, err := l.log(name)
+		if err != nil {
+			continue
+		}
+		l.treeMu.Lock()
+		if s.tree.size > s.head.Size {
+			if _, err := l.sign(ctx, s); err != nil {
+				l.c.Log.Error("checkpoint not signed", "log", s.origin, "error", err)
+			}
+		}
+		l.treeMu.Unlock()
+	}
+}
+
+// sign makes a checkpoint of all durable leaves. Called under treeMu. It is
+// stored with the tiles beneath it before anybody sees it, then copied out of
+// the database, so that a restored older file is noticed.
+func (l *Ledger) sign(ctx context.Context, s *logState) (record.Checkpoint, error) {
+	root, err := s.tree.root()
+	if err != nil {
+		return record.Checkpoint{}, fmt.Errorf("root: %w", err)
+	}
+	now := l.c.Now()
+	cp := record.Checkpoint{Origin: s.origin, Size: s.tree.size, Root: root, At: now.UnixMicro()}
+	var signers []note.Signer
+	for _, k := range s.signers {
+		if k.ends.IsZero() || now.Before(k.ends) {
+			signers = append(signers, k.signer)
+		}
+	}
+	if cp.Note, err = note.Sign(&note.Note{Text: checkpointText(s.origin, cp.Size, root)}, signers...); err != nil {
+		return record.Checkpoint{}, fmt.Errorf("sign: %w", err)
+	}
+	full := s.tree.full
+	err = l.store.saveCheckpoint(ctx, s, cp, append(append([]tile{}, full...), s.tree.openTiles()...), l.openFrom(s))
+	if err != nil {
+		return record.Checkpoint{}, err
+	}
+	s.tree.full = nil
+	s.head = cp
+	return cp, l.copyOut(s, cp)
+}
+
+// checkpointText is the C2SP form: origin, size, root.
+func checkpointText(origin string, size uint64, root tlog.Hash) string {
+	return fmt.Sprintf("%s\n%d\n%s\n", origin, size, root)
+}
+
+// openFrom is the leaf before which no intent is open. treeMu is held and mu
+// comes first in the order, so it only tries: an older bound is right too.
+func (l *Ledger) openFrom(s *logState) uint64 {
+	if l.mu.TryLock() {
+		s.tree.openFrom = s.tree.size
+		for _, number := range s.open {
+			s.tree.openFrom = min(s.tree.openFrom, s.base+number-1)
+		}
+		l.mu.Unlock()
+	}
+	return s.tree.openFrom
+}
+
+func (l *Ledger) copyPath(log string) string {
+	if log == Instance {
+		log = "_instance"
+	}
+	return filepath.Join(l.c.Dir, "checkpoints", log+".txt")
+}
+
+func (l *Ledger) copyOut(s *logState, cp record.Checkpoint) error {
+	path := l.copyPath(s.name)
+	if err := l.c.Hook(PointCopy); err != nil {
+		return err
+	}
+	if err := writeFile(path, cp.Note); err != nil {
+		return fmt.Errorf("copy checkpoint: %w", err)
+	}
+	return l.c.Hook(PointCopyDone)
+}
+
+// writeFile replaces a file whole or not at all.
+func writeFile(path string, b []byte) error {
+	tmp := path + ".new"
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	if _, err = f.Write(b); err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
+}
+
+// Checkpoint is the newest signed head of a log.
+func (l *Ledger) Checkpoint(_ context.Context, log string) (record.Checkpoint, error) {
+	s, err := l.log(log)
+	if err != nil {
+		return record.Checkpoint{}, err
+	}
+	l.treeMu.RLock()
+	defer l.treeMu.RUnlock()
+	return s.head, nil
+}
+
+// SignNow signs all leaves that are durable now, for a document that must cite
+// them. When nothing grew, the newest checkpoint is given again.
+func (l *Ledger) SignNow(ctx context.Context, log string) (record.Checkpoint, error) {
+	s, err := l.log(log)
+	if err != nil {
+		return record.Checkpoint{}, err
+	}
+	l.treeMu.Lock()
+	defer l.treeMu.Unlock()
+	if s.tree.size == s.head.Size {
+		return s.head, nil
+	}
+	return l.sign(ctx, s)
+}
+
+// CheckpointAt is the newest stored checkpoint of at most size leaves.
+func (l *Ledger) CheckpointAt(ctx context.Context, log string, size uint64) (record.Checkpoint, error) {
+	s, err := l.log(log)
+	if err != nil {
+		return record.Checkpoint{}, err
+	}
+	return l.store.checkpointAt(ctx, s, size)
+}
+
+// InclusionProof is the path of a leaf in the tree of a size (RFC 6962 2.1.1).
+func (l *Ledger) InclusionProof(_ context.Context, log string, leaf, size uint64) ([][32]byte, error) {
+	s, err := l.log(log)
+	if err != nil {
+		return nil, err
+	}
+	l.treeMu.Lock()
+	defer l.treeMu.Unlock()
+	if size > s.tree.size || leaf >= size {
+		return nil, fmt.Errorf("leaf %d is not in a tree of %d; the log has %d", leaf, size, s.tree.size)
+	}
+	p, err := tlog.ProveRecord(int64(size), int64(leaf), s.tree)
+	return hashes(p), err
+}
+
+// ConsistencyProof shows that the tree of old leaves is a prefix of that of size
+// (RFC 6962 2.1.2). From or to nothing it is empty.
+func (l *Ledger) ConsistencyProof(_ context.Context, log string, old, size uint64) ([][32]byte, error) {
+	s, err := l.log(log)
+	if err != nil {
+		return nil, err
+	}
+	l.treeMu.Lock()
+	defer l.treeMu.Unlock()
+	if old > size || size > s.tree.size {
+		return nil, fmt.Errorf("no proof from %d to %d leaves; the log has %d", old, size, s.tree.size)
+	}
+	if old == 0 || old == size {
+		return nil, nil
+	}
+	p, err := tlog.ProveTree(int64(size), int64(old), s.tree)
+	return hashes(p), err
+}
+
+func hashes(in []tlog.Hash) [][32]byte {
+	out := make([][32]byte, len(in))
+	for i, h := range in {
+		out[i] = h
+	}
+	return out
+}
+
+// Verify reads a whole log again from its stored groups, hashes every record
+// and compares with the newest checkpoint and its signature. It returns how many
+// leaves it read; an error names the first thing that does not hold.
+func (l *Ledger) Verify(ctx context.Context, log string) (uint64, error) {
+	cp, err := l.SignNow(ctx, log)
+	if err != nil {
+		return 0, err
+	}
+	s, err := l.log(log)
+	if err != nil {
+		return 0, err
+	}
+	if err := s.checkSignature(cp); err != nil {
+		return 0, err
+	}
+	fresh := newTree(func(int, uint64) ([]tlog.Hash, error) { return nil, errors.New("tile is not stored") })
+	for fresh.size < cp.Size {
+		leaves, err := l.Feed(ctx, log, fresh.size, 4096)
+		if err != nil {
+			return fresh.size, err
+		}
+		if len(leaves) == 0 {
+			return fresh.size, fmt.Errorf("%s ends at leaf %d; its checkpoint has %d", s.origin, fresh.size, cp.Size)
+		}
+		for _, leaf := range leaves {
+			if fresh.size == cp.Size {
+				break
+			}
+			if leaf.Index != fresh.size {
+				return fresh.size, fmt.Errorf("%s: leaf %d is missing", s.origin, fresh.size)
+			}
+			fresh.append(record.LeafHash(leaf.Bytes))
+		}
+	}
+	root, err := fresh.root()
+	if err != nil {
+		return fresh.size, err
+	}
+	if [32]byte(root) != cp.Root {
+		return fresh.size, fmt.Errorf("%s: the records do not hash to the signed root of %d leaves", s.origin, cp.Size)
+	}
+	return fresh.size, nil
+}
+
+func (s *logState) checkSignature(cp record.Checkpoint) error {
+	var verifiers []note.Verifier
+	for _, k := range s.signers {
+		verifiers = append(verifiers, k.verifier)
+	}
+	n, err := note.Open(cp.Note, note.VerifierList(verifiers...))
+	if err != nil {
+		return fmt.Errorf("%s: signature of the checkpoint: %w", s.origin, err)
+	}
+	if n.Text != checkpointText(cp.Origin, cp.Size, cp.Root) {
+		return fmt.Errorf("%s: the checkpoint says something else than its signed text", s.origin)
+	}
+	return nil
+}
+
+// rotationOverlap is how long an old key signs beside its successor.
+const rotationOverlap = 30 * 24 * time.Hour

@@ -1,0 +1,308 @@
+// Package evidence is the ledger: one append-only log for each organisation and
+// one for the instance, in SQLite or PostgreSQL.
+//
+// The order of writes is the design. (1) Durable: records are encoded once, put
+// into a batch and committed in groups; a caller waits for this alone. (2) In
+// the tree: leaf hashes go into tiles. (3) Signed: about every second a
+// checkpoint is stored with its tiles, then kept outside the database too.
+// (4) Seen: readers follow Feed. A crash between any two loses nothing that a
+// caller was told is durable: what is in groups is hashed again at start.
+package evidence
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sort"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"plumbline/app/ident"
+	"plumbline/app/seal"
+	"plumbline/assessments/evidence/record"
+	"plumbline/gateway/event"
+)
+
+// Instance is the name of the instance's own log.
+const Instance = ""
+
+// Config opens a ledger.
+type Config struct {
+	Dir      string // data directory: the lock, the checkpoints' copies and, without Postgres, ledger.db
+	Postgres string // DSN
+	Instance string // first part of every origin
+	Version  string // of the product, for ledger.started
+	Sealer   *seal.Sealer
+	Now      func() time.Time
+	Rand     io.Reader
+	Log      *slog.Logger
+
+	Pause      time.Duration // between commits; 1 ms when zero, none when negative
+	Checkpoint time.Duration // between signatures while a log grows; 1 s when zero
+	Patience   time.Duration // until waiting calls are turned away; 1.8 s when zero
+
+	// Hook is called at each of Points with its name; an error it returns is
+	// taken as the write's. Tests only.
+	Hook func(point string) error
+}
+
+// The named writes. Each has a point before it is persisted and one after.
+const (
+	PointGroup          = "group: before commit"
+	PointGroupDone      = "group: after commit"
+	PointSequence       = "sequence: before commit"
+	PointSequenceDone   = "sequence: after commit"
+	PointCheckpoint     = "checkpoint: before commit"
+	PointCheckpointDone = "checkpoint: after commit"
+	PointCopy           = "checkpoint copy: before rename"
+	PointCopyDone       = "checkpoint copy: after rename"
+)
+
+// Points lists the named writes. Sequencing is PostgreSQL's alone.
+func Points() []string {
+	return []string{PointGroup, PointGroupDone, PointSequence, PointSequenceDone, PointCheckpoint, PointCheckpointDone, PointCopy, PointCopyDone}
+}
+
+// Ledger is open for one process at a time.
+type Ledger struct {
+	c      Config
+	store  *store
+	unlock func() error
+	writer string // id of this run
+
+	mu       sync.Mutex // guards what follows and the counters of every logState
+	logs     map[string]*logState
+	pending  *batch
+	inflight *batch
+	random   *bufio.Reader
+	windows  map[refusalKey]*refusalWindow
+	keyless  map[refusalKey]*refusalWindow
+	inflyID  map[appendKey]*pendingID
+	outage   outage
+	closed   bool
+
+	down     atomic.Bool
+	appended atomic.Uint64
+
+	treeMu sync.RWMutex // guards trees and checkpoints; taken after mu, never before
+	keyMu  sync.RWMutex
+	keys   map[secretID][32]byte
+
+	kick chan struct{}
+	stop chan struct{}
+	done sync.WaitGroup
+}
+
+// logState is one log's current generation.
+type logState struct {
+	name       string
+	generation uint64
+	origin     string
+
+	// Guarded by Ledger.mu.
+	base   uint64 // leaf of this writer's number 1
+	number uint64 // last number given
+	open   map[ident.ID]uint64
+	hour   int64
+
+	size atomic.Uint64 // durable leaves
+
+	// Guarded by Ledger.treeMu.
+	tree    *tree
+	head    record.Checkpoint
+	signers []signer
+	grown   chan struct{} // closed and replaced when size grows
+}
+
+// Open opens or creates the ledger of a data directory, closes what an earlier
+// run left open, and starts the writer. A second process on the same directory
+// or database is refused. It fails when the ledger ends before its newest known
+// checkpoint; Fork is the way on from there.
+func Open(ctx context.Context, c Config) (*Ledger, error) {
+	l, err := prepare(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.load(ctx); err != nil {
+		return nil, errors.Join(err, l.release())
+	}
+	l.done.Add(2)
+	go l.write()
+	go l.watch()
+	if err := l.begin(ctx); err != nil {
+		l.Close(ctx)
+		return nil, err
+	}
+	return l, nil
+}
+
+func prepare(ctx context.Context, c Config) (*Ledger, error) {
+	switch {
+	case c.Dir == "" || c.Instance == "" || c.Sealer == nil:
+		return nil, errors.New("evidence: Dir, Instance and Sealer are needed")
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Rand == nil {
+		c.Rand = rand.Reader
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Pause == 0 {
+		c.Pause = time.Millisecond
+	}
+	if c.Checkpoint == 0 {
+		c.Checkpoint = time.Second
+	}
+	if c.Patience == 0 {
+		c.Patience = 1800 * time.Millisecond
+	}
+	if c.Hook == nil {
+		c.Hook = func(string) error { return nil }
+	}
+	if err := os.MkdirAll(filepath.Join(c.Dir, "checkpoints"), 0o700); err != nil {
+		return nil, fmt.Errorf("make data directory: %w", err)
+	}
+	unlock, err := lockDir(c.Dir)
+	if err != nil {
+		return nil, err
+	}
+	st, err := openStore(ctx, c)
+	if err != nil {
+		return nil, errors.Join(err, unlock())
+	}
+	l := &Ledger{c: c, store: st, unlock: unlock, logs: map[string]*logState{},
+		random: bufio.NewReaderSize(c.Rand, 4096), windows: map[refusalKey]*refusalWindow{}, keyless: map[refusalKey]*refusalWindow{},
+		inflyID: map[appendKey]*pendingID{}, keys: map[secretID][32]byte{}, kick: make(chan struct{}, 1), stop: make(chan struct{})}
+	id, err := ident.New(c.Now(), l.random)
+	if err != nil {
+		return nil, errors.Join(err, l.release())
+	}
+	l.writer = "w-" + id.String()
+	return l, nil
+}
+
+func (l *Ledger) release() error { return errors.Join(l.store.close(), l.unlock()) }
+
+// Close ends in order: nothing more is taken, what waits is written, each log
+// gets its ledger.stopped record and a last signature.
+func (l *Ledger) Close(ctx context.Context) error {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return nil
+	}
+	l.closed = true
+	l.flushRefusals(true)
+	for _, s := range l.logs {
+		l.putBody(s, record.LedgerStopped, "ledger", &record.Stopped{Last: s.number})
+	}
+	l.mu.Unlock()
+	close(l.stop)
+	finished := make(chan struct{})
+	go func() { l.done.Wait(); close(finished) }()
+	select {
+	case <-finished:
+	case <-ctx.Done():
+		return fmt.Errorf("close ledger: what waits could not be written: %w", ctx.Err())
+	}
+	return l.release()
+}
+
+// Logs lists the logs by name; the instance's own is the first.
+func (l *Ledger) Logs() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	names := make([]string, 0, len(l.logs))
+	for name := range l.logs {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return names
+}
+
+// Origin is the name that a log's checkpoints carry: instance, organisation
+// and generation.
+func (l *Ledger) Origin(log string) (string, error) {
+	s, err := l.log(log)
+	if err != nil {
+		return "", err
+	}
+	return s.origin, nil
+}
+
+// Generation of a log: 1, and one more after each fork.
+func (l *Ledger) Generation(log string) (uint64, error) {
+	s, err := l.log(log)
+	if err != nil {
+		return 0, err
+	}
+	return s.generation, nil
+}
+
+// ErrNoLog is returned for an organisation without a log.
+var ErrNoLog = errors.New("no such log")
+
+func (l *Ledger) log(name string) (*logState, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.logLocked(name)
+}
+
+func (l *Ledger) logLocked(name string) (*logState, error) {
+	if s, ok := l.logs[name]; ok {
+		return s, nil
+	}
+	return nil, fmt.Errorf("%w: %q", ErrNoLog, name)
+}
+
+// Ready returns event.ErrUnavailable while the ledger cannot write.
+func (l *Ledger) Ready() error {
+	if l.down.Load() {
+		return event.ErrUnavailable
+	}
+	return nil
+}
+
+// Stats are for metrics and the ledger's page.
+type Stats struct {
+	Writer   string
+	Down     bool
+	Since    time.Time // of the outage
+	Turned   uint64    // calls turned away in it
+	Appended uint64    // records since start
+	Logs     []LogStats
+}
+
+// LogStats is one log's part.
+type LogStats struct {
+	Log      string
+	Origin   string
+	Size     uint64 // durable leaves
+	Signed   uint64 // size of the newest checkpoint
+	SignedAt time.Time
+	Open     int // exchanges without an end
+}
+
+// Stats are a consistent picture of the counters.
+func (l *Ledger) Stats() Stats {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.treeMu.RLock()
+	defer l.treeMu.RUnlock()
+	st := Stats{Writer: l.writer, Down: l.down.Load(), Since: l.outage.from, Turned: l.outage.turned, Appended: l.appended.Load()}
+	for _, s := range l.logs {
+		st.Logs = append(st.Logs, LogStats{s.name, s.origin, s.size.Load(), s.head.Size, time.UnixMicro(s.head.At), len(s.open)})
+	}
+	sort.Slice(st.Logs, func(i, j int) bool { return st.Logs[i].Log < st.Logs[j].Log })
+	return st
+}

@@ -1,0 +1,383 @@
+package evidence
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"plumbline/app/ident"
+	"plumbline/assessments/evidence/record"
+	"plumbline/gateway/event"
+)
+
+// lockDir refuses a second process on a data directory.
+func lockDir(dir string) (func() error, error) {
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock data directory: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		pid := make([]byte, 20)
+		n, _ := f.Read(pid)
+		return nil, errors.Join(fmt.Errorf("the data directory %s is in use by process %s; stop it first", dir, bytes.TrimSpace(pid[:n])), f.Close())
+	}
+	if err := errors.Join(f.Truncate(0), writeAt(f, strconv.Itoa(os.Getpid()))); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f.Close, nil // closing gives the lock back
+}
+
+func writeAt(f *os.File, text string) error {
+	_, err := f.WriteAt([]byte(text), 0)
+	return err
+}
+
+// load reads every log's newest checkpoint and right edge, and hashes the groups
+// that are newer.
+func (l *Ledger) load(ctx context.Context) error {
+	if l.store.pg {
+		if err := l.store.sequence(ctx); err != nil {
+			return err
+		}
+	}
+	rows, err := l.store.db.QueryContext(ctx, `SELECT log, generation, origin FROM ledger_logs ORDER BY log, generation`)
+	if err != nil {
+		return fmt.Errorf("read logs: %w", err)
+	}
+	for rows.Next() {
+		s := &logState{open: map[ident.ID]uint64{}, grown: make(chan struct{})}
+		if err := rows.Scan(&s.name, &s.generation, &s.origin); err != nil {
+			rows.Close()
+			return fmt.Errorf("read logs: %w", err)
+		}
+		l.logs[s.name] = s // the last generation of a name stays
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return fmt.Errorf("read logs: %w", err)
+	}
+	for _, s := range l.logs {
+		if err := l.loadLog(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *Ledger) loadLog(ctx context.Context, s *logState) (err error) {
+	s.tree = newTree(func(level int, n uint64) ([]tlog.Hash, error) { return l.store.tile(s, level, n) })
+	if err := l.loadKeys(ctx, s); err != nil {
+		return err
+	}
+	var openFrom uint64
+	if s.head, openFrom, err = l.store.checkpoint(ctx, s, 1<<62); err != nil {
+		return err
+	}
+	if s.head.Size > 0 {
+		if err := s.checkSignature(s.head); err != nil {
+			return err
+		}
+	}
+	s.tree.openFrom = openFrom
+	if err := s.tree.restore(s.head.Size); err != nil {
+		return fmt.Errorf("%s: %w", s.origin, err)
+	}
+	if s.head.Size > 0 {
+		if root, err := s.tree.root(); err != nil || [32]byte(root) != s.head.Root {
+			return fmt.Errorf("%s: stored tiles do not hash to the signed root of %d leaves (%v)", s.origin, s.head.Size, err)
+		}
+	}
+	for {
+		leaves, err := l.store.leaves(ctx, s, s.tree.size, 8192)
+		if err != nil {
+			return err
+		}
+		for _, leaf := range leaves {
+			if leaf.Index != s.tree.size {
+				return fmt.Errorf("%s: leaf %d is missing", s.origin, s.tree.size)
+			}
+			s.tree.append(record.LeafHash(leaf.Bytes))
+		}
+		if len(leaves) == 0 {
+			break
+		}
+	}
+	s.size.Store(s.tree.size)
+	s.base = s.tree.size
+	if err := l.store.db.QueryRowContext(ctx, l.store.q(`SELECT COALESCE(MAX(hour), 0) FROM ledger_hours WHERE log = ? AND generation = ?`), s.name, s.generation).Scan(&s.hour); err != nil {
+		return fmt.Errorf("read hours: %w", err)
+	}
+	return l.checkCopy(s)
+}
+
+// restore reads the right edge of a stored tree of size leaves.
+func (t *tree) restore(size uint64) error {
+	for level := 0; size>>(tileHeight*level) > 0; level++ {
+		width := size >> (tileHeight * level) % tileWidth
+		t.edge = append(t.edge, make([]tlog.Hash, 0, tileWidth))
+		if width == 0 {
+			continue
+		}
+		hashes, err := t.load(level, size>>(tileHeight*(level+1)))
+		if err != nil {
+			return err
+		}
+		if uint64(len(hashes)) < width {
+			return fmt.Errorf("tile of level %d is too short", level)
+		}
+		t.edge[level] = append(t.edge[level], hashes[:width]...)
+	}
+	t.size = size
+	return nil
+}
+
+func (l *Ledger) loadKeys(ctx context.Context, s *logState) error {
+	rows, err := l.store.db.QueryContext(ctx, l.store.q(`SELECT seq, verifier, sealed, created_at, ends_at FROM ledger_keys WHERE log = ? AND generation = ? ORDER BY seq`), s.name, s.generation)
+	if err != nil {
+		return fmt.Errorf("read keys: %w", err)
+	}
+	defer rows.Close()
+	s.signers = nil
+	for rows.Next() {
+		var seq uint64
+		var public string
+		var sealed []byte
+		var created, ends int64
+		if err := rows.Scan(&seq, &public, &sealed, &created, &ends); err != nil {
+			return fmt.Errorf("read key: %w", err)
+		}
+		private, err := l.c.Sealer.Open(sealed, sealContext(s.name, s.generation, seq))
+		if err != nil {
+			return fmt.Errorf("%s: signing key: %w", s.origin, err)
+		}
+		k, err := makeSigner(string(private), public)
+		if err != nil {
+			return err
+		}
+		k.seq, k.created = seq, time.UnixMicro(created).UTC()
+		if ends != 0 {
+			k.ends = time.UnixMicro(ends).UTC()
+		}
+		s.signers = append(s.signers, k)
+	}
+	if len(s.signers) == 0 {
+		return fmt.Errorf("%s has no signing key", s.origin)
+	}
+	return rows.Err()
+}
+
+// Behind is the error of a ledger that ends before its newest known checkpoint.
+type Behind struct {
+	Log, Origin  string
+	Found, Known uint64
+}
+
+func (b *Behind) Error() string {
+	return fmt.Sprintf("%s ends at leaf %d, but a checkpoint of %d leaves was signed: an older copy was restored. Bring the newer one back, or open a new generation that names what is missing: plumbline ledger fork --reason '…'", b.Origin, b.Found, b.Known)
+}
+
+// checkCopy sets the ledger against the checkpoint that is kept outside it.
+func (l *Ledger) checkCopy(s *logState) error {
+	raw, err := os.ReadFile(l.copyPath(s.name))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read checkpoint copy: %w", err)
+	}
+	origin, size, root, err := parseCheckpoint(raw)
+	if err != nil {
+		return fmt.Errorf("%s: %w", l.copyPath(s.name), err)
+	}
+	if origin != s.origin {
+		return nil // of an earlier generation
+	}
+	var verifiers []note.Verifier
+	for _, k := range s.signers {
+		verifiers = append(verifiers, k.verifier)
+	}
+	if _, err := note.Open(raw, note.VerifierList(verifiers...)); err != nil {
+		return fmt.Errorf("%s: %w", l.copyPath(s.name), err)
+	}
+	if size > s.tree.size {
+		return &Behind{s.name, s.origin, s.tree.size, size}
+	}
+	if size == 0 {
+		return nil
+	}
+	ours, err := tlog.TreeHash(int64(size), s.tree)
+	if err != nil {
+		return err
+	}
+	if ours != root {
+		return fmt.Errorf("%s: the ledger's first %d leaves are not those of its checkpoint copy: it was rewritten, or two copies of it were written to", s.origin, size)
+	}
+	return nil
+}
+
+// parseCheckpoint reads the three lines of a checkpoint's text.
+func parseCheckpoint(raw []byte) (origin string, size uint64, root tlog.Hash, err error) {
+	lines := strings.SplitN(string(raw), "\n", 4)
+	if len(lines) < 4 {
+		return "", 0, root, errors.New("not a checkpoint")
+	}
+	if size, err = strconv.ParseUint(lines[1], 10, 63); err != nil {
+		return "", 0, root, errors.New("not a checkpoint: size")
+	}
+	root, err = tlog.ParseHash(lines[2])
+	return lines[0], size, root, err
+}
+
+// begin makes the instance's log on first start, says in every log that a writer
+// started, and closes what an earlier run left open.
+func (l *Ledger) begin(ctx context.Context) error {
+	if _, ok := l.logs[Instance]; !ok {
+		if err := l.CreateLog(ctx, Instance); err != nil {
+			return err
+		}
+	}
+	for _, s := range l.logs {
+		open, previous, err := l.openIntents(ctx, s)
+		if err != nil {
+			return err
+		}
+		l.mu.Lock()
+		l.putBody(s, record.LedgerStarted, "ledger", &record.Started{Version: l.c.Version, Previous: previous, Open: uint64(len(open))})
+		l.mu.Unlock()
+		for _, e := range open {
+			if _, err := l.Submit(closing(e, s.name, l.c.Now())); err != nil {
+				return fmt.Errorf("close exchange %s: %w", e.Exchange, err)
+			}
+		}
+	}
+	l.mu.Lock()
+	var promise *event.Commit
+	if l.pending != nil {
+		promise = l.pending.promise
+	}
+	l.mu.Unlock()
+	if promise == nil {
+		return nil
+	}
+	select {
+	case <-promise.Done():
+		return promise.Err()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// openIntents finds the intents without an end, reading from where none before
+// was open. For an exchange with further attempts the dearest hold counts.
+func (l *Ledger) openIntents(ctx context.Context, s *logState) ([]*event.Event, string, error) {
+	open := map[ident.ID]*event.Event{}
+	var order []ident.ID
+	previous := ""
+	for from := s.tree.openFrom; from < s.base; {
+		leaves, err := l.store.leaves(ctx, s, from, 8192)
+		if err != nil {
+			return nil, "", err
+		}
+		if len(leaves) == 0 {
+			break
+		}
+		for _, leaf := range leaves {
+			from = leaf.Index + 1
+			r, err := record.Decode(leaf.Bytes)
+			if err != nil {
+				return nil, "", fmt.Errorf("%s: leaf %d: %w", s.origin, leaf.Index, err)
+			}
+			previous = r.Writer
+			e, ok := r.Body.(*event.Event)
+			if !ok {
+				continue
+			}
+			switch e.Kind {
+			case event.Intent:
+				open[e.Exchange] = e
+				order = append(order, e.Exchange)
+			case event.Attempt:
+				if first, ok := open[e.Exchange]; ok && total(e.Holds) > total(first.Holds) {
+					first.Holds = e.Holds
+				}
+			case event.Outcome, event.Incomplete:
+				delete(open, e.Exchange)
+			}
+		}
+	}
+	var out []*event.Event
+	for _, id := range order {
+		if e, ok := open[id]; ok {
+			out = append(out, e)
+			delete(open, id)
+		}
+	}
+	return out, previous, nil
+}
+
+func total(holds []event.Hold) (most int64) {
+	for _, h := range holds {
+		most = max(most, int64(h.Amount))
+	}
+	return most
+}
+
+// closing is the end of an intent whose outcome a crash took: the provider may
+// have billed it, so it is charged at its hold and its usage is an estimate.
+func closing(e *event.Event, log string, now time.Time) *event.Event {
+	c := &event.Event{Kind: event.Incomplete, Log: log, Exchange: e.Exchange, At: now.UnixMicro(), System: e.System, SystemVersion: e.SystemVersion,
+		Key: e.Key, Provider: e.Provider, ModelTarget: e.ModelTarget, ModelAsked: e.ModelAsked, Route: e.Route, Simulated: e.Simulated, Endpoint: e.Endpoint,
+		Holds: e.Holds, PriceTable: e.PriceTable, Source: event.UsageEstimated, Code: "incomplete"}
+	for _, h := range e.Holds {
+		c.Charge = max(c.Charge, h.Amount)
+	}
+	c.Held = c.Charge
+	return c
+}
+
+// CreateLog opens the log of a new organisation. It is idempotent.
+func (l *Ledger) CreateLog(ctx context.Context, name string) error {
+	if _, err := l.log(name); err == nil {
+		return nil
+	}
+	s, err := l.newLog(ctx, name, 1)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, ok := l.logs[name]; !ok {
+		l.logs[name] = s
+	}
+	return nil
+}
+
+func (l *Ledger) newLog(ctx context.Context, name string, generation uint64) (*logState, error) {
+	part := name
+	if name == Instance {
+		part = "_instance"
+	}
+	s := &logState{name: name, generation: generation, origin: fmt.Sprintf("%s/%s/%d", l.c.Instance, part, generation), open: map[ident.ID]uint64{}, grown: make(chan struct{})}
+	s.tree = newTree(func(level int, n uint64) ([]tlog.Hash, error) { return l.store.tile(s, level, n) })
+	s.head.Origin = s.origin
+	l.mu.Lock()
+	k, sealed, err := l.newSigner(name, s.origin, generation, 1)
+	l.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	s.signers = []signer{k}
+	if _, err := l.store.db.ExecContext(ctx, l.store.q(`INSERT INTO ledger_logs (log, generation, origin, created_at) VALUES (?, ?, ?, ?)`), name, generation, s.origin, l.c.Now().UnixMicro()); err != nil {
+		return nil, fmt.Errorf("create log %s: %w", s.origin, err)
+	}
+	return s, l.store.saveKey(ctx, s, k, sealed, time.Time{})
+}

@@ -1,0 +1,243 @@
+package evidence
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"plumbline/app/ident"
+	"plumbline/assessments/evidence/record"
+	"plumbline/gateway/event"
+)
+
+// batch is what the next transaction writes: records of any number of logs
+// under one promise.
+type batch struct {
+	promise  *event.Commit
+	resolved bool  // guarded by Ledger.mu; the promise may break before the batch is written
+	born     int64 // microseconds
+	logs     []*logBatch
+	hours    []hourMark
+}
+
+// hourMark notes in which leaf a log's hour began.
+type hourMark struct {
+	log    *logState
+	hour   int64
+	number uint64
+}
+
+// logBatch is one log's part: records prefixed by their length.
+type logBatch struct {
+	log   *logState
+	first uint64 // number of the first
+	data  []byte
+	ends  []int // where each record ends in data
+	ids   []*pendingID
+}
+
+// pendingID is a record that must be written once by its id.
+type pendingID struct {
+	id     ident.ID
+	number uint64
+	leaf   uint64
+	batch  *batch
+}
+
+type appendKey struct {
+	log string
+	id  ident.ID
+}
+
+var resolved = func() *event.Commit { c := event.NewCommit(); c.Resolve(nil); return c }()
+
+// Submit encodes an exchange's event and queues it; the promise resolves when
+// it is durable, or with event.ErrUnavailable when that took too long. While the
+// ledger cannot write, an Intent or a Refused is turned away at once with
+// event.ErrUnavailable and counted; an end is always taken and kept until it is
+// written. Refusals beyond what a window records are counted, see refusals.go.
+func (l *Ledger) Submit(e *event.Event) (*event.Commit, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return nil, event.ErrUnavailable
+	}
+	opens := e.Kind == event.Intent || e.Kind == event.Refused || e.Kind == event.Attempt
+	if opens && l.down.Load() {
+		l.outage.turnAway(e.Log, e.System)
+		return nil, event.ErrUnavailable
+	}
+	if e.Kind == event.Refused && l.counted(e) {
+		return resolved, nil
+	}
+	s, err := l.logLocked(e.Log)
+	if err != nil {
+		return nil, err
+	}
+	env := record.Envelope{Kind: record.KindOf(e.Kind), Version: 1, At: e.At, Writer: l.writer, Actor: "gateway"}
+	switch e.Kind {
+	case event.Intent, event.Refused, event.Cached:
+		env.ID = e.Exchange
+	default:
+		env.AnswersTo = e.Exchange
+		if env.ID, err = l.newID(); err != nil {
+			return nil, fmt.Errorf("submit: %w", err)
+		}
+	}
+	lb := l.batchFor(s)
+	s.number++
+	env.Number = s.number
+	start := len(lb.data)
+	lb.data = append(lb.data, 0, 0)
+	lb.data = record.AppendEvent(lb.data, &env, e)
+	if !lb.seal(start) {
+		s.number--
+		return nil, record.ErrTooLarge
+	}
+	switch e.Kind {
+	case event.Intent:
+		s.open[e.Exchange] = s.number
+	case event.Outcome, event.Incomplete:
+		delete(s.open, e.Exchange)
+	}
+	l.appended.Add(1)
+	l.wake()
+	return l.pending.promise, nil
+}
+
+// seal writes the length of the record that begins at start, or takes it out
+// again when it is too large.
+func (lb *logBatch) seal(start int) bool {
+	n := len(lb.data) - start - 2
+	if n > record.MaxSize {
+		lb.data = lb.data[:start]
+		return false
+	}
+	binary.BigEndian.PutUint16(lb.data[start:], uint16(n))
+	lb.ends = append(lb.ends, len(lb.data))
+	return true
+}
+
+// Append writes any other record and returns its leaf once it is durable. It is
+// idempotent by r.ID: a record that is there already is not written again. The
+// caller sets Kind, ID, Actor, AnswersTo and Body; the rest is filled in.
+func (l *Ledger) Append(ctx context.Context, log string, r *record.Record) (uint64, error) {
+	if r.ID.IsZero() {
+		return 0, errors.New("append: a record needs an id")
+	}
+	s, err := l.log(log)
+	if err != nil {
+		return 0, err
+	}
+	if leaf, found, err := l.store.leafOf(ctx, log, r.ID); err != nil {
+		return 0, fmt.Errorf("append: %w: %w", event.ErrUnavailable, err)
+	} else if found {
+		return leaf, nil
+	}
+	p, promise, err := l.enqueue(s, r)
+	if err != nil {
+		return 0, err
+	}
+	select {
+	case <-promise.Done():
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+	if err := promise.Err(); err != nil {
+		return 0, err
+	}
+	return s.base + p.number - 1, nil
+}
+
+func (l *Ledger) enqueue(s *logState, r *record.Record) (*pendingID, *event.Commit, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	k := appendKey{s.name, r.ID}
+	if p, ok := l.inflyID[k]; ok {
+		if p.batch.resolved {
+			return nil, nil, event.ErrUnavailable // queued, and the queue is stuck
+		}
+		return p, p.batch.promise, nil
+	}
+	if l.closed || l.down.Load() {
+		return nil, nil, event.ErrUnavailable
+	}
+	p := &pendingID{id: r.ID}
+	if err := l.put(s, r, p); err != nil {
+		return nil, nil, err
+	}
+	l.inflyID[k] = p
+	return p, l.pending.promise, nil
+}
+
+// putBody queues one of the ledger's own records.
+func (l *Ledger) putBody(s *logState, kind record.Kind, actor string, body any) {
+	id, err := l.newID()
+	if err == nil {
+		err = l.put(s, &record.Record{Envelope: record.Envelope{Kind: kind, ID: id, Actor: actor}, Body: body}, nil)
+	}
+	if err != nil {
+		l.c.Log.Error("ledger record not written", "kind", kind.String(), "error", err)
+	}
+}
+
+// put queues a record under l.mu.
+func (l *Ledger) put(s *logState, r *record.Record, p *pendingID) error {
+	env := r.Envelope
+	env.Version, env.Writer, env.Number = record.VersionOf(r.Kind), l.writer, s.number+1
+	if env.At == 0 {
+		env.At = l.c.Now().UnixMicro()
+	}
+	lb := l.batchFor(s)
+	start := len(lb.data)
+	data, err := record.Append(append(lb.data, 0, 0), &record.Record{Envelope: env, Body: r.Body})
+	if err != nil {
+		l.dropEmpty()
+		return err
+	}
+	lb.data = data
+	if !lb.seal(start) {
+		return record.ErrTooLarge
+	}
+	s.number++
+	if p != nil {
+		p.number, p.batch = s.number, l.pending
+		lb.ids = append(lb.ids, p)
+	}
+	l.appended.Add(1)
+	l.wake()
+	return nil
+}
+
+// dropEmpty takes a log's part out of the batch when nothing was written to it.
+func (l *Ledger) dropEmpty() {
+	if n := len(l.pending.logs); n > 0 && len(l.pending.logs[n-1].ends) == 0 {
+		l.pending.logs = l.pending.logs[:n-1]
+	}
+}
+
+// batchFor gives the part of s in the batch that waits.
+func (l *Ledger) batchFor(s *logState) *logBatch {
+	if l.pending == nil {
+		l.pending = &batch{promise: event.NewCommit(), born: l.c.Now().UnixMicro()}
+	}
+	for _, lb := range l.pending.logs {
+		if lb.log == s {
+			return lb
+		}
+	}
+	lb := logBatches.Get().(*logBatch)
+	lb.log, lb.first, lb.data, lb.ends, lb.ids = s, s.number+1, lb.data[:0], lb.ends[:0], nil
+	l.pending.logs = append(l.pending.logs, lb)
+	return lb
+}
+
+func (l *Ledger) newID() (ident.ID, error) { return ident.New(l.c.Now(), l.random) }
+
+func (l *Ledger) wake() {
+	select {
+	case l.kick <- struct{}{}:
+	default:
+	}
+}

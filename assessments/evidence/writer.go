@@ -1,0 +1,233 @@
+package evidence
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"plumbline/assessments/evidence/record"
+	"plumbline/gateway/event"
+)
+
+var logBatches = sync.Pool{New: func() any { return &logBatch{data: make([]byte, 0, 64<<10), ends: make([]int, 0, 256)} }}
+
+// group is one row of leaves.
+type group struct {
+	log    *logState
+	number uint64 // of its first record
+	first  uint64 // leaf
+	leaves int
+	data   []byte
+}
+
+// A group holds at most this much, so that reading one leaf stays cheap.
+const (
+	groupLeaves = 1024
+	groupBytes  = 512 << 10
+)
+
+// write is the writer: the only goroutine that writes to the database.
+func (l *Ledger) write() {
+	defer l.done.Done()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	var signed time.Time
+	for {
+		stopping := false
+		select {
+		case <-l.kick:
+		case <-tick.C:
+			l.marks()
+		case <-l.stop:
+			stopping = true
+		}
+		if b := l.take(); b != nil && !l.commit(b, stopping) {
+			return
+		}
+		if now := l.c.Now(); stopping || now.Sub(signed) >= l.c.Checkpoint || now.Before(signed) {
+			l.signGrown(context.Background())
+			signed = now
+		}
+		if stopping {
+			return
+		}
+		if l.c.Pause > 0 {
+			time.Sleep(l.c.Pause)
+		}
+	}
+}
+
+func (l *Ledger) take() *batch {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := l.pending
+	l.pending, l.inflight = nil, b
+	return b
+}
+
+// commit writes a batch, and tries again until it is written: records have
+// their numbers, so none may be left out. It gives up only when stopping.
+func (l *Ledger) commit(b *batch, stopping bool) bool {
+	for wait := 20 * time.Millisecond; ; wait = min(wait*2, time.Second) {
+		err := l.store.commit(context.Background(), b)
+		if err == nil {
+			break
+		}
+		l.c.Log.Error("ledger cannot write", "error", err, "class", classOf(err))
+		l.mu.Lock()
+		l.outage.cause = classOf(err)
+		l.mu.Unlock()
+		if stopping && l.down.Load() {
+			return false
+		}
+		time.Sleep(wait)
+	}
+	l.grow(b)
+	l.mu.Lock()
+	l.inflight = nil
+	if !b.resolved {
+		b.resolved = true
+		b.promise.Resolve(nil)
+	}
+	for _, lb := range b.logs {
+		for _, p := range lb.ids {
+			delete(l.inflyID, appendKey{lb.log.name, p.id})
+		}
+	}
+	if l.down.Load() {
+		l.recovered()
+	}
+	l.mu.Unlock()
+	for _, lb := range b.logs {
+		lb.log, lb.ids = nil, nil
+		if cap(lb.data) < 4<<20 {
+			logBatches.Put(lb)
+		}
+	}
+	return true
+}
+
+func (b *batch) groups() []group {
+	var out []group
+	for _, lb := range b.logs {
+		from, number := 0, lb.first
+		for i := 0; i < len(lb.ends); {
+			j := i
+			for j < len(lb.ends) && j-i < groupLeaves && (j == i || lb.ends[j]-from <= groupBytes) {
+				j++
+			}
+			out = append(out, group{lb.log, number, lb.log.base + number - 1, j - i, lb.data[from:lb.ends[j-1]]})
+			from, number, i = lb.ends[j-1], number+uint64(j-i), j
+		}
+	}
+	return out
+}
+
+// grow hashes what became durable and tells readers.
+func (l *Ledger) grow(b *batch) {
+	l.treeMu.Lock()
+	defer l.treeMu.Unlock()
+	for _, lb := range b.logs {
+		from := 0
+		for _, end := range lb.ends {
+			lb.log.tree.append(record.LeafHash(lb.data[from+2 : end]))
+			from = end
+		}
+		lb.log.size.Store(lb.log.tree.size)
+		close(lb.log.grown)
+		lb.log.grown = make(chan struct{})
+	}
+}
+
+// outage is a time in which nothing could be written. Guarded by Ledger.mu.
+type outage struct {
+	from   time.Time
+	turned uint64
+	cause  string
+	logs   map[string]map[string]int64 // log -> system -> calls turned away
+}
+
+func (o *outage) turnAway(log, system string) {
+	o.turned++
+	if o.logs == nil {
+		o.logs = map[string]map[string]int64{}
+	}
+	if o.logs[log] == nil {
+		o.logs[log] = map[string]int64{}
+	}
+	if system == "" {
+		system = "unregistered"
+	}
+	o.logs[log][system]++
+}
+
+// watch breaks promises that nobody can keep: a call that has waited for
+// Patience is told that the ledger is unavailable, and from then on calls are
+// turned away at once until a batch was written.
+func (l *Ledger) watch() {
+	defer l.done.Done()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-l.stop:
+			return
+		case <-tick.C:
+		}
+		l.mu.Lock()
+		now := l.c.Now()
+		for _, b := range []*batch{l.inflight, l.pending} {
+			if b == nil || b.resolved || (now.UnixMicro()-b.born < l.c.Patience.Microseconds() && !l.down.Load()) {
+				continue
+			}
+			if !l.down.Swap(true) {
+				l.outage.from = time.UnixMicro(b.born).UTC()
+			}
+			b.resolved = true
+			for _, lb := range b.logs {
+				for range lb.ends {
+					l.outage.turned++
+				}
+			}
+			b.promise.Resolve(event.ErrUnavailable)
+		}
+		l.mu.Unlock()
+	}
+}
+
+// recovered ends an outage and leaves it on record in every log.
+func (l *Ledger) recovered() {
+	o := l.outage
+	l.outage = outage{}
+	l.down.Store(false)
+	to := l.c.Now().UnixMicro()
+	for name, s := range l.logs {
+		var turned uint64
+		for _, n := range o.logs[name] {
+			turned += uint64(n)
+		}
+		if name == Instance {
+			turned = o.turned
+		}
+		l.putBody(s, record.LedgerOutage, "ledger", &record.Outage{From: o.from.UnixMicro(), To: to, Turned: turned, System: o.logs[name], Cause: o.cause})
+	}
+	l.c.Log.Warn("ledger writes again", "down_since", o.from, "turned_away", o.turned)
+}
+
+// marks appends what time demands: hour marks and ended refusal windows.
+func (l *Ledger) marks() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed || l.down.Load() {
+		return
+	}
+	hour := l.c.Now().Unix() / 3600
+	for _, s := range l.logs {
+		if hour > s.hour {
+			l.putBody(s, record.LedgerHour, "ledger", &record.Hour{Hour: hour, Number: s.number})
+			s.hour = hour
+			l.pending.hours = append(l.pending.hours, hourMark{s, hour, s.number})
+		}
+	}
+	l.flushRefusals(false)
+}
