@@ -1,0 +1,153 @@
+package budget
+
+import (
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"plumbline/app/ident"
+	"plumbline/app/money"
+	"plumbline/gateway/event"
+	"plumbline/inventory"
+)
+
+func budgets(limit money.Nano, window string) []*inventory.Budget {
+	return []*inventory.Budget{{ID: "b", Org: "acme", Scope: inventory.ScopeKey, Limit: limit, Window: window}}
+}
+
+func TestHoldThenSettle(t *testing.T) {
+	now := time.Date(2026, 5, 31, 23, 59, 0, 0, time.UTC)
+	c := New(func() time.Time { return now })
+	b := budgets(100, "month")
+	if _, err := c.Hold(nil, "acme", ident.ID{1}, 70, b); err != nil {
+		t.Fatal(err)
+	}
+	var over *Exceeded
+	if _, err := c.Hold(nil, "acme", ident.ID{2}, 31, b); !errors.As(err, &over) || over.Left != 30 || !over.Resets.Equal(time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)) {
+		t.Fatalf("a hold that does not fit: %+v", over)
+	}
+	now = now.Add(2 * time.Minute) // the next month: the charge belongs to the window of its hold
+	c.Settle("acme", ident.ID{1}, 80)
+	c.Settle("acme", ident.ID{1}, 80)
+	if got := c.Now(b[0]); got.Charged != 0 {
+		t.Errorf("June: %+v", got)
+	}
+	now = now.Add(-2 * time.Minute)
+	if got := c.Now(b[0]); got.Charged != 80 || got.Held != 0 || got.Overspent != 10 {
+		t.Errorf("May: %+v", got)
+	}
+}
+
+func TestAllBudgetsOrNone(t *testing.T) {
+	c := New(time.Now)
+	small, large := budgets(10, "total"), []*inventory.Budget{{ID: "large", Org: "acme", Limit: 1000, Window: "total"}}
+	if _, err := c.Hold(nil, "acme", ident.ID{1}, 50, large, small); err == nil {
+		t.Fatal("held")
+	}
+	if got := c.Now(large[0]); got.Held != 0 {
+		t.Errorf("a refused hold kept %d", got.Held)
+	}
+}
+
+func TestZoneOfTheBudget(t *testing.T) {
+	at := time.Date(2026, 5, 1, 1, 0, 0, 0, time.UTC) // still 30 April in New York
+	c := New(func() time.Time { return at })
+	b := &inventory.Budget{ID: "b", Window: "day", Zone: "America/New_York", Limit: 1}
+	if start, _ := c.window(b, at); start != time.Date(2026, 4, 30, 4, 0, 0, 0, time.UTC).Unix() {
+		t.Errorf("day begins at %v", time.Unix(start, 0).UTC())
+	}
+}
+
+// Whatever the order of holds, raises and settlements: no window is promised more
+// than its limit, and what is charged is the sum of the charges.
+func TestNeverOversubscribed(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := New(time.Now)
+		b := budgets(1000, "total")
+		held := map[ident.ID]money.Nano{}
+		var charged money.Nano
+		for range rapid.IntRange(1, 60).Draw(t, "steps") {
+			id := ident.ID{byte(rapid.IntRange(1, 5).Draw(t, "id"))}
+			amount := money.Nano(rapid.IntRange(0, 400).Draw(t, "amount"))
+			if rapid.Bool().Draw(t, "hold") {
+				if _, err := c.Hold(nil, "acme", id, amount, b); err == nil {
+					held[id] = max(held[id], amount)
+				}
+			} else if h, ok := held[id]; ok {
+				charge := min(amount, h)
+				c.Settle("acme", id, charge)
+				charged += charge
+				delete(held, id)
+			}
+			var sum money.Nano
+			for _, h := range held {
+				sum += h
+			}
+			if got := c.Now(b[0]); got.Held != sum || got.Charged != charged || sum+charged > 1000 {
+				t.Fatalf("got %+v, model held %d charged %d", got, sum, charged)
+			}
+		}
+	})
+}
+
+func TestConcurrentHoldsFitTheLimit(t *testing.T) {
+	c := New(time.Now)
+	b := budgets(100, "total")
+	var wg sync.WaitGroup
+	for i := range 50 {
+		wg.Go(func() {
+			id := ident.ID{byte(i), 1}
+			if _, err := c.Hold(nil, "acme", id, 10, b); err == nil {
+				c.Settle("acme", id, 10)
+			}
+		})
+	}
+	wg.Wait()
+	if got := c.Now(b[0]); got.Charged != 100 || got.Held != 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestRateAndConcurrency(t *testing.T) {
+	now := time.Now()
+	c := New(func() time.Time { return now })
+	k := &inventory.Key{ID: "k", PerMinute: 60, Concurrency: 2}
+	for range 2 {
+		if err := c.Admit(k); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var l *Limited
+	if err := c.Admit(k); !errors.As(err, &l) || l.Code != "concurrency_limited" {
+		t.Fatalf("third at a time: %v", err)
+	}
+	c.Release(k)
+	c.Release(k)
+	for range 58 {
+		if err := c.Admit(k); err != nil {
+			t.Fatal(err)
+		}
+		c.Release(k)
+	}
+	if err := c.Admit(k); !errors.As(err, &l) || l.Code != "rate_limited" || l.RetryAfter <= 0 || l.RetryAfter > time.Second {
+		t.Fatalf("61st in a minute: %+v", l)
+	}
+	now = now.Add(time.Second)
+	if err := c.Admit(k); err != nil {
+		t.Errorf("a second later: %v", err)
+	}
+}
+
+func BenchmarkHoldSettle(b *testing.B) {
+	c := New(time.Now)
+	list := budgets(1<<60, "month")
+	dst := make([]event.Hold, 0, 3)
+	b.ReportAllocs()
+	for b.Loop() {
+		dst, _ = c.Hold(dst[:0], "acme", ident.ID{1}, 10, list, list[:0])
+		c.Settle("acme", ident.ID{1}, 5)
+	}
+}

@@ -1,0 +1,80 @@
+package budget
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"plumbline/inventory"
+)
+
+// rates limits each key's requests a minute and at a time.
+type rates struct {
+	now  func() time.Time
+	mu   sync.Mutex
+	keys map[inventory.KeyID]*rate
+}
+
+// rate is a token bucket of a minute's requests, and a count of those running.
+type rate struct {
+	tokens  float64
+	at      time.Time
+	running int
+}
+
+// Limited says that a key asked too often or too much at a time.
+type Limited struct {
+	Code       string // rate_limited, concurrency_limited
+	Limit      int
+	RetryAfter time.Duration
+}
+
+func (l *Limited) Error() string {
+	if l.Code == "concurrency_limited" {
+		return fmt.Sprintf("the key has %d requests running, its limit", l.Limit)
+	}
+	return fmt.Sprintf("the key may send %d requests a minute", l.Limit)
+}
+
+// Admit takes a place for one request of a key, or returns *Limited. Release
+// gives the place back.
+func (c *Counters) Admit(k *inventory.Key) error {
+	if k.PerMinute <= 0 && k.Concurrency <= 0 {
+		return nil
+	}
+	r := &c.rates
+	now := r.now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s, ok := r.keys[k.ID]
+	if !ok {
+		s = &rate{tokens: float64(k.PerMinute), at: now}
+		r.keys[k.ID] = s
+	}
+	if k.Concurrency > 0 && s.running >= k.Concurrency {
+		return &Limited{"concurrency_limited", k.Concurrency, time.Second}
+	}
+	if k.PerMinute > 0 {
+		perSecond := float64(k.PerMinute) / 60
+		s.tokens = min(s.tokens+max(now.Sub(s.at).Seconds(), 0)*perSecond, float64(k.PerMinute))
+		s.at = now
+		if s.tokens < 1 {
+			return &Limited{"rate_limited", k.PerMinute, time.Duration((1 - s.tokens) / perSecond * float64(time.Second))}
+		}
+		s.tokens--
+	}
+	s.running++
+	return nil
+}
+
+// Release ends a request that was admitted.
+func (c *Counters) Release(k *inventory.Key) {
+	if k.PerMinute <= 0 && k.Concurrency <= 0 {
+		return
+	}
+	c.rates.mu.Lock()
+	defer c.rates.mu.Unlock()
+	if s, ok := c.rates.keys[k.ID]; ok && s.running > 0 {
+		s.running--
+	}
+}
