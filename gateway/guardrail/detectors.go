@@ -100,13 +100,13 @@ func digit(c byte) bool { return c >= '0' && c <= '9' }
 func card(text []byte, i int, final bool) (end int, class string, more bool) {
 	var digits [19]byte
 	n, at, best := 0, i, 0
-	for at < len(text) && n < len(digits) {
+	for at < len(text) && n < len(digits) && at-i < cardLongest {
 		c := text[at]
 		if digit(c) {
 			digits[n] = c - '0'
 			n++
 			at++
-			if n >= 13 && (at == len(text) || !digit(text[at])) && luhn(digits[:n]) {
+			if n >= 13 && at-i <= cardLongest && (at == len(text) || !digit(text[at])) && luhn(digits[:n]) {
 				best = at
 			}
 			continue
@@ -117,14 +117,11 @@ func card(text []byte, i int, final bool) (end int, class string, more bool) {
 		}
 		break
 	}
-	if at == len(text) && !final && at-i < cardLongest && n < len(digits) {
-		return 0, "", true
+	if at == len(text) && !final {
+		return 0, "", true // what comes next may belong to it
 	}
 	if n == len(digits) && at < len(text) && digit(text[at]) {
 		return 0, "", false // part of a longer number
-	}
-	if at == len(text) && !final && n == len(digits) {
-		return 0, "", true
 	}
 	if best == 0 || digits[0] < 2 || digits[0] > 6 {
 		return 0, "", false
@@ -163,7 +160,7 @@ func iban(text []byte, i int, final bool) (end int, class string, more bool) {
 	}
 	var chars [34]byte
 	n, at := 0, i
-	for at < len(text) && n < want {
+	for at < len(text) && n < want && at-i < ibanLongest {
 		c := text[at]
 		switch {
 		case upper(c) || digit(c):
@@ -176,7 +173,7 @@ func iban(text []byte, i int, final bool) (end int, class string, more bool) {
 		at++
 	}
 	if n < want {
-		return 0, "", !final && at-i < ibanLongest
+		return 0, "", at == len(text) && !final && at-i < ibanLongest
 	}
 	if at == len(text) && !final {
 		return 0, "", true // the next byte says whether it ends here
@@ -288,13 +285,11 @@ func keyBlockBegin(text []byte, final bool) (end int, more bool) {
 	if !strings.HasPrefix(head, keyBegin[:min(n, len(keyBegin))]) {
 		return 0, false
 	}
+	head, _, whole := strings.Cut(head, "\n")
 	if i := strings.Index(head, "PRIVATE KEY-----"); i >= 0 {
 		return i + len("PRIVATE KEY-----"), false
 	}
-	if k := strings.IndexByte(head, '\n'); k >= 0 {
-		return 0, false
-	}
-	return 0, n < 64 && !final
+	return 0, n < 64 && !final && !whole
 }
 
 // keyBlockEnd is how much of text belongs to an open key block: up to and with
