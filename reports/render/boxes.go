@@ -136,7 +136,7 @@ func (l *layout) keyValue(rows []Row) {
 			for k, ln := range values {
 				l.line(p, td, left+keyW+4, y+pad+float64(k)*keyed.leading+keyed.baseline(), ln)
 			}
-			p.hline(left, y+h, textW, 0.12, rule2)
+			p.hline(left, y+h, textW, 0.15, rule)
 		}
 		l.add(c)
 	}
@@ -165,7 +165,7 @@ func (l *layout) stats(b *Stats) {
 	}
 	l.add(chunk{h: h, before: 3, after: 5, draw: func(p *page, y float64) {
 		p.hline(left, y, textW, 0.3, ink)
-		p.hline(left, y+h, textW, 0.12, rule2)
+		p.hline(left, y+h, textW, 0.15, rule)
 		for i, s := range b.Items {
 			x := left + float64(i)*w
 			l.put(p, cells[i], x, y+5.1, s.Label, style{regular, 7.25, ink3})

@@ -263,7 +263,7 @@ func (l *layout) cumulative(b *Cumulative, e int) (float64, func(*page, float64)
 		x, w := left+axisW, textW-axisW-20
 		l.put(p, e, left, y+5, b.Unit, style{regular, 6.75, ink3})
 		ty := y + 9
-		unit := l.axis(p, e, x, ty, w, lineH, max(total, b.Limit), 4)
+		unit := l.axis(p, e, x, ty, w, lineH, max(total, b.Limit*1.08), 4)
 		l.totalLine(p, e, b, x, ty, w, lineH, unit)
 		if b.Limit > 0 {
 			at := ty + lineH - b.Limit*unit

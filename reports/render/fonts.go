@@ -34,7 +34,7 @@ var faceFiles = [faces]struct {
 // replacement is printed for what no face has a glyph for.
 const replacement = '\uFFFD'
 
-// advance is the width of a rune in a face in thousandths of the size, or
+// advances are the widths of a face's runes in thousandths of the size, or
 // missing. Tables are filled as runes are met and shared by all documents.
 type advances struct {
 	mu     sync.RWMutex // guards byRune
@@ -140,9 +140,9 @@ func (s *setter) shape(text string, st style) []run {
 		}
 		if w == missing {
 			s.replaced++
-			r, w = replacement, s.faces[fallback].of(replacement)
-			if w == missing {
-				r, w = '?', s.faces[fallback].of('?')
+			r, f = replacement, regular
+			if w = s.faces[f].of(r); w == missing {
+				r, w = '?', s.faces[f].of('?')
 			}
 		}
 		if f != curFace {

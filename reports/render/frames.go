@@ -154,12 +154,12 @@ func (l *layout) runningHead(p *page) {
 	w := l.put(p, artifact, left, 14.2, title, strong)
 	l.put(p, artifact, left+w, 14.2, l.fit("  ·  "+d.Subject, st, room-w), st)
 	l.putRight(p, artifact, right, 14.2, tail, st)
-	p.hline(left, 16.8, textW, 0.12, rule2)
+	p.hline(left, 16.8, textW, 0.15, rule)
 }
 
 func (l *layout) foot(p *page) {
 	d := l.doc
-	p.hline(left, 279.5, textW, 0.12, rule2)
+	p.hline(left, 279.5, textW, 0.15, rule)
 	l.tracked(p, artifact, left, 284.5, d.Confidentiality, style{medium, 6.75, ink2}, 0.5)
 	number := fmt.Sprintf("Page %d of %d", p.number, l.before.total)
 	l.putRight(p, artifact, right, 284.5, number, style{medium, 6.75, ink})

@@ -144,7 +144,7 @@ func (l *layout) tableRow(r *TableRow, cols []Column, widths []float64, t int, r
 			}
 			x += widths[i]
 		}
-		p.hline(left, y+row.h, textW, 0.12, rule2)
+		p.hline(left, y+row.h, textW, 0.15, rule)
 	}})
 }
 
