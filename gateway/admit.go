@@ -1,0 +1,142 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+
+	"plumbline/gateway/budget"
+	"plumbline/gateway/event"
+	"plumbline/gateway/peek"
+	"plumbline/gateway/policy"
+	"plumbline/inventory"
+)
+
+// admit checks the AI system, the model and the key's rate.
+func (g *Gateway) admit(x *exchange) error {
+	if r := g.admissible(x.org, x.system); r != nil {
+		return r
+	}
+	if x.endpoint == "models" {
+		return g.models(x)
+	}
+	if len(x.key.Models) > 0 && !slices.Contains(x.key.Models, x.model) {
+		return refuse(http.StatusForbidden, "model_not_allowed", fmt.Sprintf("this key may not ask for the model %q", x.model)).about("model")
+	}
+	if err := x.resolve(); err != nil {
+		return err
+	}
+	if err := g.c.Budgets.Admit(x.key); err != nil {
+		var l *budget.Limited
+		errors.As(err, &l)
+		return refuse(http.StatusTooManyRequests, l.Code, l.Error()).retryAfter(int(math.Ceil(l.RetryAfter.Seconds())))
+	}
+	x.rated = true
+	return nil
+}
+
+// resolve finds where a model name leads.
+func (x *exchange) resolve() error {
+	route, ok := x.org.Routes[x.model]
+	if !ok {
+		return refuse(http.StatusNotFound, "model_not_found", fmt.Sprintf("there is no route for the model %q; GET /v1/models lists them", x.model)).about("model")
+	}
+	up, ok := x.org.providers[route.Provider]
+	if !ok {
+		return refuse(http.StatusServiceUnavailable, "provider_unavailable", fmt.Sprintf("the provider of the model %q is not set up", x.model))
+	}
+	x.route, x.up, x.target = route, up, route.Target
+	if x.target == "" {
+		x.target = route.Model
+	}
+	e := &x.ev
+	e.Route, e.Provider, e.ModelTarget, e.Region, e.Simulated = route.Model, string(up.declared.ID), x.target, up.declared.Region, up.kind.Simulated
+	return nil
+}
+
+// models lists what this key may ask for.
+func (g *Gateway) models(x *exchange) error {
+	names := make([]string, 0, len(x.org.Routes))
+	for name := range x.org.Routes {
+		if len(x.key.Models) == 0 || slices.Contains(x.key.Models, name) {
+			names = append(names, name)
+		}
+	}
+	sort.Strings(names)
+	one, single := strings.CutPrefix(x.r.URL.Path, "/v1/models/")
+	if single && !slices.Contains(names, one) {
+		return refuse(http.StatusNotFound, "model_not_found", fmt.Sprintf("there is no route for the model %q", one)).about("model")
+	}
+	entry := func(b []byte, name string) []byte {
+		b = append(b, `{"id":"`...)
+		b = peek.Escape(b, []byte(name))
+		b = append(b, `","object":"model","created":`...)
+		b = strconv.AppendInt(b, x.org.Routes[name].ValidAt.Unix(), 10)
+		b = append(b, `,"owned_by":"`...)
+		b = peek.Escape(b, []byte(x.org.Routes[name].Provider))
+		return append(b, `"}`...)
+	}
+	b := x.buf[:0]
+	if single {
+		b = entry(b, one)
+	} else {
+		b = append(b, `{"object":"list","data":[`...)
+		for i, name := range names {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = entry(b, name)
+		}
+		b = append(b, "]}"...)
+	}
+	x.buf = b
+	h := x.w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(b)))
+	x.head(http.StatusOK)
+	x.write(b)
+	x.done = true
+	return nil
+}
+
+// decide asks policy before inspection, with findings unknown.
+func (g *Gateway) decide(x *exchange) error {
+	in := &x.input
+	*in = policy.Input{Org: string(x.key.Org), Key: string(x.key.ID), Model: x.model, Provider: string(x.up.declared.ID), Vendor: x.up.vendor,
+		Region: x.up.declared.Region, Endpoint: x.endpoint, Stream: x.peeked.Stream, Tools: x.peeked.Tools, Phase: "before", Hour: x.start.UTC().Hour()}
+	if s := x.system; s != nil {
+		in.System, in.Registered, in.Approved = string(s.ID), true, true
+		in.RiskClass, in.Lifecycle, in.Regions = string(s.RiskClass), string(s.Lifecycle), regions(s)
+	}
+	return g.askPolicy(x)
+}
+
+func regions(s *inventory.System) string {
+	switch len(s.Regions) {
+	case 0:
+		return ""
+	case 1:
+		return s.Regions[0]
+	}
+	return strings.Join(s.Regions, ",")
+}
+
+func (g *Gateway) askPolicy(x *exchange) error {
+	if x.org.policies == nil {
+		return refuse(http.StatusForbidden, "policy_broken", "the organisation's policies do not compile, so every call is refused until they do")
+	}
+	d := x.org.policies.Decide(x.r.Context(), &x.input)
+	if x.ev.Decision.ShadowEffect == event.EffectDeny && d.ShadowEffect != event.EffectDeny {
+		d.ShadowEffect, d.ShadowRule = x.ev.Decision.ShadowEffect, x.ev.Decision.ShadowRule
+	}
+	x.ev.Decision = d
+	if d.Effect == event.EffectDeny {
+		return refuse(http.StatusForbidden, "policy_denied", fmt.Sprintf("policy %s does not allow this call", d.Rule))
+	}
+	return nil
+}

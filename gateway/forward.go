@@ -1,0 +1,242 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"plumbline/gateway/event"
+	"plumbline/gateway/peek"
+	"plumbline/gateway/provider"
+)
+
+// maxAttempts of one exchange. A further one is made only before the first byte
+// of an answer, and only for failures that say nothing about the request.
+const maxAttempts = 2
+
+// maxAnswer is the largest answer that is not streamed, in bytes.
+const maxAnswer = 32 << 20
+
+// forward sends the call and gives the answer back.
+func (g *Gateway) forward(x *exchange) error {
+	ctx, cancel := g.upstreamContext(x)
+	defer cancel()
+	resp, err := g.send(ctx, x)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if x.profile != nil {
+		x.answers = x.profile.Answer()
+	}
+	if resp.Status >= 400 {
+		return g.upstreamRefused(x, resp)
+	}
+	if x.peeked.Stream && strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
+		return g.stream(x, resp, cancel)
+	}
+	return g.whole(x, resp)
+}
+
+// send makes attempts until one is answered.
+func (g *Gateway) send(ctx context.Context, x *exchange) (*provider.Response, error) {
+	for {
+		x.attempts++
+		began := g.c.Now()
+		resp, err := x.up.Send(ctx, &provider.Request{Endpoint: x.path, Body: x.out, Stream: x.peeked.Stream, ID: x.idHdr[0]})
+		x.upstreamT += g.c.Now().Sub(began)
+		if err == nil && !retriable(resp.Status) {
+			x.ev.UpstreamErr = ""
+			return resp, nil
+		}
+		if err != nil {
+			x.ev.UpstreamErr = provider.ClassOf(err)
+			g.c.Log.Warn("provider failed", "request", x.idHdr[0], "provider", x.ev.Provider, "class", x.ev.UpstreamErr, "error", err)
+		} else {
+			x.ev.UpstreamErr = "http_" + strconv.Itoa(resp.Status)
+		}
+		again := x.attempts < maxAttempts && ctx.Err() == nil && x.r.Context().Err() == nil && x.ev.UpstreamErr != "timeout"
+		if again {
+			if resp != nil {
+				resp.Body.Close()
+			}
+			if err := g.attempt(x); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if err == nil {
+			return resp, nil
+		}
+		x.ev.End = event.EndUpstreamError
+		if x.ev.UpstreamErr == "timeout" {
+			return nil, refuse(http.StatusGatewayTimeout, "upstream_timeout", "the provider did not answer in time")
+		}
+		return nil, refuse(http.StatusBadGateway, "upstream_unreachable", fmt.Sprintf("the provider %s could not be reached", x.ev.Provider)).because(err)
+	}
+}
+
+func retriable(status int) bool {
+	return status == http.StatusBadGateway || status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout
+}
+
+// upstreamRefused passes on what the provider says about the request; what it
+// says about itself or about our credential becomes an error of the gateway.
+func (g *Gateway) upstreamRefused(x *exchange, resp *provider.Response) error {
+	x.ev.End = event.EndUpstreamError
+	x.ev.UpstreamErr = "http_" + strconv.Itoa(resp.Status)
+	switch {
+	case resp.Status == http.StatusUnauthorized || resp.Status == http.StatusForbidden:
+		return refuse(http.StatusBadGateway, "upstream_credential", fmt.Sprintf("the provider %s does not accept the gateway's credential; an administrator must renew it", x.ev.Provider))
+	case resp.Status >= 500:
+		return refuse(http.StatusBadGateway, "upstream_error", fmt.Sprintf("the provider %s answered with an error (%d)", x.ev.Provider, resp.Status))
+	}
+	body, err := readAll(x.buf[:0], resp.Body, 1<<20)
+	x.buf = body
+	if err != nil || !bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) {
+		return refuse(resp.Status, "upstream_refused", fmt.Sprintf("the provider %s refused the request (%d)", x.ev.Provider, resp.Status))
+	}
+	x.failure = refuse(resp.Status, "upstream_refused", "")
+	h := x.w.Header()
+	copyHeader(h, resp.Header)
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	x.head(resp.Status)
+	x.write(body)
+	x.done = true
+	return nil
+}
+
+// passed are the provider's headers that a caller may see.
+var passed = []string{"Retry-After", "Retry-After-Ms", "X-Ratelimit-Limit-Requests", "X-Ratelimit-Limit-Tokens", "X-Ratelimit-Remaining-Requests",
+	"X-Ratelimit-Remaining-Tokens", "X-Ratelimit-Reset-Requests", "X-Ratelimit-Reset-Tokens", "Openai-Processing-Ms", "Openai-Version"}
+
+func copyHeader(to, from http.Header) {
+	if len(from) <= 2 {
+		return
+	}
+	for _, name := range passed {
+		if v, ok := from[name]; ok {
+			to[name] = v
+		}
+	}
+	if v, ok := from["X-Request-Id"]; ok {
+		to["X-Upstream-Request-Id"] = v
+	}
+}
+
+// whole reads an answer that is not streamed, inspects it and gives it back.
+func (g *Gateway) whole(x *exchange, resp *provider.Response) error {
+	began := g.c.Now()
+	body, err := readAll(x.buf[:0], resp.Body, maxAnswer)
+	x.buf = body
+	x.upstreamT += g.c.Now().Sub(began)
+	if err != nil {
+		x.ev.End, x.ev.UpstreamErr = event.EndCut, provider.ClassOf(err)
+		return refuse(http.StatusBadGateway, "upstream_cut", fmt.Sprintf("the provider %s broke off its answer", x.ev.Provider)).because(err)
+	}
+	if err := x.chunk.Answer(body); err != nil {
+		x.ev.End, x.ev.UpstreamErr = event.EndUpstreamError, "bad_answer"
+		return refuse(http.StatusBadGateway, "upstream_bad_answer", fmt.Sprintf("the provider %s answered with something else than JSON", x.ev.Provider)).because(err)
+	}
+	x.takeUsage()
+	edits := x.edits[:0]
+	for _, s := range x.chunk.Text {
+		x.textOut += int64(s.End - s.Start)
+		if x.answers == nil || x.answers.Idle() {
+			continue
+		}
+		text := body[s.Start:s.End]
+		if s.Escaped {
+			x.scratch = peek.Unescape(x.scratch[:0], text)
+			text = x.scratch
+		}
+		if out, changed := x.answers.Text(text); changed {
+			edits = append(edits, peek.Edit{Start: s.Start, End: s.End, With: peek.Escape(nil, out)})
+		}
+	}
+	x.edits = edits
+	if x.answers != nil {
+		if guard, class, hit := x.answers.Blocked(); hit {
+			x.ev.End = event.EndBlocked
+			return refuse(http.StatusBadRequest, "guard_blocked", fmt.Sprintf("the guard %q found %s in the answer, so it is not given out (request %s)", guard, class, x.idHdr[0]))
+		}
+	}
+	if len(edits) > 0 {
+		x.out = peek.Splice(x.out[:0], body, edits)
+		body = x.out
+	}
+	if err := x.durable(); err != nil {
+		return err
+	}
+	h := x.w.Header()
+	copyHeader(h, resp.Header)
+	h["Content-Type"] = jsonHeader
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	x.ev.FirstByte = g.c.Now().Sub(x.start).Microseconds()
+	x.head(resp.Status)
+	x.ev.End = event.EndComplete
+	if !x.write(body) {
+		x.ev.End = event.EndClientGone
+	}
+	x.done = true
+	return nil
+}
+
+var (
+	jsonHeader  = []string{"application/json"}
+	sseHeader   = []string{"text/event-stream"}
+	noBuffering = []string{"no"}
+	noCache     = []string{"no-cache"}
+)
+
+// takeUsage keeps what the provider says it will bill.
+func (x *exchange) takeUsage() {
+	if x.chunk.HasModel && x.ev.ModelServed == "" {
+		x.ev.ModelServed = x.servedName()
+	}
+	if !x.chunk.HasUsage {
+		return
+	}
+	u := x.chunk.Usage
+	x.ev.Usage = event.Usage{Input: u.Input, Output: max(u.Output, 0), CacheRead: u.CacheRead, CacheWrite: -1, Reasoning: u.Reasoning}
+	x.ev.Source = event.UsageProvider
+}
+
+func (x *exchange) servedName() string {
+	b := x.buf[x.chunk.Model.Start:x.chunk.Model.End]
+	if string(b) == x.target {
+		return x.target
+	}
+	if len(b) > 128 || x.chunk.Model.Escaped {
+		return "unprintable"
+	}
+	return string(b)
+}
+
+// write sends bytes to the caller and into the answer's commitment. It reports
+// whether the caller is still there.
+func (x *exchange) write(b []byte) bool {
+	if x.blinded {
+		x.digest.Write(b)
+	}
+	x.bytesOut += uint64(len(b))
+	_, err := x.w.Write(b)
+	return err == nil
+}
+
+func (x *exchange) flush() {
+	if f, ok := x.w.(http.Flusher); ok {
+		f.Flush()
+	}
+}
+
+// linger is read after the caller hung up, for the usage at the end.
+func linger(r io.Closer, after time.Duration) *time.Timer {
+	return time.AfterFunc(after, func() { r.Close() })
+}

@@ -1,0 +1,294 @@
+// Package gateway is the pipeline that apps' model calls run through. It obeys a
+// snapshot of the register, holds money before it is spent, and leaves a record
+// of everything it did. It never learns what a control is.
+package gateway
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"plumbline/gateway/budget"
+	"plumbline/gateway/event"
+	"plumbline/gateway/guardrail"
+	"plumbline/gateway/policy"
+	"plumbline/gateway/price"
+	"plumbline/gateway/provider"
+	"plumbline/inventory"
+)
+
+// Recorder takes events. It exists so that the gateway does not know the ledger.
+type Recorder interface {
+	// Submit encodes e before it returns. The promise resolves when the record is
+	// durable. event.ErrUnavailable means that nothing may be sent.
+	Submit(e *event.Event) (*event.Commit, error)
+}
+
+// Config makes a gateway. Every function is safe for concurrent use.
+type Config struct {
+	Recorder   Recorder
+	Fresh      func() bool                                              // the snapshot was confirmed within 2 s
+	ContentKey func(org, system string, at time.Time) ([32]byte, error) // of commitments
+	Pseudonym  func(org string) ([32]byte, error)                       // of callers' users
+	HashKey    func(secret string) [32]byte                             // keyed hash of a virtual key's secret
+	Budgets    *budget.Counters
+	Prices     *price.Table
+	Transport  http.RoundTripper // to providers; provider.Transport() when nil
+	Now        func() time.Time
+	Rand       io.Reader
+	Log        *slog.Logger
+	Observe    func(Observation) // metrics; may be nil
+	Timeout    time.Duration     // of one exchange; 10 minutes when zero
+	Hangup     time.Duration     // how long a stream is read on for its usage when the caller is gone; 10 s when zero
+}
+
+// Observation is one finished exchange, for metrics with bounded labels.
+type Observation struct {
+	Endpoint string
+	Status   int
+	Code     string // refusal or failure; empty on success
+	Stream   bool
+	Total    time.Duration
+	Upstream time.Duration
+}
+
+// MaxBody is the largest request body in bytes.
+const MaxBody = 4 << 20
+
+// Gateway serves the API that apps call.
+type Gateway struct {
+	c      Config
+	stages []stage
+	view   atomic.Pointer[view]
+	useMu  sync.Mutex
+	pool   sync.Pool
+
+	running  sync.WaitGroup
+	draining atomic.Bool
+	inFlight atomic.Int64
+}
+
+// stage is one step of the pipeline. A *refusal ends the exchange.
+type stage struct {
+	name string
+	run  func(*Gateway, *exchange) error
+}
+
+// view is a snapshot with what was compiled from it.
+type view struct {
+	snap *inventory.Snapshot
+	orgs map[inventory.OrgID]*orgView
+}
+
+type orgView struct {
+	*inventory.OrgView
+	profiles  map[inventory.ProfileID]*guardrail.Profile
+	policies  *policy.Set
+	providers map[inventory.ProviderID]upstream
+}
+
+type upstream struct {
+	provider.Provider
+	declared *inventory.Provider
+	kind     provider.Kind
+	vendor   string
+}
+
+// New makes a gateway that refuses everything until Use gave it a snapshot.
+func New(c Config) (*Gateway, error) {
+	if c.Recorder == nil || c.Budgets == nil || c.Prices == nil || c.HashKey == nil || c.ContentKey == nil || c.Pseudonym == nil {
+		return nil, errors.New("gateway: Recorder, Budgets, Prices, HashKey, ContentKey and Pseudonym are needed")
+	}
+	if c.Transport == nil {
+		c.Transport = provider.Transport()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Rand == nil {
+		c.Rand = rand.Reader
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Fresh == nil {
+		c.Fresh = func() bool { return true }
+	}
+	if c.Timeout == 0 {
+		c.Timeout = 10 * time.Minute
+	}
+	if c.Hangup == 0 {
+		c.Hangup = 10 * time.Second
+	}
+	g := &Gateway{c: c, stages: []stage{
+		{"identify", (*Gateway).identify},
+		{"decode", (*Gateway).decode},
+		{"admit", (*Gateway).admit},
+		{"decide", (*Gateway).decide},
+		{"inspect prompt", (*Gateway).inspectPrompt},
+		{"hold", (*Gateway).hold},
+		{"commit intent", (*Gateway).commitIntent},
+		{"forward", (*Gateway).forward},
+	}}
+	g.pool.New = func() any { return newExchange() }
+	g.view.Store(&view{snap: &inventory.Snapshot{}, orgs: map[inventory.OrgID]*orgView{}})
+	return g, nil
+}
+
+// Stages lists the pipeline. "settle and record" runs for every exchange, however
+// it ended.
+func (g *Gateway) Stages() []string {
+	var names []string
+	for _, s := range g.stages {
+		names = append(names, s.name)
+	}
+	return append(names, "settle and record")
+}
+
+// Use puts a snapshot into force for every exchange and attempt that begins from
+// now on. What was compiled before is used again where it did not change. An
+// organisation whose policies do not compile is refused until they do.
+func (g *Gateway) Use(ctx context.Context, snap *inventory.Snapshot) error {
+	g.useMu.Lock()
+	defer g.useMu.Unlock()
+	old := g.view.Load()
+	v := &view{snap: snap, orgs: make(map[inventory.OrgID]*orgView, len(snap.Orgs))}
+	var errs []error
+	for id, o := range snap.Orgs {
+		ov, err := g.compile(ctx, o, old.orgs[id])
+		if err != nil {
+			errs = append(errs, fmt.Errorf("organisation %s: %w", id, err))
+		}
+		v.orgs[id] = ov
+	}
+	g.view.Store(v)
+	return errors.Join(errs...)
+}
+
+func (g *Gateway) compile(ctx context.Context, o *inventory.OrgView, old *orgView) (*orgView, error) {
+	ov := &orgView{OrgView: o, profiles: map[inventory.ProfileID]*guardrail.Profile{}, providers: map[inventory.ProviderID]upstream{}}
+	var errs []error
+	for id, p := range o.Profiles {
+		if old != nil && old.Profiles[id] == p && old.profiles[id] != nil {
+			ov.profiles[id] = old.profiles[id]
+			continue
+		}
+		c, err := guardrail.Compile(*p)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		ov.profiles[id] = c
+	}
+	for id, p := range o.Providers {
+		if old != nil && old.Providers[id] == p && old.providers[id].Provider != nil {
+			ov.providers[id] = old.providers[id]
+			continue
+		}
+		u, err := g.upstream(p)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("provider %s: %w", id, err))
+			continue
+		}
+		ov.providers[id] = u
+	}
+	if old != nil && old.policies != nil && samePolicies(old.Policies, o.Policies) {
+		ov.policies = old.policies
+		return ov, errors.Join(errs...)
+	}
+	policies := o.Policies
+	if len(policies) == 0 {
+		def := policy.Default()
+		policies = []*inventory.Policy{&def}
+	}
+	set, err := policy.Compile(ctx, policies)
+	if err != nil {
+		errs = append(errs, err)
+	}
+	ov.policies = set
+	return ov, errors.Join(errs...)
+}
+
+func samePolicies(a, b []*inventory.Policy) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] && (a[i].ID != b[i].ID || a[i].Mode != b[i].Mode || a[i].Source != b[i].Source) {
+			return false
+		}
+	}
+	return true
+}
+
+func (g *Gateway) upstream(p *inventory.Provider) (upstream, error) {
+	kind, err := provider.KindOf(p.Kind)
+	if err != nil {
+		return upstream{}, err
+	}
+	impl, err := kind.New(p, g.c.Transport)
+	if err != nil {
+		return upstream{}, err
+	}
+	u := upstream{impl, p, kind, p.Vendor}
+	if u.vendor == "" {
+		u.vendor = kind.Vendor
+	}
+	return u, nil
+}
+
+// ServeHTTP answers POST /v1/chat/completions, POST /v1/embeddings and GET
+// /v1/models; everything else is 404 in the caller's dialect.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	g.running.Add(1)
+	defer g.running.Done()
+	g.inFlight.Add(1)
+	defer g.inFlight.Add(-1)
+	x := g.pool.Get().(*exchange)
+	x.begin(g, w, r)
+	defer func() {
+		x.reset()
+		g.pool.Put(x)
+	}()
+	g.serve(x)
+}
+
+func (g *Gateway) serve(x *exchange) {
+	defer g.settle(x)
+	if g.draining.Load() {
+		x.fail(refuse(http.StatusServiceUnavailable, "draining", "the gateway is shutting down; send the request again").retryAfter(1))
+		return
+	}
+	for i := range g.stages {
+		if err := g.stages[i].run(g, x); err != nil {
+			x.fail(err)
+			return
+		}
+		if x.done {
+			return
+		}
+	}
+}
+
+// Drain refuses new exchanges and waits for those in flight.
+func (g *Gateway) Drain(ctx context.Context) error {
+	g.draining.Store(true)
+	done := make(chan struct{})
+	go func() { g.running.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%d exchanges did not end in time: %w", g.inFlight.Load(), ctx.Err())
+	}
+}
+
+// InFlight is how many exchanges run.
+func (g *Gateway) InFlight() int64 { return g.inFlight.Load() }

@@ -1,0 +1,236 @@
+package gateway
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+
+	"plumbline/app/money"
+	"plumbline/gateway/budget"
+	"plumbline/gateway/event"
+	"plumbline/gateway/peek"
+)
+
+// hold reserves the most that the call can cost, in every budget above it.
+func (g *Gateway) hold(x *exchange) error {
+	x.rate, x.priced = g.c.Prices.Rate(x.up.vendor, x.target, x.start)
+	x.ev.PriceTable = g.c.Prices.Hash()
+	if !x.priced && !x.route.Unpriced {
+		return refuse(http.StatusForbidden, "model_unpriced", fmt.Sprintf("the model %q has no price, so no budget can hold it; allow_unpriced on its route lets it pass", x.target)).about("model")
+	}
+	if x.priced {
+		x.ceiling = ceiling(x)
+	}
+	var err error
+	sys := x.org.SystemBudgets[x.key.System]
+	if x.system == nil {
+		sys = nil
+	}
+	x.holds, err = g.c.Budgets.Hold(x.holds[:0], x.key.Org, x.id, x.ceiling, x.org.KeyBudgets[x.key.ID], sys, x.org.OrgBudgets)
+	if err != nil {
+		var over *budget.Exceeded
+		errors.As(err, &over)
+		r := refuse(http.StatusTooManyRequests, "budget_exceeded", fmt.Sprintf("%s; this call may cost up to %s", over, x.ceiling))
+		r.kind, r.noRetry = "insufficient_quota", true
+		return r
+	}
+	x.ev.Holds = x.holds
+	return nil
+}
+
+// ceiling: a token is at least a byte of text, and an answer is at most what the
+// request allows or the model can.
+func ceiling(x *exchange) money.Nano {
+	input := int64(16)
+	for _, s := range x.peeked.Text {
+		input += int64(s.End - s.Start + 8)
+	}
+	output := x.peeked.MaxTokens
+	if output < 0 || x.rate.MaxOutput > 0 && output > x.rate.MaxOutput {
+		output = x.rate.MaxOutput
+	}
+	if x.endpoint == "embeddings" {
+		output = 0
+	}
+	if n := x.peeked.Choices; output > 0 && n > math.MaxInt64/output {
+		return x.rate.Ceiling(input, math.MaxInt64)
+	}
+	return x.rate.Ceiling(input, output*x.peeked.Choices)
+}
+
+// commitIntent prepares the body as it will go out, puts the intent on record and
+// waits until it is durable: nothing leaves without evidence.
+func (g *Gateway) commitIntent(x *exchange) error {
+	x.prepareBody()
+	if err := g.commitment(x); err != nil {
+		return refuse(http.StatusServiceUnavailable, "ledger_unavailable", "the gateway cannot record this call, so it does not send it").retryAfter(2).because(err)
+	}
+	e := &x.ev
+	e.Kind, e.Commit, e.Try = event.Intent, x.mode, 1
+	e.Address = addressPrefix(x.r.RemoteAddr)
+	e.Deadline = x.start.Add(g.c.Timeout).UnixMicro()
+	if u := x.peeked.User; u.End > u.Start {
+		if err := g.pseudonym(x, x.body[u.Start:u.End]); err != nil {
+			return refuse(http.StatusServiceUnavailable, "ledger_unavailable", "the gateway cannot record this call, so it does not send it").retryAfter(2).because(err)
+		}
+	}
+	commit, err := g.c.Recorder.Submit(e)
+	if err != nil {
+		return ledgerDown(err)
+	}
+	x.intent, x.commit = true, commit
+	if x.mode == event.BeforeSend {
+		return x.durable()
+	}
+	return nil
+}
+
+// durable waits for the newest record of this exchange.
+func (x *exchange) durable() error {
+	if x.commit == nil {
+		return nil
+	}
+	<-x.commit.Done()
+	err := x.commit.Err()
+	x.commit = nil
+	if err != nil {
+		return ledgerDown(err)
+	}
+	return nil
+}
+
+func ledgerDown(err error) *refusal {
+	return refuse(http.StatusServiceUnavailable, "ledger_unavailable", "the gateway cannot record this call, so it does not send it; send it again later").retryAfter(2).because(err)
+}
+
+// prepareBody splices what must change into the body: the model's name at the
+// provider, redacted texts, and the question for usage.
+func (x *exchange) prepareBody() {
+	p := &x.peeked
+	edits := x.edits
+	if x.target != x.model {
+		edits = append(edits, peek.Edit{Start: p.Model.Start, End: p.Model.End, With: peek.Escape(nil, []byte(x.target))})
+	}
+	if p.Stream && !p.IncludeUsage && !x.up.declared.NoStreamUsage && x.endpoint == "chat.completions" {
+		edits = append(edits, askUsage(p, x.body))
+	}
+	x.edits = edits
+	if len(edits) == 0 {
+		x.out = append(x.out[:0], x.body...)
+		return
+	}
+	for i := 1; i < len(edits); i++ { // few and nearly sorted
+		for k := i; k > 0 && edits[k].Start < edits[k-1].Start; k-- {
+			edits[k], edits[k-1] = edits[k-1], edits[k]
+		}
+	}
+	x.out = peek.Splice(x.out[:0], x.body, edits)
+}
+
+func askUsage(p *peek.Body, body []byte) peek.Edit {
+	switch {
+	case p.UsageFlag.End > 0:
+		return peek.Edit{Start: p.UsageFlag.Start, End: p.UsageFlag.End, With: []byte("true")}
+	case p.StreamOptions.End > 0 && body[p.StreamOptions.Start] == '{':
+		at := p.StreamOptions.Start + 1
+		with := []byte(`"include_usage":true,`)
+		for i := at; i < p.StreamOptions.End; i++ {
+			if body[i] == '}' {
+				with = with[:len(with)-1]
+				break
+			}
+			if body[i] == '"' {
+				break
+			}
+		}
+		return peek.Edit{Start: at, End: at, With: with}
+	case p.StreamOptions.End > 0:
+		return peek.Edit{Start: p.StreamOptions.Start, End: p.StreamOptions.End, With: []byte(`{"include_usage":true}`)}
+	}
+	return peek.Edit{Start: p.End, End: p.End, With: []byte(`,"stream_options":{"include_usage":true}`)}
+}
+
+// commitment: SHA-256(blind ‖ body), blind = HMAC-SHA256(content key, exchange
+// id). One exchange can be opened to an auditor; without the key a short text
+// cannot be guessed back. Requests are committed as they went out.
+func (g *Gateway) commitment(x *exchange) error {
+	key, err := g.c.ContentKey(string(x.key.Org), string(x.key.System), x.start)
+	if err != nil {
+		return err
+	}
+	x.blind = hmac16(&key, x.id)
+	x.blinded = true
+	x.digest.Reset()
+	x.digest.Write(x.blind[:])
+	x.digest.Write(x.out)
+	x.digest.Sum(x.ev.Request[:0])
+	x.digest.Reset()
+	x.digest.Write(x.blind[:])
+	return nil
+}
+
+// hmac16 is HMAC-SHA256 (RFC 2104) of a 16-byte message, without allocating.
+func hmac16(key *[32]byte, message [16]byte) [32]byte {
+	var inner [64 + 16]byte
+	var outer [64 + 32]byte
+	for i := range 64 {
+		var k byte
+		if i < 32 {
+			k = key[i]
+		}
+		inner[i], outer[i] = k^0x36, k^0x5c
+	}
+	copy(inner[64:], message[:])
+	sum := sha256.Sum256(inner[:])
+	copy(outer[64:], sum[:])
+	return sha256.Sum256(outer[:])
+}
+
+// pseudonym names a caller's user so that the organisation alone can link it.
+func (g *Gateway) pseudonym(x *exchange, user []byte) error {
+	key, err := g.c.Pseudonym(string(x.key.Org))
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(user)
+	mac := hmac16(&key, [16]byte(sum[:16]))
+	copy(x.ev.Pseudonym[:], mac[:16])
+	return nil
+}
+
+// attempt checks again what was checked before the first one, raises nothing,
+// and puts the further attempt on record before it is sent.
+func (g *Gateway) attempt(x *exchange) error {
+	view := g.view.Load()
+	if !g.c.Fresh() {
+		return refuse(http.StatusServiceUnavailable, "register_stale", "the gateway cannot confirm keys and approvals at the moment; send the request again").retryAfter(2)
+	}
+	o := view.orgs[x.key.Org]
+	key := view.snap.Keys[x.key.ID]
+	if o == nil || key == nil || !key.RevokedAt.IsZero() {
+		return refuse(http.StatusUnauthorized, "key_revoked", "this virtual key was revoked")
+	}
+	if r := g.admissible(o, o.Systems[x.key.System]); r != nil {
+		return r
+	}
+	if o.policies == nil || o.policies.Decide(x.r.Context(), &x.input).Effect == event.EffectDeny {
+		return refuse(http.StatusForbidden, "policy_denied", "policy does not allow this call any more")
+	}
+	e := x.ev
+	e.Kind, e.At, e.Try = event.Attempt, g.c.Now().UnixMicro(), x.attempts+1
+	commit, err := g.c.Recorder.Submit(&e)
+	if err != nil {
+		return ledgerDown(err)
+	}
+	x.commit = commit
+	return x.durable()
+}
+
+// upstreamContext lives on when the caller hangs up, so that usage is still seen,
+// and ends with the exchange's own deadline.
+func (g *Gateway) upstreamContext(x *exchange) (context.Context, context.CancelFunc) {
+	return context.WithDeadline(context.WithoutCancel(x.r.Context()), x.start.Add(g.c.Timeout))
+}

@@ -1,0 +1,103 @@
+// Package provider sends calls upstream. A provider kind is one file that adds
+// itself to the table here.
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sort"
+	"syscall"
+	"time"
+
+	"plumbline/inventory"
+)
+
+// Request is one attempt of an exchange.
+type Request struct {
+	Endpoint string // path below the base URL: /chat/completions, /embeddings
+	Body     []byte
+	Stream   bool
+	ID       string // x-request-id of the exchange
+}
+
+// Response is what came back. Body is never nil and must be closed.
+type Response struct {
+	Status int
+	Header http.Header
+	Body   io.ReadCloser
+}
+
+// Provider is an upstream. Send returns once the head of the answer is there.
+type Provider interface {
+	Send(ctx context.Context, r *Request) (*Response, error)
+}
+
+// Kind is a kind of provider.
+type Kind struct {
+	Name      string
+	Simulated bool   // built in; said wherever it shows
+	Vendor    string // of prices, when the declaration names none
+	NeedsURL  bool
+	New       func(p *inventory.Provider, transport http.RoundTripper) (Provider, error)
+}
+
+var kinds = map[string]Kind{}
+
+func register(k Kind) { kinds[k.Name] = k }
+
+// KindOf finds a kind.
+func KindOf(name string) (Kind, error) {
+	k, ok := kinds[name]
+	if !ok {
+		return Kind{}, fmt.Errorf("provider kind %q is none of %v", name, Kinds())
+	}
+	return k, nil
+}
+
+// Kinds lists the kinds' names.
+func Kinds() []string {
+	var out []string
+	for name := range kinds {
+		out = append(out, name)
+	}
+	sort.Strings(out)
+	return out
+}
+
+// Transport is the shared transport to providers.
+func Transport() *http.Transport {
+	return &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		ForceAttemptHTTP2:     true,
+		MaxIdleConns:          2048,
+		MaxIdleConnsPerHost:   1024,
+		IdleConnTimeout:       90 * time.Second,
+		TLSHandshakeTimeout:   5 * time.Second,
+		ExpectContinueTimeout: time.Second,
+		DisableCompression:    true,
+		WriteBufferSize:       8 << 10,
+		ReadBufferSize:        8 << 10,
+	}
+}
+
+// ClassOf puts a failure into a class that may be recorded. Its text may hold
+// addresses and is for the log alone.
+func ClassOf(err error) string {
+	var timeout interface{ Timeout() bool }
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return "timeout"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "refused"
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), errors.Is(err, syscall.EPIPE):
+		return "reset"
+	case errors.Is(err, context.Canceled):
+		return "aborted"
+	}
+	return "failed"
+}

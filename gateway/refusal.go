@@ -1,0 +1,102 @@
+package gateway
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+
+	"plumbline/gateway/peek"
+)
+
+// refusal ends an exchange with an error in the caller's dialect. code is stable;
+// message is one sentence that says what to do.
+type refusal struct {
+	status  int
+	code    string
+	kind    string // OpenAI's error type
+	message string
+	param   string
+	wait    int  // seconds for retry-after; 0: none
+	noRetry bool // x-should-retry: false
+	cause   error
+}
+
+func (r *refusal) Error() string { return r.code + ": " + r.message }
+
+var errorTypes = map[int]string{400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "not_found_error",
+	405: "invalid_request_error", 413: "invalid_request_error", 429: "rate_limit_error"}
+
+func refuse(status int, code, message string) *refusal {
+	kind, ok := errorTypes[status]
+	if !ok {
+		kind = "api_error"
+	}
+	return &refusal{status: status, code: code, kind: kind, message: message}
+}
+
+func (r *refusal) retryAfter(seconds int) *refusal { r.wait = seconds; return r }
+func (r *refusal) about(param string) *refusal     { r.param = param; return r }
+func (r *refusal) because(err error) *refusal      { r.cause = err; return r }
+
+func asRefusal(err error) *refusal {
+	var r *refusal
+	if errors.As(err, &r) {
+		return r
+	}
+	return refuse(http.StatusInternalServerError, "internal", "something went wrong in the gateway; its log has the request id").because(err)
+}
+
+// body is the error as OpenAI's clients expect it.
+func (r *refusal) body(dst []byte) []byte {
+	dst = append(dst, `{"error":{"message":"`...)
+	dst = peek.Escape(dst, []byte(r.message))
+	dst = append(dst, `","type":"`...)
+	dst = append(dst, r.kind...)
+	if r.param == "" {
+		dst = append(dst, `","param":null,"code":"`...)
+	} else {
+		dst = append(dst, `","param":"`...)
+		dst = peek.Escape(dst, []byte(r.param))
+		dst = append(dst, `","code":"`...)
+	}
+	dst = append(dst, r.code...)
+	return append(dst, `"}}`...)
+}
+
+// fail ends the exchange: before the head is out with a status, in a stream with
+// an error event and never with [DONE].
+func (x *exchange) fail(err error) {
+	r := asRefusal(err)
+	if x.failure == nil {
+		x.failure = r
+	}
+	x.done = true
+	body := r.body(x.buf[:0])
+	x.buf = body
+	if x.wrote {
+		if x.peeked.Stream {
+			x.write(append(append([]byte("data: "), body...), "\n\n"...))
+			x.flush()
+		}
+		return
+	}
+	h := x.w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	if r.wait > 0 {
+		h.Set("Retry-After", strconv.Itoa(r.wait))
+	}
+	if r.noRetry {
+		h.Set("X-Should-Retry", "false")
+	}
+	x.head(r.status)
+	x.write(body)
+}
+
+func (x *exchange) head(status int) {
+	if !x.wrote {
+		x.wrote = true
+		x.ev.Status = uint32(status)
+		x.w.WriteHeader(status)
+	}
+}

@@ -1,0 +1,121 @@
+package gateway
+
+import (
+	"net/http"
+	"time"
+
+	"plumbline/app/money"
+	"plumbline/gateway/event"
+	"plumbline/gateway/guardrail"
+)
+
+// settle runs for every exchange, however it ended: it turns the hold into a
+// charge and leaves the last record.
+func (g *Gateway) settle(x *exchange) {
+	if p := recover(); p != nil && p != http.ErrAbortHandler {
+		g.c.Log.Error("exchange failed", "request", x.idHdr[0], "cause", p)
+		x.fail(refuse(http.StatusInternalServerError, "internal", "something went wrong in the gateway; its log has the request id"))
+	}
+	if x.rated {
+		g.c.Budgets.Release(x.key)
+	}
+	now := g.c.Now()
+	e := &x.ev
+	if x.failure != nil {
+		e.Code = x.failure.code
+		if e.Status == 0 {
+			e.Status = uint32(x.failure.status)
+		}
+		if x.failure.cause != nil {
+			g.c.Log.Warn("exchange refused", "request", x.idHdr[0], "code", e.Code, "error", x.failure.cause)
+		}
+	}
+	e.At = now.UnixMicro()
+	e.Total = now.Sub(x.start).Microseconds()
+	e.Upstream = x.upstreamT.Microseconds()
+	e.BytesOut = x.bytesOut
+	switch {
+	case x.intent:
+		g.outcome(x)
+	case x.failure != nil:
+		if x.key != nil {
+			g.c.Budgets.Settle(x.key.Org, x.id, 0)
+		}
+		e.Kind = event.Refused
+		e.Address = addressPrefix(x.r.RemoteAddr)
+		e.Holds = nil
+		// A refusal that cannot be recorded is counted by the ledger's outage.
+		_, _ = g.c.Recorder.Submit(e)
+	}
+	if g.c.Observe != nil {
+		g.c.Observe(Observation{e.Endpoint, int(e.Status), e.Code, e.Stream, time.Duration(e.Total) * time.Microsecond, x.upstreamT})
+	}
+}
+
+func (g *Gateway) outcome(x *exchange) {
+	e := &x.ev
+	e.Kind, e.Tries = event.Outcome, x.attempts
+	x.countUsage()
+	e.Held = x.ceiling
+	e.Charge = x.charge()
+	g.c.Budgets.Settle(x.key.Org, x.id, e.Charge)
+	if x.bytesOut > 0 {
+		x.digest.Sum(e.Answer[:0])
+	}
+	if x.answers != nil {
+		e.AnswerGuard = x.answers.Verdicts(e.AnswerGuard[:0])
+	} else if x.profile != nil {
+		e.AnswerGuard = notAnswered(x.profile, e.AnswerGuard[:0])
+	}
+	if e.End == event.EndUnknown {
+		e.End = event.EndAborted
+	}
+	// The outcome answers to the intent, which has the verdicts on the prompt.
+	prompt := e.Prompt
+	e.Prompt = nil
+	defer func() { e.Prompt = prompt }()
+	if _, err := g.c.Recorder.Submit(e); err != nil {
+		g.c.Log.Error("outcome not recorded", "request", x.idHdr[0], "error", err)
+	}
+}
+
+// notAnswered: guards that had nothing to look at did not run.
+func notAnswered(p *guardrail.Profile, dst []event.Verdict) []event.Verdict {
+	a := p.Answer()
+	defer a.Release()
+	a.NotRun("no_answer")
+	return a.Verdicts(dst)
+}
+
+// bytesPerToken is the rule of thumb by which text is counted when the provider
+// says nothing; such usage is labelled counted.
+const bytesPerToken = 4
+
+func (x *exchange) countUsage() {
+	e := &x.ev
+	if e.Source == event.UsageProvider || e.Source == event.UsagePartial {
+		return
+	}
+	if x.attempts == 0 || e.End == event.EndUpstreamError && e.BytesOut == 0 || e.UpstreamErr == "refused" || e.End == event.EndUpstreamError {
+		e.Usage, e.Source = event.Usage{}, event.UsageCounted // nothing was answered
+		return
+	}
+	var in int64
+	for _, s := range x.peeked.Text {
+		in += int64(s.End - s.Start)
+	}
+	e.Usage = event.Usage{Input: (in + bytesPerToken - 1) / bytesPerToken, Output: (x.textOut + bytesPerToken - 1) / bytesPerToken, CacheRead: -1, CacheWrite: -1, Reasoning: -1}
+	e.Source = event.UsageCounted
+	if e.End == event.EndCut || e.End == event.EndClientGone || e.End == event.EndBlocked {
+		e.Source = event.UsagePartial
+	}
+}
+
+// charge is what the usage costs. A call that never reached a provider, or that
+// the provider answered with an error, costs nothing.
+func (x *exchange) charge() money.Nano {
+	if !x.priced || x.ev.End == event.EndUpstreamError || x.attempts == 0 {
+		return 0
+	}
+	return x.rate.Cost(x.ev.Usage)
+}
