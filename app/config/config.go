@@ -1,0 +1,132 @@
+// Package config is the server's one Config: read once from a YAML file and the
+// environment, and passed down in parts.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"time"
+
+	"plumbline/app/fault"
+)
+
+// Config is the server's configuration. Every zero value works. docs/config.md
+// describes each key; a test holds the two together.
+type Config struct {
+	Listen       string        `yaml:"listen" env:"PLUMBLINE_LISTEN"`             // host:port of the gateway, the web UI and the API
+	PublicURL    string        `yaml:"public_url" env:"PLUMBLINE_PUBLIC_URL"`     // as people reach it; begins links
+	DataDir      string        `yaml:"data_dir" env:"PLUMBLINE_DATA_DIR"`         // databases, key, documents
+	Postgres     string        `yaml:"postgres" env:"PLUMBLINE_POSTGRES"`         // DSN for state and ledger; SQLite in data_dir when empty
+	Instance     string        `yaml:"instance" env:"PLUMBLINE_INSTANCE"`         // first part of every log's origin; never changes
+	KeyFile      string        `yaml:"key_file" env:"PLUMBLINE_KEY_FILE"`         // the instance key; instance.key in data_dir when empty
+	Declarations string        `yaml:"declarations" env:"PLUMBLINE_DECLARATIONS"` // YAML file with what the gateway needs
+	Prices       string        `yaml:"prices" env:"PLUMBLINE_PRICES"`             // price table in place of the embedded one
+	LogLevel     string        `yaml:"log_level" env:"PLUMBLINE_LOG_LEVEL"`       // debug, info, warn, error
+	Timeout      time.Duration `yaml:"exchange_timeout"`                          // of one exchange
+	DrainTimeout time.Duration `yaml:"drain_timeout"`                             // for what runs at shutdown
+	CommitPause  time.Duration `yaml:"commit_pause"`                              // between two commits of the ledger
+	SessionLife  time.Duration `yaml:"session_life"`                              // of a sign-in
+}
+
+// Load reads a file, when one is named, then the environment, then fills in
+// defaults and checks the whole.
+func Load(path string, env func(string) string) (*Config, error) {
+	c := &Config{}
+	if path != "" {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fault.Wrap(fault.Invalid, "config", err, "the configuration could not be read")
+		}
+		if _, err := Strict(text, path, c); err != nil {
+			return nil, err
+		}
+	}
+	v := reflect.ValueOf(c).Elem()
+	for i := range v.NumField() {
+		if name := v.Type().Field(i).Tag.Get("env"); name != "" {
+			if text := env(name); text != "" {
+				v.Field(i).SetString(text)
+			}
+		}
+	}
+	c.defaults()
+	return c, c.check()
+}
+
+func (c *Config) defaults() {
+	set := func(s *string, v string) {
+		if *s == "" {
+			*s = v
+		}
+	}
+	set(&c.Listen, "127.0.0.1:8080")
+	set(&c.DataDir, "./plumbline-data")
+	set(&c.Instance, "plumbline")
+	set(&c.LogLevel, "info")
+	set(&c.KeyFile, filepath.Join(c.DataDir, "instance.key"))
+	set(&c.PublicURL, "http://"+dialable(c.Listen))
+	duration := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	duration(&c.Timeout, 10*time.Minute)
+	duration(&c.DrainTimeout, 30*time.Second)
+	duration(&c.CommitPause, time.Millisecond)
+	duration(&c.SessionLife, 12*time.Hour)
+}
+
+func dialable(listen string) string {
+	host, port, err := net.SplitHostPort(listen)
+	if err == nil && (host == "" || host == "0.0.0.0" || host == "::") {
+		return net.JoinHostPort("localhost", port)
+	}
+	return listen
+}
+
+func (c *Config) check() error {
+	bad := func(key, format string, args ...any) error {
+		return fault.New(fault.Invalid, "config", "%s: %s", key, fmt.Sprintf(format, args...))
+	}
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		return bad("listen", "%q is not host:port", c.Listen)
+	}
+	if strings.ContainsAny(c.Instance, "/+ \n") {
+		return bad("instance", "%q must not contain a slash, a plus or a space", c.Instance)
+	}
+	switch c.LogLevel {
+	case "debug", "info", "warn", "error":
+	default:
+		return bad("log_level", "%q is none of debug, info, warn, error", c.LogLevel)
+	}
+	if !strings.HasPrefix(c.PublicURL, "http://") && !strings.HasPrefix(c.PublicURL, "https://") {
+		return bad("public_url", "%q must begin with http:// or https://", c.PublicURL)
+	}
+	return nil
+}
+
+// Resolver finds secrets that a file only names: env:NAME or file:PATH.
+func Resolver(env func(string) string) func(string) (string, error) {
+	return func(reference string) (string, error) {
+		kind, name, _ := strings.Cut(reference, ":")
+		switch kind {
+		case "env":
+			if v := env(name); v != "" {
+				return v, nil
+			}
+			return "", fmt.Errorf("the environment variable %s is not set", name)
+		case "file":
+			text, err := os.ReadFile(name)
+			if err != nil {
+				return "", errors.New("the file of a secret could not be read: " + name)
+			}
+			return strings.TrimSpace(string(text)), nil
+		}
+		return "", errors.New("a secret is named as env:NAME or file:PATH")
+	}
+}

@@ -1,0 +1,282 @@
+package inventory
+
+import (
+	"context"
+	"encoding/base32"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"plumbline/app/authz"
+	"plumbline/app/fault"
+)
+
+var idForm = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
+
+func checkID(field, id string) error {
+	if !idForm.MatchString(id) {
+		return fault.Field(field, "%q: an id has up to 63 small letters, digits, dots, dashes or underscores", id)
+	}
+	return nil
+}
+
+// CreateOrg opens an organisation; its log is made by the journal.
+func (r *Register) CreateOrg(ctx context.Context, actor authz.Actor, o Org) error {
+	if err := checkID("id", string(o.ID)); err != nil {
+		return err
+	}
+	if strings.TrimSpace(o.Name) == "" {
+		return fault.Field("name", "give the organisation a name")
+	}
+	_, err := r.apply(ctx, actor, spec{org: o.ID, kind: kindOrg, id: string(o.ID), change: "organisation.created", fresh: true, mutate: func([]byte) (any, error) { return o, nil }})
+	return err
+}
+
+// storedKey keeps what the API never shows.
+type storedKey struct {
+	Key
+	Hash []byte `json:"hash"`
+}
+
+// CreateKey makes a virtual key. Its text is returned once and kept nowhere.
+func (r *Register) CreateKey(ctx context.Context, actor authz.Actor, k Key, reason string) (Key, string, error) {
+	if k.ID == "" {
+		id := make([]byte, 5)
+		if _, err := io.ReadFull(r.d.Rand, id); err != nil {
+			return k, "", fmt.Errorf("make key: %w", err)
+		}
+		k.ID = KeyID(strings.ToLower(base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(id)))
+	}
+	secret := make([]byte, 32)
+	if _, err := io.ReadFull(r.d.Rand, secret); err != nil {
+		return k, "", fmt.Errorf("make key: %w", err)
+	}
+	text := base64.RawURLEncoding.EncodeToString(secret)
+	k.Hash = r.d.HashKey(text)
+	if err := r.checkKey(actor.Org, &k); err != nil {
+		return k, "", err
+	}
+	_, err := r.apply(ctx, actor, spec{org: actor.Org, kind: kindKey, id: string(k.ID), change: "key.created", reason: reason, fresh: true,
+		mutate: func([]byte) (any, error) { return storedKey{k, k.Hash[:]}, nil }})
+	k.Org = actor.Org
+	return k, "pk-" + string(k.ID) + "-" + text, err
+}
+
+var keyForm = regexp.MustCompile(`^[a-z0-9]{1,40}$`)
+
+func (r *Register) checkKey(org OrgID, k *Key) error {
+	switch {
+	case !keyForm.MatchString(string(k.ID)):
+		return fault.Field("id", "a key's id has up to 40 small letters and digits")
+	case strings.TrimSpace(k.Name) == "":
+		return fault.Field("name", "give the key a name, so that people know whose it is")
+	case k.PerMinute < 0 || k.Concurrency < 0:
+		return fault.Field("requests_per_minute", "a limit cannot be below zero")
+	case !k.ExpiresAt.IsZero() && !k.ExpiresAt.After(r.d.Now()):
+		return fault.Field("expires_at", "the key would already have expired")
+	}
+	if k.System != "" {
+		if _, err := r.System(org, k.System); err != nil {
+			return fault.Field("system", "there is no AI system %q", k.System)
+		}
+	}
+	for id, other := range r.Snapshot().Keys {
+		if id == k.ID && other.Org != org {
+			return fault.Field("id", "the id %q is taken", k.ID)
+		}
+	}
+	return nil
+}
+
+// RevokeKey ends a key at once, also while the ledger is down.
+func (r *Register) RevokeKey(ctx context.Context, actor authz.Actor, id KeyID, reason string) error {
+	_, err := r.apply(ctx, actor, spec{org: actor.Org, kind: kindKey, id: string(id), change: "key.revoked", reason: reason, restricts: true,
+		mutate: func(body []byte) (any, error) {
+			var k storedKey
+			if body == nil {
+				return nil, notFound("key", string(id))
+			}
+			if err := json.Unmarshal(body, &k); err != nil {
+				return nil, err
+			}
+			if k.RevokedAt.IsZero() {
+				k.RevokedAt = r.d.Now().UTC().Truncate(time.Second)
+			}
+			return k, nil
+		}})
+	return err
+}
+
+// PutBudget adds or changes a budget. Lowering one is in force at once.
+func (r *Register) PutBudget(ctx context.Context, actor authz.Actor, b Budget, reason string) error {
+	s, err := r.State(actor.Org)
+	if err != nil {
+		return err
+	}
+	if err := checkBudgetIn(s, b); err != nil {
+		return err
+	}
+	i := slices.IndexFunc(s.Budgets, func(o Budget) bool { return o.ID == b.ID })
+	lower := i < 0 || b.Limit < s.Budgets[i].Limit && b.Scope == s.Budgets[i].Scope && b.Target == s.Budgets[i].Target
+	return r.put(ctx, actor, kindBudget, string(b.ID), reason, lower, Origin{}, b)
+}
+
+func checkBudgetIn(s *State, b Budget) error {
+	if err := checkID("id", string(b.ID)); err != nil {
+		return err
+	}
+	if b.Limit < 0 {
+		return fault.Field("limit", "a budget cannot be below zero")
+	}
+	if !slices.Contains([]string{"day", "month", "total"}, b.Window) {
+		return fault.Field("window", "%q is none of day, month, total", b.Window)
+	}
+	if _, err := time.LoadLocation(b.Zone); err != nil {
+		return fault.Field("zone", "%q is no time zone, such as Europe/Berlin", b.Zone)
+	}
+	switch b.Scope {
+	case ScopeOrg:
+		if b.Target != "" {
+			return fault.Field("target", "an organisation's budget has no target")
+		}
+	case ScopeSystem:
+		if _, err := s.System(SystemID(b.Target)); err != nil {
+			return fault.Field("target", "there is no AI system %q", b.Target)
+		}
+	case ScopeKey:
+		if !slices.ContainsFunc(s.Keys, func(k Key) bool { return k.ID == KeyID(b.Target) }) {
+			return fault.Field("target", "there is no key %q", b.Target)
+		}
+	default:
+		return fault.Field("scope", "%q is none of organisation, system, key", b.Scope)
+	}
+	return nil
+}
+
+// PutProvider adds or changes a provider.
+func (r *Register) PutProvider(ctx context.Context, actor authz.Actor, p Provider, reason string) error {
+	if err := r.checkProvider(p); err != nil {
+		return err
+	}
+	return r.put(ctx, actor, kindProvider, string(p.ID), reason, false, Origin{}, p)
+}
+
+func (r *Register) checkProvider(p Provider) error {
+	if err := checkID("id", string(p.ID)); err != nil {
+		return err
+	}
+	if p.CredentialRef != "" && !strings.HasPrefix(p.CredentialRef, "env:") && !strings.HasPrefix(p.CredentialRef, "file:") {
+		return fault.Field("credential", "name where the credential is: env:NAME or file:PATH; the credential itself is not kept")
+	}
+	if r.d.Check != nil {
+		if err := r.d.Check.Provider(p); err != nil {
+			return fault.Field("kind", "%v", err)
+		}
+	}
+	return nil
+}
+
+// PutRoute adds or changes where a model name leads.
+func (r *Register) PutRoute(ctx context.Context, actor authz.Actor, v Route, reason string) error {
+	s, err := r.State(actor.Org)
+	if err != nil {
+		return err
+	}
+	if err := checkRoute(s, v); err != nil {
+		return err
+	}
+	return r.put(ctx, actor, kindRoute, v.Model, reason, false, Origin{}, v)
+}
+
+func checkRoute(s *State, v Route) error {
+	if v.Model == "" || len(v.Model) > 128 {
+		return fault.Field("model", "name the model that apps ask for, in at most 128 characters")
+	}
+	if !slices.ContainsFunc(s.Providers, func(p Provider) bool { return p.ID == v.Provider }) {
+		return fault.Field("provider", "there is no provider %q", v.Provider)
+	}
+	return nil
+}
+
+// PutProfile adds or changes a guard profile.
+func (r *Register) PutProfile(ctx context.Context, actor authz.Actor, p GuardProfile, reason string) error {
+	if err := r.checkProfile(p); err != nil {
+		return err
+	}
+	return r.put(ctx, actor, kindProfile, string(p.ID), reason, false, Origin{}, p)
+}
+
+func (r *Register) checkProfile(p GuardProfile) error {
+	if err := checkID("id", string(p.ID)); err != nil {
+		return err
+	}
+	if r.d.Check != nil {
+		if err := r.d.Check.Profile(p); err != nil {
+			return fault.Field("guards", "%v", err)
+		}
+	}
+	return nil
+}
+
+// PutPolicy adds or changes a policy. One that does not compile is refused.
+func (r *Register) PutPolicy(ctx context.Context, actor authz.Actor, p Policy, reason string) error {
+	if err := r.checkPolicy(p); err != nil {
+		return err
+	}
+	return r.put(ctx, actor, kindPolicy, string(p.ID), reason, false, Origin{}, p)
+}
+
+func (r *Register) checkPolicy(p Policy) error {
+	if err := checkID("id", string(p.ID)); err != nil {
+		return err
+	}
+	if p.Mode != "enforce" && p.Mode != "shadow" {
+		return fault.Field("mode", "%q is neither enforce nor shadow", p.Mode)
+	}
+	if r.d.Check != nil {
+		if err := r.d.Check.Policy(p); err != nil {
+			return fault.Field("source", "%v", err)
+		}
+	}
+	return nil
+}
+
+// PutSettings changes an organisation's switches.
+func (r *Register) PutSettings(ctx context.Context, actor authz.Actor, v Settings, reason string) error {
+	if err := checkSettings(&v); err != nil {
+		return err
+	}
+	return r.put(ctx, actor, kindSettings, "settings", reason, v.Unregistered == "block", Origin{}, v)
+}
+
+func checkSettings(v *Settings) error {
+	if v.Unregistered == "" {
+		v.Unregistered = "block"
+	}
+	if v.Unregistered != "block" && v.Unregistered != "flag" {
+		return fault.Field("unregistered", "%q is neither block nor flag", v.Unregistered)
+	}
+	return nil
+}
+
+func (r *Register) put(ctx context.Context, actor authz.Actor, kind, id, reason string, restricts bool, origin Origin, body any) error {
+	_, err := r.apply(ctx, actor, spec{org: actor.Org, kind: kind, id: id, change: kind + ".changed", reason: reason, restricts: restricts, origin: origin,
+		mutate: func([]byte) (any, error) { return body, nil }})
+	return err
+}
+
+// Delete takes a budget, provider, route, guard profile or policy out of force.
+func (r *Register) Delete(ctx context.Context, actor authz.Actor, kind, id, reason string) error {
+	if !slices.Contains([]string{kindBudget, kindProvider, kindRoute, kindProfile, kindPolicy}, kind) {
+		return fault.New(fault.Invalid, "not_deletable", "a %s cannot be deleted", kind)
+	}
+	_, err := r.apply(ctx, actor, spec{org: actor.Org, kind: kind, id: id, change: kind + ".deleted", reason: reason, delete: true,
+		restricts: kind == kindProvider || kind == kindRoute,
+		mutate:    func(body []byte) (any, error) { return json.RawMessage(body), nil }})
+	return err
+}

@@ -1,0 +1,242 @@
+package inventory
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"plumbline/app/authz"
+	"plumbline/app/fault"
+)
+
+// The closed lists of a system's fields, for forms and checks.
+var (
+	RiskClasses = []RiskClass{Unclassified, Prohibited, HighRiskAnnexIII, HighRiskAnnexI, AnnexIIIDerogated, Transparency, GPAI, GPAISystemic, Minimal}
+	ActRoles    = []ActRole{RoleProvider, RoleDeployer, RoleImporter, RoleDistributor, RoleAuthRep, RoleProductMfr, RoleGPAI, RoleThirdParty}
+	Lifecycles  = []Lifecycle{Planned, Development, Pilot, InUse, Retired}
+)
+
+// check refuses what a system must not be; the error names the field.
+func (s *System) check() error {
+	switch {
+	case strings.TrimSpace(s.Name) == "":
+		return fault.Field("name", "give the AI system a name")
+	case strings.TrimSpace(s.Owner) == "":
+		return fault.Field("owner", "name the person or team that is accountable")
+	case strings.TrimSpace(s.Purpose) == "":
+		return fault.Field("purpose", "say what the AI system is for")
+	case !slices.Contains(RiskClasses, s.RiskClass):
+		return fault.Field("risk_class", "%q is no risk class; there are %v", s.RiskClass, RiskClasses[1:])
+	case s.RiskClass != Unclassified && strings.TrimSpace(s.RiskReason) == "":
+		return fault.Field("risk_reason", "say why this is the risk class; for Annex III, which point")
+	case !slices.Contains(Lifecycles, s.Lifecycle):
+		return fault.Field("lifecycle", "%q is no stage; there are %v", s.Lifecycle, Lifecycles)
+	case s.Commit != "" && s.Commit != "before_send" && s.Commit != "before_answer":
+		return fault.Field("commit", "%q is neither before_send nor before_answer", s.Commit)
+	}
+	for _, role := range s.Roles {
+		if !slices.Contains(ActRoles, role) {
+			return fault.Field("roles", "%q is no role under the Act; there are %v", role, ActRoles)
+		}
+	}
+	return nil
+}
+
+// Register adds a system and gives it an id when it has none. It begins without
+// an approval.
+func (r *Register) AddSystem(ctx context.Context, actor authz.Actor, s System, reason string) (System, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s.ID == "" {
+		ids, err := r.store.ids(ctx, actor.Org, kindSystem)
+		if err != nil {
+			return s, err
+		}
+		s.ID = SystemID(nextID("SYS", ids))
+	}
+	s.Approval, s.Suspended = Approval{State: NotRequested}, nil
+	r.stampRisk(&s, System{}, actor)
+	if err := s.check(); err != nil {
+		return s, err
+	}
+	m, err := r.applyLocked(ctx, actor, spec{org: actor.Org, kind: kindSystem, id: string(s.ID), change: "system.created", reason: reason, fresh: true,
+		mutate: func([]byte) (any, error) { return s, nil }})
+	s.Org, s.Version = actor.Org, uint32(m.Version)
+	return s, err
+}
+
+// nextID counts on from the highest number of a prefix.
+func nextID(prefix string, ids []string) string {
+	highest := 0
+	for _, id := range ids {
+		var n int
+		if _, err := fmt.Sscanf(id, prefix+"-%d", &n); err == nil {
+			highest = max(highest, n)
+		}
+	}
+	return fmt.Sprintf("%s-%03d", prefix, highest+1)
+}
+
+func (r *Register) stampRisk(s *System, old System, actor authz.Actor) {
+	if s.RiskClass == old.RiskClass && s.RiskReason == old.RiskReason && old.RiskBy != "" {
+		s.RiskBy, s.RiskAt = old.RiskBy, old.RiskAt
+		return
+	}
+	if s.RiskClass != Unclassified {
+		s.RiskBy, s.RiskAt = actor.ID, r.d.Now().UTC().Truncate(time.Second)
+	}
+}
+
+// UpdateSystem changes what is declared of a system. expect is the version that
+// the author saw. What an approval rests on (purpose, risk class, roles, models)
+// ends it when it changes.
+func (r *Register) UpdateSystem(ctx context.Context, actor authz.Actor, s System, expect uint32, reason string) error {
+	if err := s.check(); err != nil {
+		return err
+	}
+	ends := false
+	sp := spec{org: actor.Org, kind: kindSystem, id: string(s.ID), change: "system.changed", expect: expect, reason: reason}
+	sp.mutate = func(body []byte) (any, error) {
+		old, err := oldSystem(body, s.ID)
+		if err != nil {
+			return nil, err
+		}
+		if old.Lifecycle == Retired {
+			return nil, fault.New(fault.Conflict, "retired", "a retired system stays as it was; register a new one")
+		}
+		if s.Lifecycle == Retired {
+			return nil, fault.Field("lifecycle", "a system is retired by its own action, which takes its keys' use away")
+		}
+		s.Approval, s.Suspended = old.Approval, old.Suspended
+		r.stampRisk(&s, old, actor)
+		if ends = endsApproval(old, s); ends {
+			s.Approval = Approval{State: NotRequested}
+		}
+		return s, nil
+	}
+	current, err := r.System(actor.Org, s.ID)
+	if err != nil {
+		return err
+	}
+	// Whether it restricts must be known before it is written.
+	sp.restricts = endsApproval(*current, s)
+	_, err = r.apply(ctx, actor, sp)
+	return err
+}
+
+func endsApproval(old, s System) bool {
+	return old.Approval.State == Approved && (old.Purpose != s.Purpose || old.RiskClass != s.RiskClass || !slices.Equal(old.Roles, s.Roles) || !slices.Equal(old.Models, s.Models))
+}
+
+func oldSystem(body []byte, id SystemID) (System, error) {
+	var s System
+	if body == nil {
+		return s, notFound("AI system", string(id))
+	}
+	return s, json.Unmarshal(body, &s)
+}
+
+// System is a system as it is in force.
+func (r *Register) System(org OrgID, id SystemID) (*System, error) {
+	s, err := r.State(org)
+	if err != nil {
+		return nil, err
+	}
+	return s.System(id)
+}
+
+// changeSystem carries out one action on a system.
+func (r *Register) changeSystem(ctx context.Context, actor authz.Actor, id SystemID, change, reason string, restricts bool, approver string, f func(*System) error) error {
+	_, err := r.apply(ctx, actor, spec{org: actor.Org, kind: kindSystem, id: string(id), change: change, reason: reason, restricts: restricts, approver: approver,
+		mutate: func(body []byte) (any, error) {
+			s, err := oldSystem(body, id)
+			if err != nil {
+				return nil, err
+			}
+			return s, f(&s)
+		}})
+	return err
+}
+
+// RequestApproval asks for a decision that the system may be used.
+func (r *Register) RequestApproval(ctx context.Context, actor authz.Actor, id SystemID, reason string) error {
+	return r.changeSystem(ctx, actor, id, "system.approval_requested", reason, false, "", func(s *System) error {
+		if s.RiskClass == Unclassified {
+			return fault.Field("risk_class", "classify the system before you ask for its approval")
+		}
+		if s.Lifecycle == Retired {
+			return fault.New(fault.Conflict, "retired", "a retired system is not approved again")
+		}
+		s.Approval = Approval{State: Requested, RequestedBy: actor.ID}
+		return nil
+	})
+}
+
+// DecideApproval approves or rejects. Whoever asked for it cannot decide it.
+func (r *Register) DecideApproval(ctx context.Context, actor authz.Actor, id SystemID, approve bool, until time.Time, reason string) error {
+	change, state := "system.rejected", Rejected
+	if approve {
+		change, state = "system.approved", Approved
+	}
+	if strings.TrimSpace(reason) == "" {
+		return fault.Field("reason", "say why; the decision is kept with it")
+	}
+	return r.changeSystem(ctx, actor, id, change, reason, !approve, actor.ID, func(s *System) error {
+		switch {
+		case s.Approval.State != Requested:
+			return fault.New(fault.Conflict, "not_requested", "nobody has asked for an approval of %s", id)
+		case s.Approval.RequestedBy == actor.ID:
+			return fault.New(fault.Forbidden, "four_eyes", "whoever asked for the approval cannot decide it; a second person must")
+		case approve && !until.IsZero() && !until.After(r.d.Now()):
+			return fault.Field("until", "the approval would already have ended")
+		case approve && s.RiskClass == Prohibited:
+			return fault.New(fault.Conflict, "prohibited", "a prohibited practice cannot be approved")
+		}
+		s.Approval = Approval{State: state, RequestedBy: s.Approval.RequestedBy, DecidedBy: actor.ID, DecidedAt: r.d.Now().UTC().Truncate(time.Second), Until: until.UTC(), Reason: reason}
+		if approve && (s.Lifecycle == Planned || s.Lifecycle == Development) {
+			s.Lifecycle = InUse
+		}
+		return nil
+	})
+}
+
+// Suspend stops a system at once, also while the ledger is down.
+func (r *Register) Suspend(ctx context.Context, actor authz.Actor, id SystemID, reason string) error {
+	if strings.TrimSpace(reason) == "" {
+		return fault.Field("reason", "say why; the people whose calls stop will ask")
+	}
+	return r.changeSystem(ctx, actor, id, "system.suspended", reason, true, "", func(s *System) error {
+		s.Suspended = &Suspension{By: actor.ID, At: r.d.Now().UTC().Truncate(time.Second), Reason: reason}
+		return nil
+	})
+}
+
+// Resume lifts a suspension.
+func (r *Register) Resume(ctx context.Context, actor authz.Actor, id SystemID, reason string) error {
+	return r.changeSystem(ctx, actor, id, "system.resumed", reason, false, "", func(s *System) error {
+		if s.Suspended == nil {
+			return fault.New(fault.Conflict, "not_suspended", "%s is not suspended", id)
+		}
+		s.Suspended = nil
+		return nil
+	})
+}
+
+// Retire ends a system for good.
+func (r *Register) Retire(ctx context.Context, actor authz.Actor, id SystemID, reason string) error {
+	return r.changeSystem(ctx, actor, id, "system.retired", reason, true, "", func(s *System) error {
+		s.Lifecycle, s.RetiredAt = Retired, r.d.Now().UTC().Truncate(time.Second)
+		return nil
+	})
+}
+
+// Review notes that a person looked a system over and found its entry right.
+func (r *Register) Review(ctx context.Context, actor authz.Actor, id SystemID, reason string) error {
+	return r.changeSystem(ctx, actor, id, "system.reviewed", reason, false, "", func(s *System) error {
+		s.ReviewedAt = r.d.Now().UTC().Truncate(time.Second)
+		return nil
+	})
+}
