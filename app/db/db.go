@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"net/url"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/glebarez/sqlite"
@@ -72,6 +74,24 @@ func Dialect(g *gorm.DB) string {
 		return "postgres"
 	}
 	return "sqlite"
+}
+
+// Rebind turns ? into the placeholders of the database.
+func Rebind(dialect, query string) string {
+	if dialect != "postgres" {
+		return query
+	}
+	var b strings.Builder
+	n := 0
+	for _, c := range query {
+		if c == '?' {
+			n++
+			b.WriteString("$" + strconv.Itoa(n))
+		} else {
+			b.WriteRune(c)
+		}
+	}
+	return b.String()
 }
 
 // SQL is the pool beneath g.

@@ -134,11 +134,3 @@ CREATE TABLE proj_writers (
     gaps   BIGINT NOT NULL,
     PRIMARY KEY (org, writer)
 );
-CREATE TABLE proj_samples (
-    org    TEXT   NOT NULL,
-    system TEXT   NOT NULL,
-    name   TEXT   NOT NULL,
-    leaf   BIGINT NOT NULL,
-    at     BIGINT NOT NULL,
-    PRIMARY KEY (org, system, name, leaf)
-);

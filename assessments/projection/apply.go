@@ -1,0 +1,336 @@
+package projection
+
+import (
+	"encoding/json"
+	"fmt"
+	"sort"
+	"strings"
+
+	"plumbline/app/money"
+	"plumbline/assessments/evidence/record"
+	"plumbline/gateway/event"
+)
+
+// batch gathers what a run of leaves changes.
+type batch struct {
+	cur       cursor
+	order     []string // exchanges in the order they were first seen
+	exchanges map[string]*Exchange
+	counters  map[counterKey]int64
+	hours     []hourRow
+	observed  map[observedKey]*Observed
+	balances  map[balanceKey]*balance
+	changes   []Change
+	findings  map[string]*Finding
+	results   []resultRow
+	states    map[stateKey]State
+	writers   map[string]*writer
+}
+
+type counterKey struct {
+	system string
+	hour   int64
+	name   string
+}
+type observedKey struct{ system, provider, model string }
+type balanceKey struct {
+	budget string
+	window int64
+}
+type balance struct{ charged, overspent money.Nano }
+type hourRow struct {
+	hour int64
+	leaf uint64
+	at   int64
+}
+type resultRow struct {
+	leaf         uint64
+	id           string
+	at           int64
+	test, system string
+	body         []byte
+}
+type stateKey struct{ framework, control, system string }
+type writer struct{ first, last, gaps uint64 }
+
+func newBatch(log string, c cursor) *batch {
+	return &batch{cur: c, exchanges: map[string]*Exchange{}, counters: map[counterKey]int64{}, observed: map[observedKey]*Observed{}, balances: map[balanceKey]*balance{},
+		findings: map[string]*Finding{}, states: map[stateKey]State{}, writers: map[string]*writer{}}
+}
+
+func (b *batch) count(system, name string, n int64) {
+	if n != 0 {
+		b.counters[counterKey{system, b.cur.hour, name}] += n
+	}
+}
+
+// apply takes one record in.
+func (b *batch) apply(leaf uint64, r *record.Record) error {
+	b.number(r)
+	switch body := r.Body.(type) {
+	case *event.Event:
+		b.exchange(leaf, r, body)
+	case *record.Refusals:
+		b.count(body.System, "refused", int64(body.Count))
+		b.count(body.System, "refused."+body.Code, int64(body.Count))
+		b.shadow(leaf, body.System, body.Key, body.Code, body.First, int64(body.Count))
+	case *record.Hour:
+		b.cur.hour = body.Hour
+		b.hours = append(b.hours, hourRow{body.Hour, leaf, r.At})
+	case *record.Outage:
+		b.count("", "outages", 1)
+		for system, n := range body.System {
+			b.count(system, "turned_away", n)
+		}
+	case *record.Change:
+		b.changes = append(b.changes, Change{leaf, r.At, r.ID.String(), body.Kind, body.Object, body.Version, r.Actor, body.Approver, body.Imported, body.Reasoned})
+	case *record.TestResult:
+		text, err := json.Marshal(body)
+		if err != nil {
+			return err
+		}
+		b.results = append(b.results, resultRow{leaf, r.ID.String(), r.At, body.Test, body.System, text})
+	case *record.ControlResult:
+		b.states[stateKey{body.Framework, body.Control, body.System}] = State{body.State, leaf, r.At}
+	case record.Opaque:
+		return fmt.Errorf("a record of %s version %d is newer than this build", r.Kind, r.Version)
+	}
+	return nil
+}
+
+// number watches each writer's running numbers: a missing one is an unexplained
+// gap.
+func (b *batch) number(r *record.Record) {
+	w := b.writers[r.Writer]
+	if w == nil {
+		b.writers[r.Writer] = &writer{first: r.Number, last: r.Number}
+		return
+	}
+	if r.Number > w.last+1 {
+		w.gaps += r.Number - w.last - 1
+	}
+	w.last = max(w.last, r.Number)
+}
+
+func (b *batch) exchange(leaf uint64, r *record.Record, e *event.Event) {
+	id := e.Exchange.String()
+	x := b.exchanges[id]
+	if x == nil {
+		x = &Exchange{ID: id, OpenedLeaf: -1, ClosedLeaf: -1, At: r.At, Source: event.UsageUnknown}
+		b.exchanges[id] = x
+		b.order = append(b.order, id)
+	}
+	x.take(e)
+	switch e.Kind {
+	case event.Intent:
+		x.State, x.OpenedLeaf, x.At = Open, int64(leaf), r.At
+		b.intent(leaf, r, e)
+	case event.Attempt:
+		b.count(e.System, "attempts", 1)
+	case event.Outcome, event.Incomplete, event.Cached:
+		x.ClosedLeaf = int64(leaf)
+		x.State = stateOf(e)
+		b.closed(e, x)
+	case event.Refused:
+		x.State, x.ClosedLeaf = Refused, int64(leaf)
+		b.count(e.System, "refused", 1)
+		b.count(e.System, "refused."+e.Code, 1)
+		b.guards(e.System, e.Prompt)
+		b.shadow(leaf, e.System, e.Key, e.Code, r.At, 1)
+	case event.Adjusted:
+		b.count(e.System, "adjusted", 1)
+		b.charge(e, e.Charge)
+	}
+}
+
+func (b *batch) intent(leaf uint64, r *record.Record, e *event.Event) {
+	b.count(e.System, "intents", 1)
+	b.count(e.System, "attempts", 1)
+	if e.System != "" && e.Key != "" {
+		b.count(e.System, "attributed", 1)
+	}
+	if e.Decision.Effect != event.EffectNone {
+		b.count(e.System, "decided", 1)
+	}
+	if e.Decision.ShadowEffect == event.EffectDeny {
+		b.count(e.System, "shadow_denied", 1)
+	}
+	if e.Stream {
+		b.count(e.System, "streams", 1)
+	}
+	if e.Simulated {
+		b.count(e.System, "simulated", 1)
+	}
+	b.guarded(e)
+	k := observedKey{e.System, e.Provider, e.ModelTarget}
+	o := b.observed[k]
+	if o == nil {
+		o = &Observed{System: e.System, Provider: e.Provider, Model: e.ModelTarget, FirstAt: r.At, FirstLeaf: leaf, Simulated: e.Simulated}
+		b.observed[k] = o
+	}
+	o.LastAt, o.LastLeaf = r.At, leaf
+	o.Calls++
+	if e.System == "" {
+		b.shadow(leaf, "", e.Key, "system_unregistered", r.At, 1)
+	}
+}
+
+// guarded counts whether the guards of an exchange that was sent looked at it.
+func (b *batch) guarded(e *event.Event) {
+	evaluated := len(e.Prompt) > 0
+	for _, v := range e.Prompt {
+		if v.State == event.NotRun && v.Reason != "no_text" || v.State == event.Errored {
+			evaluated = false
+			if v.FailOpen && v.Blocking {
+				b.count(e.System, "fail_open", 1)
+			}
+		}
+	}
+	if evaluated {
+		b.count(e.System, "evaluated", 1)
+	}
+	b.guards(e.System, e.Prompt)
+}
+
+func (b *batch) guards(system string, verdicts []event.Verdict) {
+	for _, v := range verdicts {
+		switch v.State {
+		case event.Hit:
+			b.count(system, "hit."+v.Guard, 1)
+			for _, c := range v.Classes {
+				b.count(system, "class."+c, 1)
+			}
+			switch v.Action {
+			case event.ActionBlocked:
+				b.count(system, "blocked."+v.Guard, 1)
+			case event.ActionRedacted:
+				b.count(system, "redacted."+v.Guard, 1)
+			}
+		case event.Clear:
+			b.count(system, "clear."+v.Guard, 1)
+		default:
+			b.count(system, "not_run."+v.Guard, 1)
+		}
+	}
+}
+
+func (b *batch) closed(e *event.Event, x *Exchange) {
+	b.count(e.System, "closed", 1)
+	switch x.State {
+	case Complete:
+		b.count(e.System, "ok", 1)
+	case Incomplete:
+		b.count(e.System, "incomplete", 1)
+	default:
+		b.count(e.System, "failed", 1)
+	}
+	if e.Code != "" {
+		b.count(e.System, "code."+e.Code, 1)
+	}
+	b.guards(e.System, e.AnswerGuard)
+	b.count(e.System, "input", max(e.Usage.Input, 0))
+	b.count(e.System, "output", max(e.Usage.Output, 0))
+	b.count(e.System, "usage."+sourceNames[e.Source], 1)
+	if e.PriceTable != "" && e.System != "" && e.Key != "" {
+		b.count(e.System, "costed", 1)
+	}
+	b.count(e.System, "latency_us", e.Total)
+	b.charge(e, e.Charge)
+}
+
+func (b *batch) charge(e *event.Event, amount money.Nano) {
+	b.count(e.System, "charge", int64(amount))
+	if e.Held > 0 && amount > e.Held {
+		b.count(e.System, "overruns", 1)
+	}
+	for _, h := range e.Holds {
+		k := balanceKey{h.Budget, h.Window}
+		if b.balances[k] == nil {
+			b.balances[k] = &balance{}
+		}
+		b.balances[k].charged += amount
+		if amount > h.Amount && h.Amount > 0 {
+			b.balances[k].overspent += amount - h.Amount
+		}
+	}
+}
+
+// shadow notes use by a key that no registered system owns.
+func (b *batch) shadow(leaf uint64, system, key, code string, at, n int64) {
+	if code != "system_unregistered" || key == "" {
+		return
+	}
+	id := "shadow:" + key
+	f := b.findings[id]
+	if f == nil {
+		f = &Finding{ID: id, Kind: "unregistered_use", Subject: key, FirstAt: at, FirstLeaf: leaf}
+		b.findings[id] = f
+	}
+	f.LastAt, f.LastLeaf = at, leaf
+	f.Count += n
+}
+
+var sourceNames = [...]string{"unknown", "provider", "counted", "estimated", "partial"}
+
+// SourceName is the word for a source of usage.
+func SourceName(s event.UsageSource) string { return sourceNames[s] }
+
+func stateOf(e *event.Event) string {
+	switch {
+	case e.Kind == event.Incomplete:
+		return Incomplete
+	case e.End == event.EndComplete && e.Code == "":
+		return Complete
+	case e.End == event.EndBlocked:
+		return Blocked
+	case e.End == event.EndCut:
+		return Cut
+	case e.End == event.EndClientGone:
+		return ClientGone
+	}
+	return Failed
+}
+
+// take copies what an event says into the exchange's row.
+func (x *Exchange) take(e *event.Event) {
+	set := func(to *string, v string) {
+		if v != "" {
+			*to = v
+		}
+	}
+	set(&x.System, e.System)
+	set(&x.Key, e.Key)
+	set(&x.Endpoint, e.Endpoint)
+	set(&x.ModelAsked, e.ModelAsked)
+	set(&x.ModelTarget, e.ModelTarget)
+	set(&x.ModelServed, e.ModelServed)
+	set(&x.Provider, e.Provider)
+	set(&x.Region, e.Region)
+	set(&x.Code, e.Code)
+	set(&x.Rule, e.Decision.Rule)
+	set(&x.ShadowRule, e.Decision.ShadowRule)
+	x.Stream, x.Simulated = x.Stream || e.Stream, x.Simulated || e.Simulated
+	x.addClasses(e.Prompt)
+	x.addClasses(e.AnswerGuard)
+	if e.Status != 0 {
+		x.Status = int(e.Status)
+	}
+	if e.Kind == event.Outcome || e.Kind == event.Incomplete || e.Kind == event.Adjusted {
+		x.End, x.Input, x.Output, x.Source = e.End, e.Usage.Input, e.Usage.Output, e.Source
+		x.Charge, x.Held, x.Tries, x.Total = e.Charge, e.Held, int(e.Tries), e.Total
+	}
+}
+
+func (x *Exchange) addClasses(verdicts []event.Verdict) {
+	for _, v := range verdicts {
+		for _, c := range v.Classes {
+			if x.Classes == "" {
+				x.Classes = c
+			} else if !strings.Contains(","+x.Classes+",", ","+c+",") {
+				list := append(strings.Split(x.Classes, ","), c)
+				sort.Strings(list)
+				x.Classes = strings.Join(list, ",")
+			}
+		}
+	}
+}

@@ -1,0 +1,185 @@
+// Package projection computes tables from the ledger: the index of exchanges,
+// counters by rollup hour, what was observed, balances, changes and results. Its
+// state and its cursor commit together, so it can be stopped anywhere and built
+// again from the first leaf with the same figures.
+package projection
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"gorm.io/gorm"
+
+	"plumbline/app/db"
+	"plumbline/assessments/evidence/record"
+)
+
+// Version of the projection. A change of what it computes raises it, and builds
+// the tables again.
+const Version = 1
+
+// Feed is the ledger as a projection reads it.
+type Feed interface {
+	Logs() []string
+	Generation(log string) (uint64, error)
+	Feed(ctx context.Context, log string, from uint64, max int) ([]record.Leaf, error)
+	Size(log string) uint64
+	Wait(ctx context.Context, log string, size uint64) error
+}
+
+// Store is the projection.
+type Store struct {
+	db      *sql.DB
+	dialect string
+	feed    Feed
+	log     *slog.Logger
+	behind  atomic.Int64
+	applied atomic.Int64
+}
+
+// New opens the projection over the state database.
+func New(g *gorm.DB, feed Feed, log *slog.Logger) *Store {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &Store{db: db.SQL(g), dialect: db.Dialect(g), feed: feed, log: log}
+}
+
+func (s *Store) q(query string) string { return db.Rebind(s.dialect, query) }
+
+// batchLeaves is how many leaves one transaction applies at most.
+const batchLeaves = 5000
+
+// cursor is how far a log has been applied.
+type cursor struct {
+	log        string
+	generation uint64
+	next       uint64
+	hour       int64
+}
+
+// CatchUp applies everything that is durable now. Only one call may run at a
+// time for a log; Run is that one in a server.
+func (s *Store) CatchUp(ctx context.Context) error {
+	for _, log := range s.feed.Logs() {
+		if _, err := s.catchUp(ctx, log); err != nil {
+			return fmt.Errorf("project %s: %w", log, err)
+		}
+	}
+	return nil
+}
+
+func (s *Store) catchUp(ctx context.Context, log string) (applied int, err error) {
+	for {
+		n, err := s.step(ctx, log)
+		applied += n
+		if err != nil || n == 0 {
+			return applied, err
+		}
+	}
+}
+
+// step applies one batch.
+func (s *Store) step(ctx context.Context, log string) (int, error) {
+	cur, err := s.cursor(ctx, log)
+	if err != nil {
+		return 0, err
+	}
+	generation, err := s.feed.Generation(log)
+	if err != nil {
+		return 0, err
+	}
+	if generation != cur.generation {
+		cur.generation, cur.next = generation, 0
+	}
+	leaves, err := s.feed.Feed(ctx, log, cur.next, batchLeaves)
+	if err != nil || len(leaves) == 0 {
+		return 0, err
+	}
+	b := newBatch(log, cur)
+	for _, leaf := range leaves {
+		if leaf.Index != b.cur.next {
+			return 0, fmt.Errorf("leaf %d where %d is due", leaf.Index, b.cur.next)
+		}
+		r, err := record.Decode(leaf.Bytes)
+		if err != nil {
+			return 0, fmt.Errorf("leaf %d: %w", leaf.Index, err)
+		}
+		if err := b.apply(leaf.Index, r); err != nil {
+			return 0, fmt.Errorf("leaf %d: %w", leaf.Index, err)
+		}
+		b.cur.next++
+	}
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return 0, err
+	}
+	defer tx.Rollback()
+	if err := s.save(ctx, tx, b); err != nil {
+		return 0, err
+	}
+	if err := tx.Commit(); err != nil {
+		return 0, fmt.Errorf("commit projection: %w", err)
+	}
+	s.applied.Add(int64(len(leaves)))
+	return len(leaves), nil
+}
+
+func (s *Store) cursor(ctx context.Context, log string) (cursor, error) {
+	c := cursor{log: log}
+	err := s.db.QueryRowContext(ctx, s.q(`SELECT generation, next_leaf, hour FROM proj_cursors WHERE log = ? AND version = ?`), log, Version).Scan(&c.generation, &c.next, &c.hour)
+	if errors.Is(err, sql.ErrNoRows) {
+		c.generation, err = 1, nil
+	}
+	return c, err
+}
+
+// Position is how many leaves of a log have been applied.
+func (s *Store) Position(ctx context.Context, log string) (uint64, error) {
+	c, err := s.cursor(ctx, log)
+	return c.next, err
+}
+
+// Run follows the ledger until ctx ends. A record of a kind or version that this
+// build does not know stops it; the error is logged each time it tries again.
+func (s *Store) Run(ctx context.Context) error {
+	tick := time.NewTicker(250 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		behind := int64(0)
+		for _, log := range s.feed.Logs() {
+			if _, err := s.catchUp(ctx, log); err != nil && ctx.Err() == nil {
+				s.log.Error("projection stands still", "log", log, "error", err)
+			}
+			if at, err := s.Position(ctx, log); err == nil {
+				behind += int64(s.feed.Size(log)) - int64(at)
+			}
+		}
+		s.behind.Store(behind)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// Lag is how many durable leaves were not applied when Run last looked.
+func (s *Store) Lag() int64 { return s.behind.Load() }
+
+// Rebuild empties every table, so that the next CatchUp computes it anew.
+func (s *Store) Rebuild(ctx context.Context) error {
+	for _, t := range tables {
+		if _, err := s.db.ExecContext(ctx, "DELETE FROM "+t); err != nil {
+			return fmt.Errorf("empty %s: %w", t, err)
+		}
+	}
+	return nil
+}
+
+var tables = []string{"proj_cursors", "proj_exchanges", "proj_counters", "proj_hours", "proj_observed", "proj_balances", "proj_changes", "proj_findings", "proj_results", "proj_states", "proj_writers"}

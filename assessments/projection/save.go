@@ -1,0 +1,177 @@
+package projection
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"sort"
+	"strings"
+)
+
+// insert writes rows many at a time. suffix is the conflict clause.
+func (s *Store) insert(ctx context.Context, tx *sql.Tx, table string, columns []string, rows [][]any, suffix string) error {
+	per := max(1, 900/len(columns))
+	for len(rows) > 0 {
+		n := min(per, len(rows))
+		one := "(" + strings.TrimSuffix(strings.Repeat("?, ", len(columns)), ", ") + ")"
+		query := "INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES " + strings.TrimSuffix(strings.Repeat(one+", ", n), ", ") + " " + suffix
+		args := make([]any, 0, n*len(columns))
+		for _, r := range rows[:n] {
+			args = append(args, r...)
+		}
+		if _, err := tx.ExecContext(ctx, s.q(query), args...); err != nil {
+			return fmt.Errorf("write %s: %w", table, err)
+		}
+		rows = rows[n:]
+	}
+	return nil
+}
+
+// save writes a batch and its cursor in one transaction.
+func (s *Store) save(ctx context.Context, tx *sql.Tx, b *batch) error {
+	org := b.cur.log
+	steps := []func() error{
+		func() error { return s.saveExchanges(ctx, tx, org, b) },
+		func() error { return s.saveCounters(ctx, tx, org, b) },
+		func() error { return s.saveRest(ctx, tx, org, b) },
+		func() error {
+			return s.insert(ctx, tx, "proj_cursors", []string{"log", "version", "generation", "next_leaf", "hour"},
+				[][]any{{b.cur.log, Version, b.cur.generation, b.cur.next, b.cur.hour}},
+				`ON CONFLICT (log, version) DO UPDATE SET generation = excluded.generation, next_leaf = excluded.next_leaf, hour = excluded.hour`)
+		},
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var exchangeColumns = []string{"org", "id", "opened_leaf", "closed_leaf", "state", "at", "system", "key_id", "endpoint", "stream", "simulated", "model_asked", "model_target",
+	"model_served", "provider", "region", "status", "code", "end_kind", "input", "output", "source", "charge", "held", "tries", "total_us", "classes", "rule", "shadow_rule"}
+
+// An exchange may close in a later batch than it opened in: then what its end
+// says replaces what was empty. The first closing in leaf order stands.
+const exchangeConflict = `ON CONFLICT (org, id) DO UPDATE SET
+	closed_leaf = excluded.closed_leaf, state = excluded.state, status = excluded.status, code = excluded.code, end_kind = excluded.end_kind,
+	model_served = excluded.model_served, input = excluded.input, output = excluded.output, source = excluded.source, charge = excluded.charge, held = excluded.held,
+	tries = excluded.tries, total_us = excluded.total_us,
+	classes = CASE WHEN proj_exchanges.classes = '' THEN excluded.classes WHEN excluded.classes = '' OR excluded.classes = proj_exchanges.classes THEN proj_exchanges.classes ELSE proj_exchanges.classes || ',' || excluded.classes END
+	WHERE proj_exchanges.closed_leaf < 0 AND excluded.closed_leaf >= 0`
+
+func (s *Store) saveExchanges(ctx context.Context, tx *sql.Tx, org string, b *batch) error {
+	rows := make([][]any, 0, len(b.order))
+	for _, id := range b.order {
+		x := b.exchanges[id]
+		rows = append(rows, []any{org, x.ID, x.OpenedLeaf, x.ClosedLeaf, x.State, x.At, x.System, x.Key, x.Endpoint, bit(x.Stream), bit(x.Simulated), x.ModelAsked, x.ModelTarget,
+			x.ModelServed, x.Provider, x.Region, x.Status, x.Code, int(x.End), x.Input, x.Output, int(x.Source), int64(x.Charge), int64(x.Held), x.Tries, x.Total, x.Classes, x.Rule, x.ShadowRule})
+	}
+	return s.insert(ctx, tx, "proj_exchanges", exchangeColumns, rows, exchangeConflict)
+}
+
+func bit(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func (s *Store) saveCounters(ctx context.Context, tx *sql.Tx, org string, b *batch) error {
+	keys := make([]counterKey, 0, len(b.counters))
+	for k := range b.counters {
+		keys = append(keys, k)
+	}
+	sort.Slice(keys, func(i, j int) bool {
+		a, c := keys[i], keys[j]
+		if a.system != c.system {
+			return a.system < c.system
+		}
+		if a.hour != c.hour {
+			return a.hour < c.hour
+		}
+		return a.name < c.name
+	})
+	rows := make([][]any, 0, len(keys))
+	for _, k := range keys {
+		rows = append(rows, []any{org, k.system, k.hour, k.name, b.counters[k]})
+	}
+	if err := s.insert(ctx, tx, "proj_counters", []string{"org", "system", "hour", "name", "value"}, rows,
+		`ON CONFLICT (org, system, hour, name) DO UPDATE SET value = proj_counters.value + excluded.value`); err != nil {
+		return err
+	}
+	rows = rows[:0]
+	for _, h := range b.hours {
+		rows = append(rows, []any{org, h.hour, h.leaf, h.at})
+	}
+	return s.insert(ctx, tx, "proj_hours", []string{"org", "hour", "first_leaf", "at"}, rows, `ON CONFLICT DO NOTHING`)
+}
+
+func (s *Store) saveRest(ctx context.Context, tx *sql.Tx, org string, b *batch) error {
+	var rows [][]any
+	for _, o := range b.observed {
+		rows = append(rows, []any{org, o.System, o.Provider, o.Model, o.FirstAt, o.LastAt, o.FirstLeaf, o.LastLeaf, o.Calls, bit(o.Simulated)})
+	}
+	if err := s.insert(ctx, tx, "proj_observed", []string{"org", "system", "provider", "model", "first_at", "last_at", "first_leaf", "last_leaf", "calls", "simulated"}, rows,
+		`ON CONFLICT (org, system, provider, model) DO UPDATE SET last_at = excluded.last_at, last_leaf = excluded.last_leaf, calls = proj_observed.calls + excluded.calls`); err != nil {
+		return err
+	}
+	rows = rows[:0]
+	for k, v := range b.balances {
+		rows = append(rows, []any{org, k.budget, k.window, int64(v.charged), int64(v.overspent)})
+	}
+	if err := s.insert(ctx, tx, "proj_balances", []string{"org", "budget", "win", "charged", "overspent"}, rows,
+		`ON CONFLICT (org, budget, win) DO UPDATE SET charged = proj_balances.charged + excluded.charged, overspent = proj_balances.overspent + excluded.overspent`); err != nil {
+		return err
+	}
+	rows = rows[:0]
+	for _, c := range b.changes {
+		rows = append(rows, []any{org, c.Leaf, c.At, c.ID, c.Kind, c.Object, c.Version, c.Actor, c.Approver, bit(c.Imported), bit(c.Reasoned)})
+	}
+	if err := s.insert(ctx, tx, "proj_changes", []string{"org", "leaf", "at", "id", "kind", "object", "version", "actor", "approver", "imported", "reasoned"}, rows, ``); err != nil {
+		return err
+	}
+	rows = rows[:0]
+	for _, f := range b.findings {
+		rows = append(rows, []any{org, f.ID, f.Kind, f.Subject, f.FirstAt, f.LastAt, f.FirstLeaf, f.LastLeaf, f.Count})
+	}
+	if err := s.insert(ctx, tx, "proj_findings", []string{"org", "id", "kind", "subject", "first_at", "last_at", "first_leaf", "last_leaf", "count"}, rows,
+		`ON CONFLICT (org, id) DO UPDATE SET last_at = excluded.last_at, last_leaf = excluded.last_leaf, count = proj_findings.count + excluded.count`); err != nil {
+		return err
+	}
+	rows = rows[:0]
+	for _, r := range b.results {
+		rows = append(rows, []any{org, r.leaf, r.id, r.at, r.test, r.system, string(r.body)})
+	}
+	if err := s.insert(ctx, tx, "proj_results", []string{"org", "leaf", "id", "at", "test", "system", "body"}, rows, ``); err != nil {
+		return err
+	}
+	rows = rows[:0]
+	for k, v := range b.states {
+		rows = append(rows, []any{org, k.framework, k.control, k.system, v.State, v.Leaf, v.At})
+	}
+	if err := s.insert(ctx, tx, "proj_states", []string{"org", "framework", "control", "system", "state", "leaf", "at"}, rows,
+		`ON CONFLICT (org, framework, control, system) DO UPDATE SET state = excluded.state, leaf = excluded.leaf, at = excluded.at`); err != nil {
+		return err
+	}
+	return s.saveWriters(ctx, tx, org, b)
+}
+
+// saveWriters joins a batch's numbers to those before it.
+func (s *Store) saveWriters(ctx context.Context, tx *sql.Tx, org string, b *batch) error {
+	for name, w := range b.writers {
+		var last, gaps uint64
+		err := tx.QueryRowContext(ctx, s.q(`SELECT last, gaps FROM proj_writers WHERE org = ? AND writer = ?`), org, name).Scan(&last, &gaps)
+		if err != nil && err != sql.ErrNoRows {
+			return fmt.Errorf("read writers: %w", err)
+		}
+		if w.first > last+1 {
+			gaps += w.first - last - 1
+		}
+		if err := s.insert(ctx, tx, "proj_writers", []string{"org", "writer", "last", "gaps"}, [][]any{{org, name, w.last, gaps + w.gaps}},
+			`ON CONFLICT (org, writer) DO UPDATE SET last = excluded.last, gaps = excluded.gaps`); err != nil {
+			return err
+		}
+	}
+	return nil
+}
