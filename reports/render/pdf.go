@@ -148,3 +148,6 @@ func (l *layout) attach(e int) {
 		l.elems[parent].kids = append(l.elems[parent].kids, kid{'e', e, 0})
 	}
 }
+
+// Pages counts the pages of a PDF that this package wrote.
+func Pages(pdf []byte) int { return bytes.Count(pdf, []byte("\n<</Type /Page\n")) }

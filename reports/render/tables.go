@@ -210,11 +210,13 @@ func (l *layout) fit(text string, st style, max float64) string {
 	if l.set.width(text, st) <= max {
 		return text
 	}
-	runes := []rune(text)
-	for len(runes) > 1 && l.set.width(string(runes)+"…", st) > max {
-		runes = runes[:len(runes)-1]
+	room := max - l.set.width("…", st)
+	for i, r := range text {
+		if room -= l.set.width(string(r), st); room < 0 {
+			return strings.TrimRight(text[:i], " ") + "…"
+		}
 	}
-	return strings.TrimRight(string(runes), " ") + "…"
+	return text
 }
 
 // evidenceIndex prints the index with the pages where each item is cited.

@@ -1,0 +1,388 @@
+package reports
+
+import (
+	"fmt"
+	"strings"
+
+	"plumbline/reports/render"
+)
+
+// states in the order of bars and counts.
+var states = []render.Status{render.Satisfied, render.Partial, render.NotSatisfied, render.NoEvidence, render.NotYet, render.NotApplicable}
+
+// tally counts controls by state. A state that this version does not know counts
+// as no evidence: unknown is never a pass.
+type tally map[render.Status]int
+
+func tallyOf(controls []Control) tally {
+	t := tally{}
+	for _, c := range controls {
+		t[stateOf(c)]++
+	}
+	return t
+}
+
+func stateOf(c Control) render.Status {
+	for _, s := range states {
+		if c.State == s {
+			return s
+		}
+	}
+	return render.NoEvidence
+}
+
+// assessed is how many controls apply, now or later.
+func (t tally) assessed() int {
+	return t[render.Satisfied] + t[render.Partial] + t[render.NotSatisfied] + t[render.NoEvidence]
+}
+
+// Audit builds an audit report of one system against one framework
+// (ISO 19011:2018 6.5.1; ISO/IEC 42001 6.1.3 and 9.2).
+func Audit(in Inputs) *render.Doc {
+	b := begin(in, KindAudit)
+	name := b.subject()
+	b.doc.Title = strings.TrimSpace(in.Framework.Title + " audit report")
+	b.doc.Cover = []render.Fact{{Label: "System", Lines: []string{name, b.systemVersion()}}, {Label: "Criteria", Lines: []string{in.Framework.Title, in.Framework.Version}},
+		{Label: "Period", Lines: []string{day(b.doc.From) + " to", day(b.doc.To)}}, {Label: "Document", Lines: []string{fmt.Sprintf("%s, revision %d", in.ID, in.Number), "Issued " + day(in.IssuedAt)}}}
+	front := b.control("Changes since the previous issue")
+	b.doc.Parts = append(b.doc.Parts, render.Part{Key: "control", Title: "Document control", Unnumbered: true, NewPage: true, Blocks: front},
+		render.Part{Key: "contents", Title: "Contents", Unnumbered: true, NewPage: true, Blocks: render.Blocks{&render.Contents{}}})
+	findings := b.findings()
+	b.doc.Parts = append(b.doc.Parts, render.Part{Key: "summary", Title: "Executive summary", NewPage: true, Blocks: b.summary(findings)})
+	b.part("scope", "Objectives, scope and method", b.scope()...)
+	b.part("findings", "Findings", b.findingsPart(findings)...)
+	b.part("matrix", "Control matrix", b.matrix()...)
+	b.part("tests", "Runtime tests", b.tests()...)
+	if details := b.details(); len(details) > 0 {
+		b.part("details", "Controls in detail", details...)
+	}
+	b.part("runtime", "Runtime annex", b.runtime()...)
+	if strings.Contains(in.Framework.ID, "42001") {
+		b.part("soa", "Statement of applicability", b.applicability()...)
+	}
+	b.part("open", "Open points", b.open()...)
+	return b.close("A result ahead of its date of application is a readiness result.",
+		"No control is satisfied by runtime evidence alone in this version: no anchor outside the operator's control and no invoice feed are connected.")
+}
+
+func (b *builder) subject() string {
+	if s := b.in.System; s != nil {
+		b.doc.Subtitle = s.Name
+		b.doc.Subject = fmt.Sprintf("%s (%s)", s.Name, b.systemVersion())
+		return s.Name
+	}
+	b.doc.Subtitle, b.doc.Subject = "System unknown", "System unknown"
+	return b.doc.Subtitle
+}
+
+func (b *builder) systemVersion() string {
+	if s := b.in.System; s != nil {
+		return fmt.Sprintf("%s, version %d of the register entry", s.ID, s.Version)
+	}
+	return "unknown"
+}
+
+func (b *builder) summary(findings []render.Finding) render.Blocks {
+	t := tallyOf(b.in.Controls)
+	grades := map[string]int{}
+	for _, f := range findings {
+		grades[f.Grade]++
+	}
+	inForce := 0
+	for _, c := range b.in.Controls {
+		if s := stateOf(c); s != render.NotApplicable && s != render.NotYet && !c.AppliesFrom.After(b.in.IssuedAt) {
+			inForce++
+		}
+	}
+	lede := fmt.Sprintf("Of %d controls assessed, %d are satisfied, %d partially and %d not; %d have no evidence. %d more do not apply yet and %d do not apply.",
+		t.assessed(), t[render.Satisfied], t[render.Partial], t[render.NotSatisfied], t[render.NoEvidence], t[render.NotYet], t[render.NotApplicable])
+	if len(b.in.Controls) == 0 {
+		lede = "No control was assessed: nothing can be concluded about this system."
+	}
+	tests := 0
+	for _, c := range b.in.Controls {
+		tests += len(c.Tests)
+	}
+	u := total(b.in.Usage)
+	return render.Blocks{
+		&render.Lede{Text: render.T(lede)},
+		&render.Stats{Items: []render.Stat{
+			{Label: "Controls assessed", Value: count(t.assessed()), Note: fmt.Sprintf("%d in force, %d ahead of date", inForce, t.assessed()-inForce)},
+			{Label: "Satisfied", Value: share(int64(t[render.Satisfied]), int64(t.assessed())), Note: fmt.Sprintf("%d of %d; no evidence is never a pass", t[render.Satisfied], t.assessed())},
+			{Label: "Findings", Value: count(len(findings)), Note: fmt.Sprintf("%d major, %d minor, %d observations", grades["major"], grades["minor"], grades["observation"])},
+			{Label: "Exchanges in the period", Value: count(u.Exchanges), Note: b.simulatedNote()}}},
+		&render.Heading{Level: 2, Title: "Conclusion"},
+		&render.Paragraph{Text: b.conclusion(t, findings)},
+		&render.Heading{Level: 2, Title: "Degree to which the criteria are fulfilled"},
+		b.coverage(t),
+	}
+}
+
+func (b *builder) simulatedNote() string {
+	if b.in.Simulated {
+		return "some or all answered by the simulated provider"
+	}
+	return "recorded in the ledger"
+}
+
+// conclusion says in words what the figures say; it never grades an unknown.
+func (b *builder) conclusion(t tally, findings []render.Finding) render.Text {
+	if len(b.in.Controls) == 0 {
+		return render.T("There is no result to conclude from.")
+	}
+	out := render.T()
+	switch {
+	case t[render.NotSatisfied] > 0:
+		out = append(out, render.T(fmt.Sprintf("The criteria are not met: %d controls are not satisfied. ", t[render.NotSatisfied]))...)
+	case t[render.Partial]+t[render.NoEvidence] > 0:
+		out = append(out, render.T("No control failed, and the criteria are not shown to be met: for the controls that are partially satisfied or without evidence something is still missing. ")...)
+	default:
+		out = append(out, render.T("Every control assessed is satisfied by the evidence cited. ")...)
+	}
+	if t[render.NoEvidence] > 0 {
+		out = append(out, render.T(fmt.Sprintf("%d controls have no evidence; most of them wait for a person, as ", t[render.NoEvidence]), render.Ref("open", ""), " lists. ")...)
+	}
+	if len(findings) > 0 {
+		out = append(out, render.T("The gravest finding is ", render.Ref(findings[0].ID, findings[0].ID), ": ", lower(findings[0].Title), ". ")...)
+	}
+	return append(out, render.T("The conclusion rests on the records cited and on what people attached; ", render.Ref("limitations", ""), " says what it cannot show.")...)
+}
+
+// coverage is the figure of states by section.
+func (b *builder) coverage(t tally) render.Block {
+	bars := &render.Bars{Statuses: states}
+	at := map[string]int{}
+	for _, c := range b.in.Controls {
+		section := c.Section
+		if section == "" {
+			section = "Controls"
+		}
+		i, ok := at[section]
+		if !ok {
+			i = len(bars.Rows)
+			at[section] = i
+			bars.Rows = append(bars.Rows, render.BarRow{Label: section, Counts: make([]int, len(states))})
+		}
+		for k, s := range states {
+			if stateOf(c) == s {
+				bars.Rows[i].Counts[k]++
+			}
+		}
+	}
+	if len(bars.Rows) == 0 {
+		return &render.Paragraph{Text: render.T("No control was assessed.")}
+	}
+	claim := fmt.Sprintf("%d of %d controls assessed are satisfied; %d have no evidence", t[render.Satisfied], t.assessed(), t[render.NoEvidence])
+	return &render.Figure{Claim: claim, Alt: claim + ". Stacked bars of controls by state and section.", Chart: render.Chart{Bars: bars},
+		Source: render.T(fmt.Sprintf("Number of controls by state, %d in the catalogue. Source: control matrix, ", len(b.in.Controls)), render.Ref("matrix", ""), ".")}
+}
+
+// scope is what the audit set out to do (ISO 19011:2018 6.5.1 a to f).
+func (b *builder) scope() render.Blocks {
+	s := b.in.System
+	owner, contact, purpose, class, roles := "", "", "", "unclassified", ""
+	if s != nil {
+		owner, contact, purpose = s.Owner, s.OwnerContact, s.Purpose
+		if s.RiskClass != "" {
+			class = words(string(s.RiskClass))
+		}
+		for i, r := range s.Roles {
+			if i > 0 {
+				roles += ", "
+			}
+			roles += words(string(r))
+		}
+	}
+	if contact != "" && owner != "" {
+		owner += ", " + contact
+	}
+	return render.Blocks{
+		&render.Heading{Level: 2, Title: "Objectives and scope"},
+		&render.KeyValue{Rows: []render.Row{
+			{Label: "Objectives", Value: render.T("To determine how far the system meets the criteria, from all recorded evidence of its use and from evidence that people attached.")},
+			{Label: "Organisation", Value: render.T(b.in.OrgName)},
+			{Label: "System", Value: render.T(b.doc.Subject, " ", b.cited(1, b.in.SystemAt))},
+			b.row("Purpose", purpose, "system owner"),
+			{Label: "Risk class", Value: render.T(class, b.riskBy())},
+			b.row("Roles under the Act", roles, "compliance officer"),
+			b.row("Audit client", b.in.Contact, "compliance officer"),
+			b.row("Auditee", owner, "system owner"),
+			{Label: "Audit team", Value: render.T("Computed by the assessment engine; reviewed and approved by the persons named in document control.")},
+			{Label: "Dates and places", Value: render.T("Evidence window ", stamp(b.doc.From), " to ", stamp(b.doc.To), "; remote, from the ledger.")},
+			{Label: "Criteria", Value: render.T(b.in.Framework.Title, ", ", b.in.Framework.Version, ", catalogue ", render.Code(short(b.in.Framework.Hash)))},
+		}},
+		&render.Heading{Level: 2, Title: "Method and sampling"},
+		&render.Paragraph{Text: render.T("Every runtime test is a saved query over ", render.Strong("all"), " evidence of the system in its window, so nothing was sampled from the ledger: population and range of leaves stand beside each test in ", render.Ref("tests", ""), ". There is no seed and no sample list. Human evidence was taken as attached, with its author and its approver; its content was not sampled. Auditing rests on the information available: what was never recorded was not seen.")},
+		&render.Paragraph{Text: render.T("A control's state follows from its tests and from human evidence in a fixed order. A failed test cannot be raised by a person; a missing one is no evidence. A date of application that lies ahead is printed grey, and the result beside it is a readiness result.")},
+		&render.Heading{Level: 2, Title: "Conduct of the audit"},
+		&render.KeyValue{Rows: []render.Row{
+			{Label: "Plan and obstacles", Value: render.T("By the schedule of the product; obstacles are the outages in ", render.Ref("uptime", ""), ".")},
+			{Label: "Areas not covered", Value: render.T("Traffic outside the gateway, development before deployment, and every control listed with no evidence in ", render.Ref("open", ""), ".")},
+			{Label: "Diverging opinions", Value: render.T("None is recorded. The product has no register of diverging opinions yet: whether there are any is unknown.")},
+			{Label: "Good practice", Value: render.T("Not graded: the engine proposes findings only.")},
+			b.row("Follow-up plan", "", "compliance officer"),
+			{Label: "Next audits", Value: render.T("The next revision compares itself with this one, figure by figure.")},
+		}},
+	}
+}
+
+func (b *builder) riskBy() string {
+	s := b.in.System
+	if s == nil || s.RiskBy == "" {
+		return ", set by: unknown"
+	}
+	out := ", set by " + s.RiskBy
+	if !s.RiskAt.IsZero() {
+		out += " on " + day(s.RiskAt)
+	}
+	if s.RiskReason != "" {
+		out += ": " + s.RiskReason
+	}
+	return out
+}
+
+// matrix is one row for each control of the catalogue.
+func (b *builder) matrix() render.Blocks {
+	if len(b.in.Controls) == 0 {
+		return render.Blocks{&render.Paragraph{Text: render.T("No control was assessed.")}}
+	}
+	t := &render.Table{Caption: "All controls of the catalogue, in our own words", Columns: []render.Column{{Title: "Ref.", Width: 18, Key: true}, {Title: "Control", Width: 50},
+		{Title: "Role", Width: 17}, {Title: "Applies from", Width: 20}, {Title: "Result", Width: 33}, {Title: "Tests", Width: 11, Right: true}, {Title: "Evidence", Width: 17}},
+		Note: render.T("Tests: satisfied of those with a result. Reasons stand in ", render.Ref("open", ""), " and, where a page was written, in the control's detail.")}
+	section := ""
+	for _, c := range b.in.Controls {
+		if c.Section != section {
+			section = c.Section
+			t.Rows = append(t.Rows, render.TableRow{Group: section})
+		}
+		title := c.Gist
+		if title == "" {
+			title = c.Title
+		}
+		t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(c.ID), render.T(title), render.T(initials(c.Roles)), b.appliesFrom(c), render.T(render.Chip(stateOf(c))),
+			render.T(passed(c.Tests)), b.cited(2, c.Cites, testCites(c.Tests), humanCites(c.Human))}})
+	}
+	return render.Blocks{t}
+}
+
+// initials shortens roles: provider, deployer become P, D.
+func initials(roles []string) string {
+	if len(roles) == 0 {
+		return "–"
+	}
+	var out []string
+	for i, r := range roles {
+		if i == 3 {
+			return strings.Join(out, ", ") + " …"
+		}
+		out = append(out, sentence(strings.SplitN(r, "_", 2)[0][:min(3, len(r))]))
+	}
+	return strings.Join(out, ", ")
+}
+
+func (b *builder) appliesFrom(c Control) render.Text {
+	switch {
+	case c.AppliesFrom.IsZero():
+		return render.T("–")
+	case c.AppliesFrom.After(b.in.IssuedAt):
+		return render.T(render.Muted(day(c.AppliesFrom)))
+	}
+	return render.T(day(c.AppliesFrom))
+}
+
+func passed(tests []Test) string {
+	if len(tests) == 0 {
+		return "–"
+	}
+	n := 0
+	for _, t := range tests {
+		if t.Result == render.Satisfied {
+			n++
+		}
+	}
+	return fmt.Sprintf("%d/%d", n, len(tests))
+}
+
+func testCites(tests []Test) Cites {
+	var out Cites
+	for _, t := range tests {
+		if len(t.Cites) > 0 {
+			out = append(out, t.Cites[0])
+		}
+	}
+	return out
+}
+
+func humanCites(human []Human) Cites {
+	var out Cites
+	for _, h := range human {
+		out = append(out, h.Cites...)
+	}
+	return out
+}
+
+func (b *builder) runtime() render.Blocks {
+	var out render.Blocks
+	for _, blocks := range []render.Blocks{b.traffic(), {&render.Heading{Level: 2, Key: "models", Title: "Models declared and observed"}}, b.models("Models declared for the system and models served to it"),
+		b.guards(), b.refused(), b.uptime(), b.changeLog()} {
+		out = append(out, blocks...)
+	}
+	return out
+}
+
+// applicability is the SoA annex (ISO/IEC 42001 6.1.3).
+func (b *builder) applicability() render.Blocks {
+	t := &render.Table{Caption: "Controls of Annex A", Columns: []render.Column{{Title: "Ref.", Width: 16, Key: true}, {Title: "Control", Width: 44}, {Title: "Included?", Width: 17},
+		{Title: "Justification", Width: 43}, {Title: "Implemented?", Width: 30}, {Title: "Evidence", Width: 16}}}
+	for _, c := range b.in.Controls {
+		if !strings.HasPrefix(c.ID, "A.") {
+			continue
+		}
+		included, why := "Yes", "Applies by role and risk class of the system"
+		if stateOf(c) == render.NotApplicable {
+			included, why = "No", c.Why
+		}
+		t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(c.ID), render.T(c.Title), render.T(included), b.need("Justification for "+c.ID, why, "compliance officer"),
+			render.T(render.Chip(stateOf(c))), b.cited(1, c.Cites, testCites(c.Tests))}})
+	}
+	if len(t.Rows) == 0 {
+		return render.Blocks{&render.Paragraph{Text: render.T("The inputs hold no control of Annex A.")}}
+	}
+	return render.Blocks{&render.Paragraph{Text: render.T("Owner of every control is the owner of the system unless a row of the register says otherwise.")}, t}
+}
+
+// open is what each control waits for, and what was accepted meanwhile.
+func (b *builder) open() render.Blocks {
+	out := render.Blocks{&render.Heading{Level: 2, Title: "What each control waits for"}}
+	t := &render.Table{Caption: "Controls that are not satisfied, and why", Columns: []render.Column{{Title: "Ref.", Width: 18, Key: true}, {Title: "State", Width: 33}, {Title: "Why", Width: 55}, {Title: "Waits for", Width: 60}}}
+	for _, c := range b.in.Controls {
+		if s := stateOf(c); s == render.Satisfied || s == render.NotApplicable {
+			continue
+		}
+		waits := strings.Join(c.WaitsFor, "; ")
+		t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(c.ID), render.T(render.Chip(stateOf(c))), orMuted(c.Why, "unknown"), orMuted(waits, "nothing named")}})
+	}
+	if len(t.Rows) == 0 {
+		out = append(out, &render.Paragraph{Text: render.T("No control waits for anything.")})
+	} else {
+		out = append(out, t)
+	}
+	if na := b.notApplicable(); na != nil {
+		out = append(out, na)
+	}
+	return append(out, &render.Heading{Level: 2, Title: "Exceptions and accepted risks"},
+		&render.Paragraph{Text: render.T("The product has no register of exceptions and accepted risks yet: none is recorded, and whether any was granted elsewhere is unknown.")})
+}
+
+func (b *builder) notApplicable() render.Block {
+	t := &render.Table{Caption: "Controls that do not apply, and why", Columns: []render.Column{{Title: "Ref.", Width: 18, Key: true}, {Title: "Control", Width: 62}, {Title: "Why", Width: 70}, {Title: "Decision", Width: 16}}}
+	for _, c := range b.in.Controls {
+		if stateOf(c) == render.NotApplicable {
+			t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(c.ID), render.T(c.Title), orMuted(c.Why, "unknown"), b.cited(1, c.Cites)}})
+		}
+	}
+	if len(t.Rows) == 0 {
+		return nil
+	}
+	return t
+}

@@ -1,0 +1,42 @@
+package reports
+
+import (
+	"time"
+
+	"plumbline/app/fault"
+	"plumbline/assessments/evidence/record"
+)
+
+// check refuses a request that names no document.
+func check(r Request) (KindInfo, error) {
+	kind, ok := KindOf(r.Kind)
+	switch {
+	case r.Org == "":
+		return kind, fault.Field("org", "Name an organisation.")
+	case !ok:
+		return kind, fault.Field("kind", "There is no kind of document %q.", string(r.Kind))
+	case kind.NeedsSystem && r.System == "":
+		return kind, fault.Field("system", "A %s is about an AI system: name one.", lower(kind.Title))
+	case kind.NeedsFramework && r.Framework == "":
+		return kind, fault.Field("framework", "An %s needs a framework as its criteria: name one.", lower(kind.Title))
+	case kind.NeedsVendor && r.Vendor == "":
+		return kind, fault.Field("vendor", "A %s is about a vendor: name one.", lower(kind.Title))
+	}
+	return kind, nil
+}
+
+// period completes the window: to the checkpoint, and as long as the kind says.
+func period(r *Request, kind KindInfo, cp record.Checkpoint) error {
+	asOf := time.UnixMicro(cp.At).UTC()
+	if r.To.IsZero() || r.To.After(asOf) {
+		r.To = asOf
+	}
+	if r.From.IsZero() {
+		r.From = r.To.AddDate(0, 0, -kind.Days)
+	}
+	if !r.From.Before(r.To) {
+		return fault.Field("from", "The period must begin before it ends; it ends at %s.", r.To.Format(time.RFC3339))
+	}
+	r.From, r.To = r.From.UTC(), r.To.UTC()
+	return nil
+}

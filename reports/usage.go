@@ -1,0 +1,269 @@
+package reports
+
+import (
+	"fmt"
+	"time"
+
+	"plumbline/app/money"
+	"plumbline/reports/render"
+)
+
+// total adds hours. Down is set when any of them is unknown.
+func total(hours []Hour) Hour {
+	var t Hour
+	for _, h := range hours {
+		if t.Start.IsZero() {
+			t.Start = h.Start
+		}
+		t.merge(h)
+	}
+	return t
+}
+
+func (h *Hour) merge(o Hour) {
+	h.Exchanges += o.Exchanges
+	h.Answered += o.Answered
+	h.Refused += o.Refused
+	h.Failed += o.Failed
+	h.Cached += o.Cached
+	h.Incomplete += o.Incomplete
+	h.InputTokens += o.InputTokens
+	h.OutputTokens += o.OutputTokens
+	h.Unpriced += o.Unpriced
+	h.Cost = h.Cost.Add(o.Cost)
+	h.Down = h.Down || o.Down
+}
+
+// slot is an hour or a day of usage.
+type slot struct {
+	label string
+	Hour
+}
+
+// slots are the hours given, or their days when they span more than two. Hours
+// that are not given are not shown: absent is not zero.
+func slots(hours []Hour) []slot {
+	if len(hours) == 0 {
+		return nil
+	}
+	first, last := hours[0].Start, hours[len(hours)-1].Start
+	byDay := last.Sub(first) > 48*time.Hour
+	var out []slot
+	for _, h := range hours {
+		label := h.Start.UTC().Format("2 Jan 15:00")
+		if byDay {
+			label = h.Start.UTC().Format("2 Jan")
+		}
+		if n := len(out); n > 0 && out[n-1].label == label {
+			out[n-1].merge(h)
+			continue
+		}
+		out = append(out, slot{label, h})
+	}
+	return out
+}
+
+// traffic is the section on volume and spend.
+func (b *builder) traffic() render.Blocks {
+	out := render.Blocks{&render.Heading{Level: 2, Key: "traffic", Title: "Traffic and spend"}}
+	u := total(b.in.Usage)
+	if len(b.in.Usage) == 0 {
+		return append(out, &render.Paragraph{Text: render.T("No hour of the period is recorded for this subject. That is unknown, not zero traffic.")})
+	}
+	text := render.T(fmt.Sprintf("%s exchanges: %s answered, %s refused before anything was sent, %s failed upstream or were cut, %s answered from the cache, %s incomplete after a crash. ",
+		count(u.Exchanges), count(u.Answered), count(u.Refused), count(u.Failed), count(u.Cached), count(u.Incomplete)),
+		fmt.Sprintf("%s tokens in, %s out. Charged: %s. ", count(u.InputTokens), count(u.OutputTokens), u.Cost), b.cited(3, b.in.UsageAt), ".")
+	out = append(out, &render.Paragraph{Text: text}, b.trafficFigure(u))
+	if u.Cost > 0 {
+		out = append(out, b.spendFigure(u))
+	}
+	return out
+}
+
+func (b *builder) trafficFigure(u Hour) render.Block {
+	c := &render.Columns{Unit: "Exchanges", Series: []string{"Answered", "Refused", "Failed or cut", "Cached or incomplete"}}
+	for _, s := range slots(b.in.Usage) {
+		col := render.ColumnsSlot{Label: s.label, Note: []string{count(s.Exchanges)}, Values: []float64{float64(s.Answered), float64(s.Refused), float64(s.Failed), float64(s.Cached + s.Incomplete)}}
+		if s.Down && s.Exchanges == 0 {
+			col = render.ColumnsSlot{Label: s.label, Gap: "not recorded", Note: []string{"unknown"}}
+		}
+		c.Slots = append(c.Slots, col)
+	}
+	claim := fmt.Sprintf("%s of %s exchanges were answered", share(u.Answered+u.Cached, u.Exchanges), count(u.Exchanges))
+	if u.Down {
+		claim += "; part of the period is unknown"
+	}
+	return &render.Figure{Claim: claim, Alt: claim + ". Stacked columns of exchanges by outcome over time.", Chart: render.Chart{Columns: c},
+		Source: render.T("Hours between the ledger's marks, in UTC; an exchange counts where it was closed. Hours outside those shown are not recorded for this subject.")}
+}
+
+func (b *builder) spendFigure(u Hour) render.Block {
+	c := &render.Cumulative{Unit: "US$, settled, cumulative", ColumnUnit: "US$ per interval", FinalLabel: dollars(u.Cost)}
+	for _, s := range slots(b.in.Usage) {
+		c.Labels, c.Values = append(c.Labels, s.label), append(c.Values, float64(s.Cost)/float64(money.Dollar))
+	}
+	claim := "Calls were charged " + dollars(u.Cost)
+	for _, x := range b.in.Budgets {
+		if x.Scope == "system" && x.Limit > 0 {
+			c.Limit, c.LimitLabel = float64(x.Limit)/float64(money.Dollar), fmt.Sprintf("Limit %s a %s", dollars(x.Limit), x.Window)
+			c.FinalDetail = share(int64(u.Cost), int64(x.Limit)) + " of limit"
+			claim += ", against a limit of " + dollars(x.Limit) + " a " + x.Window
+			if c.Limit > 8*float64(u.Cost)/float64(money.Dollar) { // the line would lie on the axis
+				c.Limit, c.LimitLabel = 0, ""
+			}
+			break
+		}
+	}
+	unpriced := "none unpriced"
+	if u.Unpriced > 0 {
+		unpriced = count(u.Unpriced) + " unpriced and not in the figures"
+	}
+	return &render.Figure{Claim: claim, Alt: claim + ". Cumulative line over columns.", Chart: render.Chart{Cumulative: c},
+		Source: render.T("Line: settled charges, cumulative. Columns: charges per interval. List prices of the embedded table ", render.Code(short(b.in.PriceTable)), "; "+unpriced+".")}
+}
+
+// dollars rounds for a chart's label; tables print exact amounts.
+func dollars(n money.Nano) string {
+	d := float64(n) / float64(money.Dollar)
+	switch {
+	case n == 0:
+		return "$0"
+	case d >= 100:
+		return "$" + count(int64(d+0.5))
+	case d >= 1:
+		return fmt.Sprintf("$%.2f", d)
+	case d >= 0.0001:
+		return fmt.Sprintf("$%.4f", d)
+	}
+	return n.String()
+}
+
+// guards is the section on what the guardrails did.
+func (b *builder) guards() render.Blocks {
+	out := render.Blocks{&render.Heading{Level: 2, Key: "guards", Title: "Guardrails"}}
+	if len(b.in.Guards) == 0 {
+		return append(out, &render.Paragraph{Text: render.T("No verdict of a guard is recorded in the period. Whether anything would have been found is unknown.")})
+	}
+	t := &render.Table{Caption: "Verdicts by guard", Columns: []render.Column{{Title: "Guard", Width: 24, Key: true}, {Title: "Class", Width: 24}, {Title: "Where", Width: 17},
+		{Title: "Evaluated", Width: 19, Right: true}, {Title: "Hits", Width: 14, Right: true}, {Title: "Redacted", Width: 18, Right: true}, {Title: "Blocked", Width: 16, Right: true},
+		{Title: "Not run", Width: 16, Right: true}, {Title: "Evidence", Width: 20}},
+		Note: render.T("Not run is neither a hit nor clear: nothing is known of those messages. The injection guard is a heuristic. A class row counts the hits of one data class of the guard above it.")}
+	for _, g := range b.in.Guards {
+		class := g.Class
+		if class == "" {
+			class = "all"
+		}
+		t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(g.Guard), render.T(class), render.T(g.Phase), known(g.Evaluated, class == "all"), render.T(count(g.Hits)),
+			render.T(count(g.Redacted)), render.T(count(g.Blocked)), known(g.NotRun, class == "all"), b.cited(2, g.Cites)}})
+	}
+	return append(out, t)
+}
+
+func known(n int64, is bool) render.Text {
+	if !is {
+		return render.T(render.Muted("–"))
+	}
+	return render.T(count(n))
+}
+
+// refused is the section on calls turned away and budgets.
+func (b *builder) refused() render.Blocks {
+	out := render.Blocks{&render.Heading{Level: 2, Key: "refused", Title: "Refusals and budgets"}}
+	if len(b.in.Refusals) == 0 {
+		out = append(out, &render.Paragraph{Text: render.T("No refusal is recorded in the period.")})
+	} else {
+		t := &render.Table{Caption: "Calls refused, by code", Columns: []render.Column{{Title: "Code", Width: 70, Mono: true}, {Title: "Calls", Width: 30, Right: true}, {Title: "Evidence", Width: 66}}}
+		for _, r := range b.in.Refusals {
+			t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(r.Code), render.T(count(r.Count)), b.cited(3, r.Cites)}})
+		}
+		out = append(out, t)
+	}
+	if len(b.in.Budgets) == 0 {
+		return append(out, &render.Paragraph{Text: render.T("No budget covers this subject.")})
+	}
+	t := &render.Table{Caption: "Budgets", Columns: []render.Column{{Title: "Budget", Width: 36, Key: true}, {Title: "Scope", Width: 40}, {Title: "Window", Width: 18},
+		{Title: "Limit", Width: 22, Right: true}, {Title: "Charged", Width: 26, Right: true}, {Title: "Overspend", Width: 22, Right: true}, {Title: "Evidence", Width: 20}}}
+	for _, x := range b.in.Budgets {
+		scope := x.Scope
+		if x.Target != "" {
+			scope += " " + x.Target
+		}
+		t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(x.ID), render.T(scope), render.T(x.Window), render.T(x.Limit.String()), render.T(x.Charged.String()),
+			render.T(x.Over.String()), b.cited(1, x.Cites)}})
+	}
+	return append(out, t)
+}
+
+// uptime is the section on whether the collector was there.
+func (b *builder) uptime() render.Blocks {
+	out := render.Blocks{&render.Heading{Level: 2, Key: "uptime", Title: "Collector and ledger"}}
+	if len(b.in.Outages) == 0 {
+		return append(out, &render.Paragraph{Text: render.T("No outage of the ledger is recorded in the period. While the ledger cannot write, calls are refused and not served unrecorded.")})
+	}
+	t := &render.Table{Caption: "Times in which the ledger could not write", Columns: []render.Column{{Title: "From", Width: 42}, {Title: "To", Width: 42}, {Title: "Calls turned away", Width: 30, Right: true}, {Title: "Cause", Width: 27}, {Title: "Evidence", Width: 25}}}
+	for _, o := range b.in.Outages {
+		t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(stamp(o.From)), render.T(stamp(o.To)), render.T(count(o.Turned)), render.T(o.Cause), b.cited(1, o.Cites)}})
+	}
+	return append(out, t)
+}
+
+// changeLog is the section on what people changed.
+func (b *builder) changeLog() render.Blocks {
+	out := render.Blocks{&render.Heading{Level: 2, Key: "changes", Title: "Changes in the period"}}
+	if len(b.in.Changes) == 0 {
+		return append(out, &render.Paragraph{Text: render.T("No change of the register or of policy that concerns this subject is recorded in the period.")})
+	}
+	t := &render.Table{Caption: "Changes of register and policy", Columns: []render.Column{{Title: "When (UTC)", Width: 30}, {Title: "Change", Width: 34, Key: true}, {Title: "Object", Width: 40},
+		{Title: "By", Width: 40}, {Title: "Evidence", Width: 22}},
+		Note: render.T("Imported: declared in the configuration file, a statement of its author and not a second person's signature. Names are account ids; the ledger holds no others.")}
+	for _, c := range b.in.Changes {
+		by := render.T(c.Actor)
+		if c.Approver != "" {
+			by = append(by, render.T(", approved by "+c.Approver)...)
+		}
+		if c.Imported {
+			by = append(by, render.T(" ", render.Muted("(imported)"))...)
+		}
+		t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(c.At.UTC().Format("2006-01-02\u00A015:04")), render.T(c.Kind), render.T(c.Object), by, b.cited(1, c.Cites)}})
+	}
+	return append(out, t)
+}
+
+// models is the table of what was declared and what was seen.
+func (b *builder) models(caption string) render.Blocks {
+	if len(b.in.Models) == 0 {
+		return render.Blocks{&render.Paragraph{Text: render.T("No model is declared and none was observed.")}}
+	}
+	t := &render.Table{Caption: caption, Columns: []render.Column{{Title: "Asked for", Width: 28, Key: true}, {Title: "Provider", Width: 22}, {Title: "Declared", Width: 30, Mono: true},
+		{Title: "Served", Width: 34, Mono: true}, {Title: "Calls", Width: 14, Right: true}, {Title: "Comparison", Width: 25}, {Title: "Evidence", Width: 16}},
+		Note: render.T("Served is the name that the provider gave in its answer. A region is what the endpoint claims.")}
+	for _, m := range b.in.Models {
+		provider := m.Provider
+		if m.Simulated {
+			provider += " (simulated)"
+		}
+		t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(m.Alias), render.T(provider), orMuted(m.Declared, "not declared"), orMuted(m.Served, "never seen"),
+			render.T(count(m.Calls)), render.T(render.Chip(m.comparison())), b.cited(1, m.Cites)}})
+	}
+	return render.Blocks{t}
+}
+
+// comparison sets what was declared against what was seen.
+func (m Model) comparison() render.Status {
+	switch {
+	case m.Served == "":
+		return render.Unobserved
+	case m.Declared == "":
+		return render.Undeclared
+	case m.Declared == m.Served:
+		return render.Agrees
+	}
+	return render.Differs
+}
+
+func orMuted(value, none string) render.Text {
+	if value == "" {
+		return render.T(render.Muted(none))
+	}
+	return render.T(value)
+}
