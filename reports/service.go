@@ -215,12 +215,13 @@ func (s *Service) finish(ctx context.Context, d *Document) error {
 	return nil
 }
 
-// Resume finishes what a crash interrupted. Call it once at start, after the
-// ledger is open.
+// Resume finishes what a crash interrupted: documents whose files are written,
+// and runs that never ended. Call it once at start, after the ledger is open.
 func (s *Service) Resume(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	docs, err := s.unfinished(ctx)
+	err = errors.Join(err, s.interrupted(ctx))
 	for i := range docs {
 		err = errors.Join(err, s.finish(ctx, &docs[i]))
 	}
