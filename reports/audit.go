@@ -153,10 +153,7 @@ func (b *builder) coverage(t tally) render.Block {
 	bars := &render.Bars{Statuses: states}
 	at := map[string]int{}
 	for _, c := range b.in.Controls {
-		section := c.Section
-		if section == "" {
-			section = "Controls"
-		}
+		section := chapterOf(c.Section)
 		i, ok := at[section]
 		if !ok {
 			i = len(bars.Rows)
@@ -175,6 +172,33 @@ func (b *builder) coverage(t tally) render.Block {
 	claim := fmt.Sprintf("%d of %d controls assessed are satisfied; %d have no evidence", t[render.Satisfied], t.assessed(), t[render.NoEvidence])
 	return &render.Figure{Claim: claim, Alt: claim + ". Stacked bars of controls by state and section.", Chart: render.Chart{Bars: bars},
 		Source: render.T(fmt.Sprintf("Number of controls by state, %d in the catalogue. Source: control matrix, ", len(b.in.Controls)), render.Ref("matrix", ""), ".")}
+}
+
+// chapters of the EU AI Act by their first article: a bar for each article would
+// not fit on a page.
+var chapters = []struct {
+	from  int
+	title string
+}{{1, "I  General provisions"}, {5, "II  Prohibited practices"}, {6, "III, Section 1  Classification"}, {8, "III, Section 2  Requirements"},
+	{16, "III, Section 3  Providers, deployers, others"}, {40, "III, Section 5  Conformity, registration"}, {50, "IV  Transparency"}, {51, "V  General-purpose AI models"},
+	{57, "VI  Real-world testing"}, {72, "IX  Monitoring, incidents, rights"}, {95, "X  Codes of conduct"}}
+
+// chapterOf is the section itself, or the chapter of an article.
+func chapterOf(section string) string {
+	var article int
+	if _, err := fmt.Sscanf(section, "Art. %d", &article); err != nil {
+		if section == "" {
+			return "Controls"
+		}
+		return section
+	}
+	title := section
+	for _, c := range chapters {
+		if article >= c.from {
+			title = c.title
+		}
+	}
+	return title
 }
 
 // scope is what the audit set out to do (ISO 19011:2018 6.5.1 a to f).
