@@ -13,8 +13,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"gorm.io/gorm"
-
 	"plumbline/app/authz"
 	"plumbline/app/fault"
 	"plumbline/app/ident"
@@ -30,7 +28,7 @@ type Checker interface {
 
 // Deps of a Register.
 type Deps struct {
-	DB      *gorm.DB
+	DB      *Database
 	Journal Journal
 	Check   Checker
 	HashKey func(secret string) [32]byte           // keyed hash of a virtual key's secret

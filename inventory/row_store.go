@@ -38,6 +38,9 @@ type row struct {
 
 func (row) TableName() string { return "register_rows" }
 
+// Database is the state database.
+type Database = gorm.DB
+
 type rowStore struct{ db *gorm.DB }
 
 // mark changes whenever a row is added or recorded.

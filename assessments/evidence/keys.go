@@ -127,7 +127,9 @@ func (l *Ledger) ContentKey(log, system string, at time.Time) ([32]byte, error) 
 }
 
 // PseudonymKey is the key of an organisation's pseudonyms.
-func (l *Ledger) PseudonymKey(log string) ([32]byte, error) { return l.secret(secretID{log: log, month: -1}) }
+func (l *Ledger) PseudonymKey(log string) ([32]byte, error) {
+	return l.secret(secretID{log: log, month: -1})
+}
 
 func (l *Ledger) secret(id secretID) ([32]byte, error) {
 	l.keyMu.RLock()

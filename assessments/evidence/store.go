@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	_ "github.com/glebarez/go-sqlite" // driver "sqlite"
+	_ "github.com/glebarez/go-sqlite"  // driver "sqlite"
 	_ "github.com/jackc/pgx/v5/stdlib" // driver "pgx"
 	"golang.org/x/mod/sumdb/tlog"
 

@@ -161,6 +161,7 @@ func (b *batch) intent(leaf uint64, r *record.Record, e *event.Event) {
 	if e.Simulated {
 		b.count(e.System, "simulated", 1)
 	}
+	b.count(e.System, ModelCounter(e.Provider, e.ModelTarget), 1)
 	b.guarded(e)
 	k := observedKey{e.System, e.Provider, e.ModelTarget}
 	o := b.observed[k]
@@ -174,6 +175,9 @@ func (b *batch) intent(leaf uint64, r *record.Record, e *event.Event) {
 		b.shadow(leaf, "", e.Key, "system_unregistered", r.At, 1)
 	}
 }
+
+// ModelCounter names the counter of a model at a provider.
+func ModelCounter(provider, model string) string { return "model." + provider + "/" + model }
 
 // guarded counts whether the guards of an exchange that was sent looked at it.
 func (b *batch) guarded(e *event.Event) {

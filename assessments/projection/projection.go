@@ -10,10 +10,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
-
-	"gorm.io/gorm"
 
 	"plumbline/app/db"
 	"plumbline/assessments/evidence/record"
@@ -38,16 +37,17 @@ type Store struct {
 	dialect string
 	feed    Feed
 	log     *slog.Logger
+	mu      sync.Mutex // one batch at a time
 	behind  atomic.Int64
 	applied atomic.Int64
 }
 
 // New opens the projection over the state database.
-func New(g *gorm.DB, feed Feed, log *slog.Logger) *Store {
+func New(pool *sql.DB, dialect string, feed Feed, log *slog.Logger) *Store {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Store{db: db.SQL(g), dialect: db.Dialect(g), feed: feed, log: log}
+	return &Store{db: pool, dialect: dialect, feed: feed, log: log}
 }
 
 func (s *Store) q(query string) string { return db.Rebind(s.dialect, query) }
@@ -63,8 +63,7 @@ type cursor struct {
 	hour       int64
 }
 
-// CatchUp applies everything that is durable now. Only one call may run at a
-// time for a log; Run is that one in a server.
+// CatchUp applies everything that is durable now.
 func (s *Store) CatchUp(ctx context.Context) error {
 	for _, log := range s.feed.Logs() {
 		if _, err := s.catchUp(ctx, log); err != nil {
@@ -86,6 +85,8 @@ func (s *Store) catchUp(ctx context.Context, log string) (applied int, err error
 
 // step applies one batch.
 func (s *Store) step(ctx context.Context, log string) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	cur, err := s.cursor(ctx, log)
 	if err != nil {
 		return 0, err

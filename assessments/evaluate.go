@@ -1,0 +1,276 @@
+package assessments
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"plumbline/assessments/projection"
+	"plumbline/frameworks"
+	"plumbline/inventory"
+)
+
+// Assessment is the state of every control of a framework for one system.
+type Assessment struct {
+	Org       inventory.OrgID
+	System    inventory.System
+	Framework *frameworks.Framework
+	At        time.Time
+	Controls  []ControlState
+	Counts    map[State]int
+}
+
+// ControlState is a control's state with its reasons.
+type ControlState struct {
+	Control  *frameworks.Control
+	State    State
+	Code     string // reason, stable
+	Why      string // one sentence
+	WaitsFor []string
+	Tests    []TestState
+	Human    []HumanState
+	Decision *Applicability // that it does not apply
+}
+
+// TestState is a control's test. Result is nil when there is none.
+type TestState struct {
+	Ref    frameworks.TestRef
+	Test   *frameworks.Test
+	State  State
+	Why    string
+	Result *projection.Result
+}
+
+// HumanState is what people must add to a control, and what there is of it.
+type HumanState struct {
+	Item     frameworks.HumanItem
+	Status   string // current, pending, expired, rejected, absent
+	Evidence *Evidence
+}
+
+// View is what an evaluation rests on besides the ledger: given, so that a
+// document can be built as of a past checkpoint.
+type View struct {
+	State  *inventory.State
+	At     time.Time
+	Leaves uint64 // results before this leaf; 0: all
+}
+
+// Evaluate computes a framework for a system as things stand now.
+func (e *Engine) Evaluate(ctx context.Context, org inventory.OrgID, system inventory.SystemID, framework string) (*Assessment, error) {
+	state, err := e.d.Register.State(org)
+	if err != nil {
+		return nil, err
+	}
+	return e.EvaluateAt(ctx, org, system, framework, View{State: state, At: e.d.Now().UTC()})
+}
+
+// EvaluateAt computes it as of a view.
+func (e *Engine) EvaluateAt(ctx context.Context, org inventory.OrgID, system inventory.SystemID, framework string, v View) (*Assessment, error) {
+	f, err := e.d.Catalog.Framework(framework)
+	if err != nil {
+		return nil, err
+	}
+	s, err := v.State.System(system)
+	if err != nil {
+		return nil, err
+	}
+	results, err := e.d.Projection.Results(ctx, string(org), string(system), "", v.Leaves, 500)
+	if err != nil {
+		return nil, err
+	}
+	newest := map[string]*projection.Result{}
+	for i := range results {
+		if newest[results[i].Test] == nil {
+			newest[results[i].Test] = &results[i]
+		}
+	}
+	human, err := e.d.Store.evidence(ctx, org, framework, "", system)
+	if err != nil {
+		return nil, err
+	}
+	decisions, err := e.d.Store.applicability(ctx, org, framework, system)
+	if err != nil {
+		return nil, err
+	}
+	a := &Assessment{Org: org, System: *s, Framework: f, At: v.At, Counts: map[State]int{}}
+	for _, c := range f.Controls {
+		cs := e.control(c, s, v, newest, human[c.ID], decisions[c.ID])
+		a.Counts[cs.State]++
+		a.Controls = append(a.Controls, cs)
+	}
+	return a, nil
+}
+
+func (e *Engine) control(c *frameworks.Control, s *inventory.System, v View, newest map[string]*projection.Result, human []Evidence, decision *Applicability) ControlState {
+	cs := ControlState{Control: c}
+	for _, ref := range c.Tests {
+		cs.Tests = append(cs.Tests, e.test(ref, v, newest[ref.Test]))
+	}
+	for _, item := range c.Human {
+		cs.Human = append(cs.Human, humanState(item, human, v))
+	}
+	cs.wait()
+	if decision != nil && decision.Approver != "" && !decision.Applies && recordedBefore(decision.Leaf, v) {
+		cs.Decision = decision
+		cs.set(NotApplicable, "decided", fmt.Sprintf("decided not to apply: %s", decision.Reason))
+		return cs
+	}
+	roles := make([]string, len(s.Roles))
+	for i, r := range s.Roles {
+		roles[i] = string(r)
+	}
+	switch reach, why := c.Applicable(roles, string(s.RiskClass), v.At); reach {
+	case frameworks.NotApplicable:
+		cs.set(NotApplicable, "scope", why)
+	case frameworks.NotYet:
+		cs.set(NotYet, "date", why)
+	default:
+		cs.combine()
+	}
+	return cs
+}
+
+func recordedBefore(leaf int64, v View) bool {
+	return leaf >= 0 && (v.Leaves == 0 || uint64(leaf) < v.Leaves)
+}
+
+func (e *Engine) test(ref frameworks.TestRef, v View, r *projection.Result) TestState {
+	t, err := e.d.Catalog.Test(ref.Test)
+	if err != nil {
+		return TestState{Ref: ref, State: NoEvidence, Why: err.Error()}
+	}
+	ts := TestState{Ref: ref, Test: t, State: NoEvidence}
+	switch {
+	case !Computed(ref.Test):
+		ts.Why = "not computed by this version; it needs " + strings.Join(t.Inputs, ", ")
+	case r == nil:
+		ts.Why = "has not run yet"
+	case v.At.Sub(time.UnixMicro(r.At)) > time.Duration(t.FreshHours*float64(time.Hour)):
+		ts.Result, ts.Why = r, "the last result is stale: "+time.UnixMicro(r.At).UTC().Format("2006-01-02 15:04")
+	default:
+		ts.Result, ts.State, ts.Why = r, State(r.Result), explain(r)
+	}
+	return ts
+}
+
+// explain puts a result's reason code into words.
+func explain(r *projection.Result) string {
+	kind, key, _ := strings.Cut(r.Reason, ":")
+	key = strings.ReplaceAll(key, "_", " ")
+	switch kind {
+	case "":
+		return fmt.Sprintf("all conditions hold over %d observations", r.Population)
+	case "failed":
+		return fmt.Sprintf("the condition on %s does not hold", key)
+	case "unknown":
+		return fmt.Sprintf("%s cannot be measured", key)
+	case "sample_too_small":
+		return fmt.Sprintf("only %d observations in the window", r.Population)
+	case "collector_down":
+		return "the collector has not reported lately"
+	}
+	return r.Reason
+}
+
+// humanState finds the evidence that speaks best for an item.
+func humanState(item frameworks.HumanItem, list []Evidence, v View) HumanState {
+	best := HumanState{Item: item, Status: "absent"}
+	rank := map[string]int{"absent": 0, "rejected": 1, "expired": 2, "pending": 3, "current": 4}
+	for i := range list {
+		ev := &list[i]
+		if ev.Type != item.Type || !recordedBefore(ev.Leaf, v) {
+			continue
+		}
+		status := ev.status(v, item.FreshDays)
+		if rank[status] > rank[best.Status] {
+			best.Status, best.Evidence = status, ev
+		}
+	}
+	return best
+}
+
+func (ev *Evidence) status(v View, freshDays int) string {
+	switch {
+	case ev.Decision == "" || !recordedBefore(ev.DecidedLeaf, v):
+		return "pending"
+	case ev.Decision == "rejected":
+		return "rejected"
+	case !ev.Until.IsZero() && v.At.After(ev.Until), freshDays > 0 && v.At.Sub(ev.From) > time.Duration(freshDays)*24*time.Hour:
+		return "expired"
+	}
+	return "current"
+}
+
+func (cs *ControlState) set(s State, code, why string) { cs.State, cs.Code, cs.Why = s, code, why }
+
+// wait lists what a control lacks.
+func (cs *ControlState) wait() {
+	for _, t := range cs.Tests {
+		if t.State != Satisfied {
+			cs.WaitsFor = append(cs.WaitsFor, t.Ref.Test+": "+t.Why)
+		}
+	}
+	for _, h := range cs.Human {
+		switch h.Status {
+		case "absent":
+			cs.WaitsFor = append(cs.WaitsFor, fmt.Sprintf("%s: %s", h.Item.Type, h.Item.What))
+		case "pending":
+			cs.WaitsFor = append(cs.WaitsFor, fmt.Sprintf("a second person's word on %s: %s", h.Item.Type, h.Item.What))
+		case "expired":
+			cs.WaitsFor = append(cs.WaitsFor, fmt.Sprintf("a current %s: %s", h.Item.Type, h.Item.What))
+		}
+	}
+	if cs.Control.Sufficiency == "full" && cs.Control.Precondition != "" {
+		cs.WaitsFor = append(cs.WaitsFor, "a recorded statement that all model traffic passes the gateway")
+	}
+}
+
+// combine follows the evaluation order of the evidence map.
+func (cs *ControlState) combine() {
+	var fresh, failed, satisfied int
+	for _, t := range cs.Tests {
+		switch t.State {
+		case NotSatisfied:
+			failed++
+			fresh++
+		case Satisfied:
+			satisfied++
+			fresh++
+		case Partial:
+			fresh++
+		}
+	}
+	count := map[string]int{}
+	for _, h := range cs.Human {
+		count[h.Status]++
+	}
+	allHuman := count["current"] == len(cs.Human)
+	allTests := satisfied == len(cs.Tests)
+	onFile := count["current"] + count["pending"] + count["expired"]
+	supporting, humanOnly := cs.Control.Sufficiency == "supporting", cs.Control.Sufficiency == "human_only"
+	switch {
+	case count["rejected"] > 0:
+		cs.set(NotSatisfied, "rejected", "what people attached was rejected")
+	case failed > 0 && !supporting:
+		cs.set(NotSatisfied, "test_failed", "a required test is not satisfied")
+	case supporting && count["current"] == 0:
+		cs.set(NoEvidence, "no_human", "needs people's evidence; what the gateway sees is a signal only")
+	case humanOnly && onFile == 0:
+		cs.set(NoEvidence, "no_human", "needs people's evidence; nothing of it passes through a gateway")
+	case fresh == 0 && onFile == 0:
+		cs.set(NoEvidence, "none", "neither a fresh test result nor people's evidence")
+	case supporting && failed > 0:
+		cs.set(Partial, "contradicted", "people's evidence is current, but a test contradicts it")
+	case supporting && allHuman, allTests && allHuman && !(cs.Control.Sufficiency == "full"):
+		cs.set(Satisfied, "", "every test is satisfied and every piece of people's evidence is current")
+		if supporting {
+			cs.Why = "people's evidence is current and no test contradicts it"
+		}
+	case cs.Control.Sufficiency == "full" && allTests && allHuman && len(cs.Human) > 0:
+		cs.set(Satisfied, "", "every test is satisfied, and the recorded statement is current")
+	default:
+		cs.set(Partial, "incomplete", "some of what is needed is there; see what it waits for")
+	}
+}

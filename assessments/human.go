@@ -1,0 +1,209 @@
+package assessments
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"plumbline/app/authz"
+	"plumbline/app/fault"
+	"plumbline/app/ident"
+	"plumbline/assessments/evidence/record"
+	"plumbline/frameworks"
+	"plumbline/inventory"
+)
+
+// maxFile is the largest file of evidence in bytes.
+const maxFile = 10 << 20
+
+// Evidence is something that a person attached to a control. It counts once a
+// second person accepted it. Leaves are -1 until recorded.
+type Evidence struct {
+	ID          string             `json:"id"`
+	Org         inventory.OrgID    `json:"org"`
+	Framework   string             `json:"framework"`
+	Control     string             `json:"control"`
+	System      inventory.SystemID `json:"system"`
+	Type        string             `json:"type"`
+	Title       string             `json:"title"`
+	Form        string             `json:"form"` // file or link
+	Link        string             `json:"link,omitempty"`
+	FileName    string             `json:"file_name,omitempty"`
+	Hash        string             `json:"hash"` // SHA-256 of the file, or of the link's text
+	From        time.Time          `json:"from"`
+	Until       time.Time          `json:"until,omitzero"`
+	Author      string             `json:"author"`
+	At          time.Time          `json:"at"`
+	Leaf        int64              `json:"leaf"`
+	Decision    string             `json:"decision,omitempty"` // accepted, rejected
+	DecidedBy   string             `json:"decided_by,omitempty"`
+	DecidedAt   time.Time          `json:"decided_at,omitzero"`
+	DecidedLeaf int64              `json:"decided_leaf"`
+	Reason      string             `json:"reason,omitempty"`
+
+	Content []byte `json:"-"`
+}
+
+// Attach puts evidence beside a control. File evidence brings its Content.
+func (e *Engine) Attach(ctx context.Context, actor authz.Actor, ev Evidence) (Evidence, error) {
+	f, err := e.d.Catalog.Framework(ev.Framework)
+	if err != nil {
+		return ev, fault.New(fault.NotFound, "not_found", "%v", err)
+	}
+	if _, err := f.Control(ev.Control); err != nil {
+		return ev, fault.New(fault.NotFound, "not_found", "%v", err)
+	}
+	known := slices.ContainsFunc(e.d.Catalog.Vocabulary, func(t frameworks.EvidenceType) bool { return t.Type == ev.Type })
+	switch {
+	case !known:
+		return ev, fault.Field("type", "%q is no type of evidence", ev.Type)
+	case strings.TrimSpace(ev.Title) == "":
+		return ev, fault.Field("title", "say what it is")
+	case !ev.Until.IsZero() && !ev.Until.After(ev.From):
+		return ev, fault.Field("until", "it would end before it begins")
+	case len(ev.Content) > maxFile:
+		return ev, fault.Field("file", "the file is larger than 10 MiB; attach a link instead")
+	}
+	var sum [32]byte
+	if len(ev.Content) > 0 {
+		ev.Form, ev.Link = "file", ""
+		sum = sha256.Sum256(ev.Content)
+	} else {
+		u, err := url.Parse(ev.Link)
+		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+			return ev, fault.Field("link", "attach a file, or a link that begins with https://")
+		}
+		ev.Form = "link"
+		sum = sha256.Sum256([]byte(ev.Link))
+	}
+	id, err := ident.New(e.d.Now(), e.d.Rand)
+	if err != nil {
+		return ev, err
+	}
+	ev.ID, ev.Org, ev.Author, ev.At, ev.Hash, ev.Leaf, ev.DecidedLeaf = id.String(), actor.Org, actor.ID, e.d.Now().UTC(), hex.EncodeToString(sum[:]), -1, -1
+	if ev.From.IsZero() {
+		ev.From = ev.At
+	}
+	ev.Decision, ev.DecidedBy, ev.Reason = "", "", ""
+	if err := e.d.Store.insertEvidence(ctx, &ev); err != nil {
+		return ev, err
+	}
+	body := &record.HumanEvidence{Framework: ev.Framework, Control: ev.Control, System: string(ev.System), Type: ev.Type, Form: ev.Form, Hash: sum, From: ev.From.UnixMicro()}
+	if !ev.Until.IsZero() {
+		body.Until = ev.Until.UnixMicro()
+	}
+	leaf, err := e.d.Ledger.Append(ctx, string(actor.Org), &record.Record{Envelope: record.Envelope{Kind: record.EvidenceAttached, ID: id, Actor: actor.ID}, Body: body})
+	if err != nil {
+		return ev, fault.Wrap(fault.Unavailable, "ledger_unavailable", err, "it is saved, and counts once the ledger can record it")
+	}
+	ev.Leaf = int64(leaf)
+	return ev, e.d.Store.stampEvidence(ctx, ev.ID, "leaf", ev.Leaf)
+}
+
+// Decide accepts or rejects evidence. Whoever attached it cannot.
+func (e *Engine) Decide(ctx context.Context, actor authz.Actor, id string, accept bool, reason string) error {
+	ev, err := e.d.Store.evidenceByID(ctx, actor.Org, id)
+	if err != nil {
+		return err
+	}
+	switch {
+	case ev.Author == actor.ID:
+		return fault.New(fault.Forbidden, "four_eyes", "whoever attached it cannot decide on it; a second person must")
+	case ev.Decision != "":
+		return fault.New(fault.Conflict, "decided", "%s decided on it already", ev.DecidedBy)
+	case strings.TrimSpace(reason) == "":
+		return fault.Field("reason", "say why; the decision is kept with it")
+	case ev.Leaf < 0:
+		return fault.New(fault.Conflict, "not_recorded", "it is not on record yet")
+	}
+	evidenceID, err := ident.Parse(ev.ID)
+	if err != nil {
+		return err
+	}
+	recordID, err := ident.New(e.d.Now(), e.d.Rand)
+	if err != nil {
+		return err
+	}
+	leaf, err := e.d.Ledger.Append(ctx, string(actor.Org), &record.Record{Envelope: record.Envelope{Kind: record.EvidenceDecided, ID: recordID, Actor: actor.ID, AnswersTo: evidenceID},
+		Body: &record.HumanDecision{Evidence: evidenceID, Accepted: accept, Author: ev.Author}})
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, "ledger_unavailable", err, "the ledger cannot record the decision now; try again later")
+	}
+	decision := "rejected"
+	if accept {
+		decision = "accepted"
+	}
+	return e.d.Store.decideEvidence(ctx, ev.ID, decision, actor.ID, reason, e.d.Now().UnixMicro(), int64(leaf))
+}
+
+// Evidence lists what is attached to a control, for a system or for all.
+func (e *Engine) Evidence(ctx context.Context, org inventory.OrgID, framework, control string, system inventory.SystemID) ([]Evidence, error) {
+	m, err := e.d.Store.evidence(ctx, org, framework, control, system)
+	return m[control], err
+}
+
+// EvidenceByID finds one piece, with its file.
+func (e *Engine) EvidenceByID(ctx context.Context, org inventory.OrgID, id string) (Evidence, error) {
+	return e.d.Store.evidenceByID(ctx, org, id)
+}
+
+// Applicability is a decision that a control does not concern a system. It counts
+// once a second person confirmed it.
+type Applicability struct {
+	ID                       string
+	Framework, Control       string
+	System                   inventory.SystemID
+	Applies                  bool
+	Reason, Author, Approver string
+	At, DecidedAt            time.Time
+	Leaf                     int64
+}
+
+// ProposeNotApplicable asks that a control be left out for a system.
+func (e *Engine) ProposeNotApplicable(ctx context.Context, actor authz.Actor, framework, control string, system inventory.SystemID, reason string) error {
+	f, err := e.d.Catalog.Framework(framework)
+	if err == nil {
+		_, err = f.Control(control)
+	}
+	if err != nil {
+		return fault.New(fault.NotFound, "not_found", "%v", err)
+	}
+	if strings.TrimSpace(reason) == "" {
+		return fault.Field("reason", "say why the control does not apply")
+	}
+	id, err := ident.New(e.d.Now(), e.d.Rand)
+	if err != nil {
+		return err
+	}
+	return e.d.Store.insertApplicability(ctx, actor.Org, Applicability{ID: id.String(), Framework: framework, Control: control, System: system, Reason: reason, Author: actor.ID, At: e.d.Now().UTC(), Leaf: -1})
+}
+
+// ConfirmNotApplicable is the second person's word on such a proposal.
+func (e *Engine) ConfirmNotApplicable(ctx context.Context, actor authz.Actor, id string) error {
+	a, err := e.d.Store.applicabilityByID(ctx, actor.Org, id)
+	if err != nil {
+		return err
+	}
+	if a.Author == actor.ID {
+		return fault.New(fault.Forbidden, "four_eyes", "whoever proposed it cannot confirm it; a second person must")
+	}
+	recordID, err := ident.Parse(a.ID)
+	if err != nil {
+		return err
+	}
+	leaf, err := e.d.Ledger.Append(ctx, string(actor.Org), &record.Record{Envelope: record.Envelope{Kind: record.ApplicabilityDecided, ID: recordID, Actor: actor.ID},
+		Body: &record.Applicability{Framework: a.Framework, Control: a.Control, System: string(a.System), Applies: a.Applies, Reason: sha256.Sum256([]byte(a.Reason)), Author: a.Author}})
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, "ledger_unavailable", err, "the ledger cannot record the decision now; try again later")
+	}
+	return e.d.Store.confirmApplicability(ctx, a.ID, actor.ID, e.d.Now().UnixMicro(), int64(leaf))
+}
+
+// Proposals lists decisions on applicability for a control, open and confirmed.
+func (e *Engine) Proposals(ctx context.Context, org inventory.OrgID, framework, control string, system inventory.SystemID) ([]Applicability, error) {
+	return e.d.Store.proposals(ctx, org, framework, control, system)
+}
