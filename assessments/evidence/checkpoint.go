@@ -250,3 +250,65 @@ func (s *logState) checkSignature(cp record.Checkpoint) error {
 
 // rotationOverlap is how long an old key signs beside its successor.
 const rotationOverlap = 30 * 24 * time.Hour
+
+// CheckpointAfter is the oldest stored checkpoint whose tree contains a leaf.
+func (l *Ledger) CheckpointAfter(ctx context.Context, log string, leaf uint64) (record.Checkpoint, error) {
+	s, err := l.log(log)
+	if err != nil {
+		return record.Checkpoint{}, err
+	}
+	return l.store.checkpointAfter(ctx, s, leaf)
+}
+
+// RangeProof gives the hashes from which, with the leaves [from, to), the root of
+// the tree of size leaves follows: of the largest subtrees outside the range that
+// the tree has, from left to right. docs/formats.md has the recursion.
+func (l *Ledger) RangeProof(_ context.Context, log string, from, to, size uint64) ([][32]byte, error) {
+	s, err := l.log(log)
+	if err != nil {
+		return nil, err
+	}
+	l.treeMu.Lock()
+	defer l.treeMu.Unlock()
+	if from > to || to > size || size > s.tree.size {
+		return nil, fmt.Errorf("no range [%d, %d) in a tree of %d", from, to, size)
+	}
+	var out [][32]byte
+	var walk func(lo, hi uint64) error
+	walk = func(lo, hi uint64) error {
+		outside := hi <= from || lo >= to
+		width := hi - lo
+		switch {
+		case outside && width&(width-1) == 0:
+			level := 0
+			for w := width; w > 1; w /= 2 {
+				level++
+			}
+			h, err := s.tree.ReadHashes([]int64{tlog.StoredHashIndex(level, int64(lo>>level))})
+			if err == nil {
+				out = append(out, h[0])
+			}
+			return err
+		case width == 1:
+			return nil
+		}
+		mid := lo + split(width)
+		if err := walk(lo, mid); err != nil {
+			return err
+		}
+		return walk(mid, hi)
+	}
+	if size == 0 {
+		return nil, nil
+	}
+	return out, walk(0, size)
+}
+
+// split is the largest power of two below n (RFC 6962 section 2.1).
+func split(n uint64) uint64 {
+	k := uint64(1)
+	for k*2 < n {
+		k *= 2
+	}
+	return k
+}

@@ -386,3 +386,15 @@ func classOf(err error) string {
 	}
 	return "other"
 }
+
+func (st *store) checkpointAfter(ctx context.Context, s *logState, leaf uint64) (cp record.Checkpoint, err error) {
+	var root []byte
+	err = st.read.QueryRowContext(ctx, st.q(`SELECT size, root, note, signed_at FROM ledger_checkpoints
+		WHERE log = ? AND generation = ? AND size > ? ORDER BY size LIMIT 1`), s.name, s.generation, leaf).Scan(&cp.Size, &root, &cp.Note, &cp.At)
+	if err != nil {
+		return cp, fmt.Errorf("read checkpoint after leaf %d: %w", leaf, err)
+	}
+	cp.Origin = s.origin
+	copy(cp.Root[:], root)
+	return cp, nil
+}
