@@ -20,12 +20,14 @@ func TestEveryKindRenders(t *testing.T) {
 	w := newWorld(t)
 	for name, r := range requests() {
 		t.Run(name, func(t *testing.T) {
-			doc, _ := w.build(r)
+			doc, in := w.build(r)
 			pdf, err := render.PDF(doc)
 			if err != nil {
 				t.Fatal(err)
 			}
-			again, _ := w.build(r)
+			kind, _ := KindOf(r.Kind)
+			again := kind.build(in)
+			again.Evidence = doc.Evidence
 			second, err := render.PDF(again)
 			if err != nil {
 				t.Fatal(err)

@@ -188,7 +188,7 @@ func (b *builder) close(notProven ...string) *render.Doc {
 	if len(b.index) == 0 {
 		intro = render.T("No record is cited: the ledger holds none of this subject in the period. Nothing in this document is proved by it.")
 	}
-	b.doc.Parts = append(b.doc.Parts, render.Part{Key: "evidence", Title: "Evidence index", NewPage: true, Blocks: render.Blocks{&render.Paragraph{Text: intro}, index}},
+	b.doc.Parts = append(b.doc.Parts, render.Part{Key: "evidence", Title: "Evidence index", NewPage: !b.doc.Compact, Blocks: render.Blocks{&render.Paragraph{Text: intro}, index}},
 		render.Part{Key: "verification", Title: "Verification", NewPage: true, Blocks: render.Blocks{
 			&render.Lede{Text: render.T("You need this file, its proof file and the public key. You need neither our servers nor our word.")},
 			&render.Verification{Note: string(b.in.Checkpoint.Note), Origin: b.in.Checkpoint.Origin, Size: b.in.Checkpoint.Size, SignedAt: stamp(b.doc.AsOf),

@@ -71,7 +71,11 @@ func (b *builder) testFinding(f failing) render.Finding {
 			grade = "observation"
 		}
 	}
-	title := sentence(words(strings.TrimPrefix(f.test.ID, "t."))) + " is " + lower(f.test.Result.Word())
+	name := f.test.Name
+	if name == "" {
+		name = sentence(words(strings.TrimPrefix(f.test.ID, "t.")))
+	}
+	title := name + ": " + lower(f.test.Result.Word())
 	observed := metricsOf(f.test)
 	if f.test.Reason != "" {
 		observed = append(observed, render.T(" Reason: "+words(f.test.Reason)+".")...)
@@ -101,9 +105,8 @@ func (b *builder) finding(grade, title string, requirement, observation render.T
 		owner = b.in.System.Owner
 	}
 	return render.Finding{Grade: grade, Title: title, Requirement: requirement, Observation: observation, Evidence: evidence,
-		Cause:      b.need("Cause: "+title, "", owner),
-		Correction: b.need("Correction: "+title, "", owner),
-		Action:     b.need("Corrective action and due date: "+title, "", owner)}
+		Cause: render.NotProvided(owner), Correction: render.NotProvided(owner),
+		Action: b.need("Cause, correction, corrective action and due date: "+lower(title), "", owner)}
 }
 
 func metricsOf(t Test) render.Text {
@@ -141,8 +144,8 @@ func (b *builder) findingsPart(findings []render.Finding) render.Blocks {
 
 // tests lists every test once, with what it saw.
 func (b *builder) tests() render.Blocks {
-	t := &render.Table{Caption: "Newest result of each test", Columns: []render.Column{{Title: "Test", Width: 34, Mono: true}, {Title: "Observed", Width: 38}, {Title: "Threshold", Width: 24},
-		{Title: "Population and leaves", Width: 28}, {Title: "Result", Width: 27}, {Title: "Evidence", Width: 15}},
+	t := &render.Table{Caption: "Newest result of each test", Columns: []render.Column{{Title: "Test", Width: 36, Mono: true}, {Title: "Observed", Width: 34}, {Title: "Threshold", Width: 23},
+		{Title: "Population, leaves", Width: 24}, {Title: "Result", Width: 33}, {Title: "Evidence", Width: 16}},
 		Note: render.T("Leaves: the range of the ledger that the test read. Thresholds are defaults of the product unless a statute sets them.")}
 	seen := map[string]bool{}
 	for _, c := range b.in.Controls {
@@ -172,19 +175,19 @@ func (b *builder) tests() render.Blocks {
 	return render.Blocks{t}
 }
 
-// details is a page for each control that is not satisfied, or that a person
-// gave evidence for.
+// details show each control that is not satisfied, or that a person gave
+// evidence for. One begins on a new page unless it has room.
 func (b *builder) details() render.Blocks {
 	var out render.Blocks
 	for _, c := range b.in.Controls {
 		if s := stateOf(c); s == render.NotSatisfied || (len(c.Human) > 0 && s != render.NotApplicable) {
-			out = append(out, b.detail(c, len(out) > 0)...)
+			out = append(out, b.detail(c)...)
 		}
 	}
 	return out
 }
 
-func (b *builder) detail(c Control, newPage bool) render.Blocks {
+func (b *builder) detail(c Control) render.Blocks {
 	note := "computed as of " + stamp(b.doc.AsOf)
 	rows := []render.Row{{Label: "Role and date", Value: render.T(roleText(c.Roles), ". Applies from ", b.appliesFrom(c))}}
 	if c.Runtime != "" {
@@ -193,7 +196,7 @@ func (b *builder) detail(c Control, newPage bool) render.Blocks {
 	if b.in.System != nil {
 		rows = append(rows, render.Row{Label: "Owner", Value: orMuted(b.in.System.Owner, "unknown")})
 	}
-	out := render.Blocks{&render.Heading{Level: 2, Title: c.ID + "  " + c.Title, NewPage: newPage}, &render.Verdict{Status: stateOf(c), Note: note}, &render.KeyValue{Rows: rows},
+	out := render.Blocks{&render.Heading{Level: 2, Title: c.ID + "\u00A0\u00A0" + c.Title, Room: 118}, &render.Verdict{Status: stateOf(c), Note: note}, &render.KeyValue{Rows: rows},
 		&render.Heading{Level: 3, Title: "How the result follows"}, &render.Paragraph{Text: orMuted(c.Why, "Unknown: no reason is recorded.")}}
 	if len(c.Tests) > 0 {
 		t := &render.Table{Caption: "Runtime tests", Columns: []render.Column{{Title: "Test", Width: 40, Mono: true}, {Title: "Observed and threshold", Width: 62}, {Title: "Result", Width: 34}, {Title: "Evidence", Width: 30}}}

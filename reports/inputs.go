@@ -110,6 +110,7 @@ type Control struct {
 // Test is the newest result of a control test.
 type Test struct {
 	ID         string
+	Name       string // for people; made from the id when empty
 	Version    uint64
 	Result     render.Status
 	Metrics    []Metric

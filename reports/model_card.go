@@ -26,8 +26,10 @@ func ModelCard(in Inputs) *render.Doc {
 	b.part("data", "Parameters, data and evaluation", b.training()...)
 	b.part("risks", "Limits, ethics and safety", b.risks()...)
 	b.part("control", "Document control", b.control("Changes since the previous issue")...)
-	return b.close("What a supplier declares about training data, architecture and evaluation was not checked here.",
+	doc := b.close("What a supplier declares about training data, architecture and evaluation was not checked here.",
 		"Languages and tools of the calls are not recorded in this version: unknown.")
+	doc.Lead = render.Blocks{b.figures()}
+	return doc
 }
 
 // modelTitle is the one model's name, or says how many there are.
@@ -53,8 +55,9 @@ func (b *builder) modelTitle() string {
 	return "Model card: no model known"
 }
 
-func (b *builder) identity() render.Blocks {
-	in := b.in
+// figures open the card. Completeness is known when everything else is built.
+func (b *builder) figures() render.Block {
+	in, c := b.in, b.doc.Completeness
 	u := total(in.Usage)
 	same, compared := 0, 0
 	for _, m := range in.Models {
@@ -66,6 +69,15 @@ func (b *builder) identity() render.Blocks {
 			compared++
 		}
 	}
+	return &render.Stats{Items: []render.Stat{
+		{Label: "Completeness", Value: fmt.Sprintf("%d%%", c.Percent()), Note: fmt.Sprintf("%d of %d required fields; section 8 names the rest", c.Provided, c.Required)},
+		{Label: "Calls observed", Value: count(u.Exchanges), Note: span(b.doc.From, b.doc.To)},
+		{Label: "Declared = observed", Value: fmt.Sprintf("%d of %d", same, compared), Note: "models that were seen; the rest is unknown"},
+		{Label: "Failed or cut", Value: share(u.Failed, u.Exchanges-u.Refused), Note: fmt.Sprintf("%s of %s sent", count(u.Failed), count(u.Exchanges-u.Refused))}}}
+}
+
+func (b *builder) identity() render.Blocks {
+	in := b.in
 	var suppliers, aliases []string
 	for _, m := range in.Models {
 		v := m.Vendor
@@ -81,13 +93,7 @@ func (b *builder) identity() render.Blocks {
 	if s := in.System; s != nil {
 		owner, contact = s.Owner, s.OwnerContact
 	}
-	errorRate := share(u.Failed, u.Exchanges-u.Refused)
 	return render.Blocks{
-		&render.Stats{Items: []render.Stat{
-			{Label: "Calls observed", Value: count(u.Exchanges), Note: span(b.doc.From, b.doc.To)},
-			{Label: "Declared = observed", Value: fmt.Sprintf("%d of %d", same, compared), Note: "models that were seen; the rest is unknown"},
-			{Label: "Failed or cut", Value: errorRate, Note: fmt.Sprintf("%s of %s sent", count(u.Failed), count(u.Exchanges-u.Refused))},
-			{Label: "Charged", Value: dollars(u.Cost), Note: "list prices of the embedded table"}}},
 		&render.KeyValue{Rows: []render.Row{
 			{Label: "Document", Value: render.T(in.ID, fmt.Sprintf(", revision %d, ", in.Number), render.Strong("issued"), " ", stamp(in.IssuedAt), ". Data as of ", stamp(b.doc.AsOf))},
 			{Label: "Used by", Value: render.T(b.doc.Subject, ", ", b.classText(), " ", b.cited(1, in.SystemAt))},
@@ -192,6 +198,9 @@ func (b *builder) modelRows(m Model) []render.TableRow {
 	}
 	if m.Calls == 0 {
 		observedRegion = ""
+	}
+	if m.Calls == 0 {
+		return []render.TableRow{row("Model id at the provider", m.Declared, m.Served, m.comparison())}
 	}
 	return []render.TableRow{
 		row("Model id at the provider", m.Declared, m.Served, m.comparison()),

@@ -94,7 +94,8 @@ func New(d Deps) (*Service, error) {
 //
 // A failure before 3 leaves nothing. A crash after 3 is finished by Resume with
 // the same record, so a document is never recorded twice. Errors: Invalid for a
-// request that names no document, Unavailable while the ledger cannot write.
+// request that names no document, Conflict while nothing is recorded at all,
+// Unavailable while the ledger cannot write.
 func (s *Service) Issue(ctx context.Context, actor authz.Actor, r Request) (Document, error) {
 	kind, err := check(r)
 	if err != nil {
@@ -105,6 +106,9 @@ func (s *Service) Issue(ctx context.Context, actor authz.Actor, r Request) (Docu
 	cp, err := s.d.Ledger.SignNow(ctx, string(r.Org))
 	if err != nil {
 		return Document{}, fmt.Errorf("sign checkpoint for document: %w", err)
+	}
+	if len(cp.Note) == 0 {
+		return Document{}, fault.New(fault.Conflict, "ledger_empty", "Nothing is recorded for this organisation yet, so there is nothing that a document could prove.")
 	}
 	if err := period(&r, kind, cp); err != nil {
 		return Document{}, err

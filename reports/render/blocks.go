@@ -6,6 +6,8 @@ type Heading struct {
 	Key     string `json:"key,omitempty"`
 	Title   string `json:"title"`
 	NewPage bool   `json:"-"`
+	// Room begins a new page when less is left of the old one, in millimetres.
+	Room float64 `json:"-"`
 }
 
 // Lede opens a part with its main statement.

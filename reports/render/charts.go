@@ -115,7 +115,8 @@ func (l *layout) barRow(p *page, e int, y, bar, labelW, unit float64, r BarRow, 
 		}
 		if tw := l.set.width(text, st); tw < w-0.4 {
 			if s == NoEvidence {
-				p.fill(at+w/2-tw/2-0.5, y+0.9, tw+1, bar-1.8, white)
+				back := min(tw+1, w-0.5)
+				p.fill(at+w/2-back/2, y+0.9, back, bar-1.8, white)
 			}
 			l.putCenter(p, e, at+w/2, base, text, st)
 		}

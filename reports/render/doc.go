@@ -37,6 +37,7 @@ type Doc struct {
 	Compact         bool         `json:"compact"` // title block in place of a cover and contents
 	Completeness    Completeness `json:"completeness"`
 	Cover           []Fact       `json:"cover"` // four columns at most
+	Lead            Blocks       `json:"lead"`  // between the title block and the first part
 	Parts           []Part       `json:"parts"`
 	// Evidence is the machine-readable proof of what is cited. It is in the JSON
 	// alone; the evidence index prints a part of it.

@@ -238,7 +238,7 @@ func (l *layout) split(w word, max float64) (fit, rest word, ok bool) {
 			width += rw
 			next := b + utf8.RuneLen(r)
 			hardPiece, hardByte = i, next
-			if strings.ContainsRune("-_./:@=&?+,", r) {
+			if strings.ContainsRune("-_./:@=&?+,\u00A0", r) {
 				bestPiece, bestByte = i, next
 			}
 		}

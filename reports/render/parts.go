@@ -12,6 +12,9 @@ func (l *layout) build() {
 	} else {
 		l.cover()
 	}
+	for _, b := range l.doc.Lead {
+		l.block(b)
+	}
 	for i := range l.doc.Parts {
 		l.buildPart(&l.doc.Parts[i], i)
 	}
@@ -120,9 +123,10 @@ func (l *layout) section1(h *Heading) {
 			number = l.numbered + "." + strconv.Itoa(l.section)
 		}
 		l.heading(h.Key, number, h.Title, h2, 2, h.NewPage)
-		return
+	} else {
+		l.heading(h.Key, "", h.Title, h3, 3, h.NewPage)
 	}
-	l.heading(h.Key, "", h.Title, h3, 3, h.NewPage)
+	l.chunks[len(l.chunks)-1].need = h.Room
 }
 
 // paragraph breaks with two lines on each side.

@@ -170,20 +170,24 @@ func (l *layout) cellsOf(r *TableRow, cols []Column, widths []float64) cells {
 // contents lists two levels; a whole line is a link.
 func (l *layout) contents() {
 	toc := l.elem("TOC", 0)
+	pitch, gap := 5.0, 3.2
+	if len(l.before.lines) > 40 { // rather tight than a second page of few lines
+		pitch, gap = 4.4, 1.8
+	}
 	for i, e := range l.before.lines {
 		if e.number == "" {
 			continue
 		}
-		st, indent, before := body.in(medium, ink).style, 0.0, 3.2
+		st, indent, before := body.in(medium, ink).style, 0.0, gap
 		if e.level == 2 {
 			st, indent, before = body.style, 8, 0.4
 		}
 		item := l.elem("TOCI", toc)
-		c := chunk{h: 5, before: before, keep: e.level == 1 && i+1 < len(l.before.lines)}
+		c := chunk{h: pitch, before: before, keep: e.level == 1 && i+1 < len(l.before.lines)}
 		c.draw = func(p *page, y float64) {
 			base := y + 3.6
 			link := l.elem("Link", item)
-			p.links = append(p.links, annotation{left, y, textW, 5, "#" + e.key, link})
+			p.links = append(p.links, annotation{left, y, textW, pitch, "#" + e.key, link})
 			numW := 8.0
 			if e.level == 2 {
 				numW = 10

@@ -1,0 +1,120 @@
+package reports
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"plumbline/app/fault"
+	"plumbline/assessments/evidence/record"
+)
+
+func TestCheckCron(t *testing.T) {
+	tests := []struct {
+		text string
+		want bool
+	}{
+		{"0 6 * * 1", true}, {"@daily", true}, {"@weekly", true}, {"30 4 1 * *", true}, {"@every 2h", true},
+		{"* * * * *", false}, {"*/30 * * * *", false}, {"0,5 6 * * *", false}, {"@every 10s", false}, {"0 0 31 2 *", false}, {"", false}, {"tomorrow", false}, {"0 6 * *", false},
+	}
+	for _, test := range tests {
+		if err := CheckCron(test.text, now); (err == nil) != test.want {
+			t.Errorf("%q: %v", test.text, err)
+		}
+	}
+}
+
+func TestSchedulesAreKeptAndRecorded(t *testing.T) {
+	w := newWorld(t)
+	s := w.service(nil)
+	sch, err := s.PutSchedule(t.Context(), ada, Schedule{Org: org, Kind: KindAudit, System: "screening", Framework: "eu-ai-act", Cron: "0 6 * * 1", Days: 7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sch.Cron = "0 7 * * 1"
+	if _, err := s.PutSchedule(t.Context(), ada, sch); err != nil {
+		t.Fatal(err)
+	}
+	list, err := s.Schedules(t.Context(), org)
+	if err != nil || len(list) != 1 || list[0].Cron != "0 7 * * 1" || list[0].SetBy != "acc-ada" {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	if next := list[0].Next(now); next.Weekday() != time.Monday || next.Hour() != 7 {
+		t.Errorf("next at %s", next)
+	}
+	r := list[0].Request(now)
+	if r.To != now || r.From != now.AddDate(0, 0, -7) || r.Framework != "eu-ai-act" {
+		t.Errorf("request %+v", r)
+	}
+	if err := s.DeleteSchedule(t.Context(), ada, org, sch.ID); err != nil {
+		t.Fatal(err)
+	}
+	if list, err := s.AllSchedules(t.Context()); err != nil || len(list) != 0 {
+		t.Errorf("%v, %v", list, err)
+	}
+	var kinds []string
+	for leaf := range w.ledger.Size(org) {
+		if c, ok := w.recorded(leaf).Body.(*record.Change); ok {
+			kinds = append(kinds, c.Kind)
+		}
+	}
+	if got := strings.Join(kinds, " "); got != "system.update schedule.set schedule.set schedule.deleted" {
+		t.Errorf("recorded %q", got)
+	}
+}
+
+// TestOneRunATick: however many wake up for a tick, one runs.
+func TestOneRunATick(t *testing.T) {
+	w := newWorld(t)
+	s := w.service(nil)
+	var ran atomic.Int32
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			_, err := s.RunOnce(context.Background(), org, "tests", now, ada, func(context.Context) (string, error) { ran.Add(1); return "12 tests", nil })
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if ran.Load() != 1 {
+		t.Errorf("ran %d times", ran.Load())
+	}
+	runs, err := s.Runs(t.Context(), org, 10)
+	if err != nil || len(runs) != 1 || runs[0].State != RunOK || runs[0].Detail != "12 tests" || runs[0].Job != "tests" {
+		t.Errorf("%+v, %v", runs, err)
+	}
+}
+
+func TestFailedRunShowsACodeAlone(t *testing.T) {
+	w := newWorld(t)
+	s := w.service(nil)
+	cause := fault.Wrap(fault.Unavailable, "ledger_down", errors.New("dsn=secret"), "Try again later.")
+	if _, err := s.RunOnce(t.Context(), "", "verify", now, ada, func(context.Context) (string, error) { return "", cause }); !errors.Is(err, cause) {
+		t.Fatal(err)
+	}
+	runs, err := s.Runs(t.Context(), org, 10)
+	if err != nil || len(runs) != 1 || runs[0].State != Failed || runs[0].Detail != "ledger_down" {
+		t.Errorf("%+v, %v", runs, err)
+	}
+}
+
+func TestInterruptedRunsAreClosed(t *testing.T) {
+	w := newWorld(t)
+	s := w.service(nil)
+	if _, err := s.beginRun(t.Context(), Run{Org: org, Job: "tests", Tick: now, StartedAt: now, State: Running}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Resume(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	runs, err := s.Runs(t.Context(), org, 10)
+	if err != nil || len(runs) != 1 || runs[0].State != Failed || runs[0].Detail != "interrupted" {
+		t.Errorf("%+v, %v", runs, err)
+	}
+}
