@@ -188,7 +188,10 @@ func (b *builder) details() render.Blocks {
 }
 
 func (b *builder) detail(c Control) render.Blocks {
-	note := "computed as of " + stamp(b.doc.AsOf)
+	note, room := "computed as of "+stamp(b.doc.AsOf), 118.0
+	if len(c.Tests) > 0 {
+		room = 175
+	}
 	rows := []render.Row{{Label: "Role and date", Value: render.T(roleText(c.Roles), ". Applies from ", b.appliesFrom(c))}}
 	if c.Runtime != "" {
 		rows = append(rows, render.Row{Label: "Evidence model", Value: render.T(sentence(words(c.Runtime)))})
@@ -196,7 +199,7 @@ func (b *builder) detail(c Control) render.Blocks {
 	if b.in.System != nil {
 		rows = append(rows, render.Row{Label: "Owner", Value: orMuted(b.in.System.Owner, "unknown")})
 	}
-	out := render.Blocks{&render.Heading{Level: 2, Title: c.ID + "\u00A0\u00A0" + c.Title, Room: 118}, &render.Verdict{Status: stateOf(c), Note: note}, &render.KeyValue{Rows: rows},
+	out := render.Blocks{&render.Heading{Level: 2, Title: c.ID + "\u00A0\u00A0" + c.Title, Room: room}, &render.Verdict{Status: stateOf(c), Note: note}, &render.KeyValue{Rows: rows},
 		&render.Heading{Level: 3, Title: "How the result follows"}, &render.Paragraph{Text: orMuted(c.Why, "Unknown: no reason is recorded.")}}
 	if len(c.Tests) > 0 {
 		t := &render.Table{Caption: "Runtime tests", Columns: []render.Column{{Title: "Test", Width: 40, Mono: true}, {Title: "Observed and threshold", Width: 62}, {Title: "Result", Width: 34}, {Title: "Evidence", Width: 30}}}

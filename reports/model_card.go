@@ -70,7 +70,7 @@ func (b *builder) figures() render.Block {
 		}
 	}
 	return &render.Stats{Items: []render.Stat{
-		{Label: "Completeness", Value: fmt.Sprintf("%d%%", c.Percent()), Note: fmt.Sprintf("%d of %d required fields; section 8 names the rest", c.Provided, c.Required)},
+		{Label: "Completeness", Value: fmt.Sprintf("%d%%", c.Percent()), Note: fmt.Sprintf("%d of %d required fields; the limitations name the rest", c.Provided, c.Required)},
 		{Label: "Calls observed", Value: count(u.Exchanges), Note: span(b.doc.From, b.doc.To)},
 		{Label: "Declared = observed", Value: fmt.Sprintf("%d of %d", same, compared), Note: "models that were seen; the rest is unknown"},
 		{Label: "Failed or cut", Value: share(u.Failed, u.Exchanges-u.Refused), Note: fmt.Sprintf("%s of %s sent", count(u.Failed), count(u.Exchanges-u.Refused))}}}

@@ -101,6 +101,7 @@ func (b *builder) spendFigure(u Hour) render.Block {
 	c := &render.Cumulative{Unit: "US$, settled, cumulative", ColumnUnit: "US$ per interval", FinalLabel: dollars(u.Cost)}
 	for _, s := range slots(b.in.Usage) {
 		c.Labels, c.Values = append(c.Labels, s.label), append(c.Values, float64(s.Cost)/float64(money.Dollar))
+		c.Unknown = append(c.Unknown, s.Down && s.Exchanges == 0)
 	}
 	claim := "Calls were charged " + dollars(u.Cost)
 	for _, x := range b.in.Budgets {
@@ -119,7 +120,7 @@ func (b *builder) spendFigure(u Hour) render.Block {
 		unpriced = count(u.Unpriced) + " unpriced and not in the figures"
 	}
 	return &render.Figure{Claim: claim, Alt: claim + ". Cumulative line over columns.", Chart: render.Chart{Cumulative: c},
-		Source: render.T("Line: settled charges, cumulative. Columns: charges per interval. List prices of the embedded table ", render.Code(short(b.in.PriceTable)), "; "+unpriced+".")}
+		Source: render.T("Line: settled charges, cumulative. Columns: charges per interval; hatched: not recorded. List prices of the embedded table ", render.Code(short(b.in.PriceTable)), "; "+unpriced+".")}
 }
 
 // dollars rounds for a chart's label; tables print exact amounts.

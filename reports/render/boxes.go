@@ -1,5 +1,7 @@
 package render
 
+import "strings"
+
 // callout is a box with a bar at its left edge. It is not split.
 func (l *layout) callout(b *Callout) {
 	e := l.elem("P", 0)
@@ -52,8 +54,15 @@ func (l *layout) codeLines(lines []string) []string {
 				out = append(out, string(runes))
 				break
 			}
-			out = append(out, string(runes[:max]))
-			runes = runes[max:]
+			cut := max
+			for cut > max*2/3 && runes[cut-1] != ' ' {
+				cut--
+			}
+			if runes[cut-1] != ' ' {
+				cut = max
+			}
+			out = append(out, strings.TrimRight(string(runes[:cut]), " "))
+			runes = runes[cut:]
 		}
 	}
 	return out

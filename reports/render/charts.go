@@ -315,6 +315,12 @@ func (l *layout) totalColumns(p *page, e int, b *Cumulative, x, y, w, h, unit fl
 	}
 	for i, v := range b.Values {
 		cx, cw, bh := x+(float64(i)+0.5)*pitch, min(pitch*0.72, 14), v*unit
+		if i < len(b.Unknown) && b.Unknown[i] {
+			p.shape(e, func(k *pen) {
+				k.hatch(cx-cw/2, y, cw, h, rule2)
+				k.box(cx-cw/2, y, cw, h, 0.18, ink3)
+			})
+		}
 		if bh > 0 {
 			p.shape(e, func(k *pen) { k.rect(cx-cw/2, y+h-bh, cw, bh, rgb{0x83, 0xA9, 0xC4}) })
 		}

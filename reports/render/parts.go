@@ -33,9 +33,34 @@ func (l *layout) buildPart(part *Part, index int) {
 		m = h1Short
 	}
 	l.heading(part.Key, number, part.Title, m, 1, part.NewPage || (index == 0 && !l.doc.Compact))
-	for _, b := range part.Blocks {
+	for i, b := range part.Blocks {
 		l.block(b)
+		if introduces(part.Blocks, i) && len(l.chunks) > 0 {
+			l.chunks[len(l.chunks)-1].keep = true
+		}
 	}
+}
+
+// introduces says whether a block is the paragraph between a heading and a table
+// or figure; the three stay together.
+func introduces(blocks Blocks, i int) bool {
+	if _, ok := blocks[i].(*Paragraph); !ok || i+1 == len(blocks) {
+		return false
+	}
+	if i > 0 {
+		if _, ok := blocks[i-1].(*Heading); !ok {
+			return false
+		}
+	}
+	switch next := blocks[i+1].(type) {
+	case *EvidenceIndex:
+		return len(next.Items) > 0
+	case *Table:
+		return len(next.Rows) > 0
+	case *Figure:
+		return true
+	}
+	return false
 }
 
 // heading of any level. It stays with what follows it.
