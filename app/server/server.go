@@ -1,0 +1,282 @@
+// Package server joins the rooms: it opens the stores, wires register, gateway,
+// ledger, projection, assessments, documents and web, listens, and runs the jobs.
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"gorm.io/gorm"
+
+	"plumbline/app/authz"
+	"plumbline/app/config"
+	"plumbline/app/db"
+	"plumbline/app/seal"
+	"plumbline/assessments"
+	"plumbline/assessments/evidence"
+	"plumbline/assessments/projection"
+	"plumbline/frameworks"
+	"plumbline/gateway"
+	"plumbline/gateway/budget"
+	"plumbline/gateway/price"
+	"plumbline/inventory"
+	"plumbline/migrations"
+	"plumbline/reports"
+	"plumbline/web"
+)
+
+// Options make a Server.
+type Options struct {
+	Config  *config.Config
+	Version string
+	Env     func(string) string
+	Log     *slog.Logger
+	Now     func() time.Time // time.Now when nil
+	Rand    io.Reader        // crypto/rand when nil
+	// Hook reaches the ledger's named writes. Tests only.
+	Hook func(point string) error
+}
+
+// Server is everything, open. Its parts may be used by commands and tests.
+type Server struct {
+	Config     *config.Config
+	Ledger     *evidence.Ledger
+	Register   *inventory.Register
+	Gateway    *gateway.Gateway
+	Projection *projection.Store
+	Engine     *assessments.Engine
+	Reports    *reports.Service
+	Catalog    *frameworks.Catalog
+	Budgets    *budget.Counters
+	Prices     *price.Table
+	Web        *web.Web
+
+	o     Options
+	log   *slog.Logger
+	jobs  *jobs
+	meter *meter
+	http  *http.Server
+	close []step // in the order in which they were opened
+}
+
+// step is one thing to close. They are closed last first.
+type step struct {
+	name string
+	run  func(context.Context) error
+}
+
+// New opens everything. What was opened before an error is closed again.
+func New(ctx context.Context, o Options) (*Server, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Rand == nil {
+		o.Rand = rand.Reader
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Env == nil {
+		o.Env = func(string) string { return "" }
+	}
+	s := &Server{Config: o.Config, o: o, log: o.Log}
+	if err := s.open(ctx); err != nil {
+		return nil, errors.Join(err, s.Close(context.WithoutCancel(ctx)))
+	}
+	return s, nil
+}
+
+// open is one long straight line on purpose: it is the wiring, and its order is
+// the order in which things depend on each other.
+func (s *Server) open(ctx context.Context) error {
+	c, o := s.Config, s.o
+	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
+		return fmt.Errorf("make data directory: %w", err)
+	}
+	sealer, err := seal.OpenFile(c.KeyFile, o.Rand)
+	if err != nil {
+		return err
+	}
+	if s.Ledger, err = evidence.Open(ctx, evidence.Config{Dir: c.DataDir, Postgres: c.Postgres, Instance: c.Instance, Version: o.Version, Sealer: sealer,
+		Now: o.Now, Rand: o.Rand, Log: s.log, Pause: c.CommitPause, Hook: o.Hook}); err != nil {
+		return err
+	}
+	s.opened("ledger", s.Ledger.Close)
+	state, err := db.Open(ctx, db.Config{Dir: c.DataDir, Postgres: c.Postgres})
+	if err != nil {
+		return err
+	}
+	s.opened("state database", func(context.Context) error { return db.Close(state) })
+	if _, err := migrations.Up(ctx, db.SQL(state), db.Dialect(state), migrations.State); err != nil {
+		return err
+	}
+	if s.Catalog, err = frameworks.Load(); err != nil {
+		return err
+	}
+	if s.Prices, err = loadPrices(c.Prices); err != nil {
+		return err
+	}
+	pepper := sealer.Derive("virtual keys")
+	hashKey := keyHash(pepper)
+	s.Budgets = budget.New(o.Now)
+	var register *inventory.Register
+	s.Gateway, err = gateway.New(gateway.Config{Recorder: s.Ledger, ContentKey: s.Ledger.ContentKey, Pseudonym: s.Ledger.PseudonymKey, HashKey: hashKey,
+		Fresh:   func() bool { return register != nil && o.Now().Sub(register.Confirmed()) < snapshotLife },
+		Budgets: s.Budgets, Prices: s.Prices, Now: o.Now, Rand: nil, Log: s.log, Timeout: c.Timeout, Observe: s.observe})
+	if err != nil {
+		return err
+	}
+	register, err = inventory.New(ctx, inventory.Deps{DB: state, Journal: journal{s.Ledger}, Check: checker{ctx}, HashKey: hashKey, Resolve: config.Resolver(o.Env),
+		OnSwap: func(snap *inventory.Snapshot) {
+			if err := s.Gateway.Use(context.WithoutCancel(ctx), snap); err != nil {
+				s.log.Error("part of the register cannot be obeyed", "error", err)
+			}
+		}, Now: o.Now, Rand: o.Rand, Log: s.log})
+	if err != nil {
+		return err
+	}
+	s.Register = register
+	for _, org := range register.Orgs() {
+		if err := s.Ledger.CreateLog(ctx, string(org.ID)); err != nil {
+			return err
+		}
+	}
+	s.Projection = projection.New(db.SQL(state), db.Dialect(state), s.Ledger, s.log)
+	if err := s.Projection.CatchUp(ctx); err != nil {
+		return err
+	}
+	if err := s.restoreBudgets(ctx); err != nil {
+		return err
+	}
+	if s.Engine, err = assessments.New(assessments.Deps{Store: assessments.NewStore(db.SQL(state), db.Dialect(state)), Catalog: s.Catalog, Projection: s.Projection,
+		Ledger: s.Ledger, Register: register, Now: o.Now, Rand: o.Rand, Log: s.log}); err != nil {
+		return err
+	}
+	if s.Reports, err = reports.New(reports.Deps{DB: state, Dir: c.DataDir, Ledger: s.Ledger, Gather: s.gather, Proof: s.proof, Now: o.Now, Rand: o.Rand, Log: s.log}); err != nil {
+		return err
+	}
+	if err := s.Reports.Resume(ctx); err != nil {
+		s.log.Warn("an interrupted document is not finished yet", "error", err)
+	}
+	if c.Declarations != "" {
+		if _, err := s.Declare(ctx); err != nil {
+			return err
+		}
+	}
+	s.jobs = newJobs(s)
+	s.meter = newMeter(s)
+	return s.openWeb(state)
+}
+
+func (s *Server) openWeb(state *gorm.DB) error {
+	enforcer, err := authz.New()
+	if err != nil {
+		return err
+	}
+	s.Web, err = web.New(web.Deps{Register: s.Register, Engine: s.Engine, Projection: s.Projection, Ledger: s.Ledger, Reports: s.Reports, Catalog: s.Catalog, Enforcer: enforcer,
+		Jobs: s.jobs, Budgets: s.balance, DB: state, Now: s.o.Now, Rand: s.o.Rand, Log: s.log, PublicURL: s.Config.PublicURL, SessionLife: s.Config.SessionLife, Version: s.o.Version})
+	return err
+}
+
+// snapshotLife is how long a snapshot that could not be confirmed is obeyed.
+const snapshotLife = 2 * time.Second
+
+func (s *Server) opened(name string, f func(context.Context) error) {
+	s.close = append(s.close, step{name, f})
+}
+
+// Handler is the whole HTTP surface: the gateway below /v1, health and metrics,
+// the web UI and the API.
+func (s *Server) Handler() http.Handler {
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	s.Web.Mount(e)
+	s.mountHealth(e)
+	mux := http.NewServeMux()
+	mux.Handle("/v1/", s.Gateway)
+	mux.Handle("/", e)
+	return mux
+}
+
+// Listen opens the configured address.
+func (s *Server) Listen() (net.Listener, error) {
+	l, err := net.Listen("tcp", s.Config.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", s.Config.Listen, err)
+	}
+	return l, nil
+}
+
+// Run serves on l until ctx ends, then drains: readiness goes red, running
+// exchanges get DrainTimeout to end, then everything is closed.
+func (s *Server) Run(ctx context.Context, l net.Listener) error {
+	s.http = &http.Server{Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
+	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	done := make(chan struct{}, 2)
+	go func() { s.Register.Run(work); done <- struct{}{} }()
+	go func() { s.Projection.Run(work); done <- struct{}{} }()
+	s.jobs.start()
+	served := make(chan error, 1)
+	go func() { served <- s.http.Serve(l) }()
+	s.log.Info("serving", "address", l.Addr().String(), "version", s.o.Version)
+	var err error
+	select {
+	case err = <-served:
+	case <-ctx.Done():
+		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Config.DrainTimeout)
+		defer cancel()
+		s.log.Info("draining", "in_flight", s.Gateway.InFlight())
+		err = errors.Join(s.Gateway.Drain(drain), s.http.Shutdown(drain))
+	}
+	s.jobs.stop()
+	stop()
+	<-done
+	<-done
+	if errors.Is(err, http.ErrServerClosed) {
+		err = nil
+	}
+	return err
+}
+
+// Close closes what is open, last first.
+func (s *Server) Close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	var errs []error
+	for i := len(s.close) - 1; i >= 0; i-- {
+		if err := s.close[i].run(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("close %s: %w", s.close[i].name, err))
+		}
+	}
+	s.close = nil
+	return errors.Join(errs...)
+}
+
+// Declare reads the declaration file again and makes it the register's state,
+// whole or not at all.
+func (s *Server) Declare(ctx context.Context) (int, error) {
+	text, err := os.ReadFile(s.Config.Declarations)
+	if err != nil {
+		return 0, fmt.Errorf("read declarations: %w", err)
+	}
+	path, err := filepath.Abs(s.Config.Declarations)
+	if err != nil {
+		return 0, err
+	}
+	d, err := inventory.ParseDeclaration(text, path)
+	if err != nil {
+		return 0, err
+	}
+	return s.Register.Declare(ctx, d)
+}

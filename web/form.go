@@ -1,0 +1,125 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"sort"
+	"time"
+
+	"plumbline/app/fault"
+)
+
+// option is a choice of a field.
+type option struct{ Value, Label, Hint string }
+
+// field is one field of a form.
+type field struct {
+	Name, Label, Hint string
+	Kind              string // text, textarea, select, checks, radios, date, email, password, money, file, number
+	Value             string
+	Values            []string // chosen, of checks
+	Options           []option
+	Error             string
+	Optional          bool
+	Auto              string // autocomplete
+	Mono              bool
+}
+
+// form is a form as every page draws it. The names of its fields are those of the
+// API, so that an error about a field finds its box.
+type form struct {
+	Title, Intro  string
+	Action        string
+	Fields        []field
+	Hidden        map[string]string
+	Submit        string
+	Danger        bool
+	Cancel        string
+	Upload        bool
+	Other, OtherV string // label and value of a second button, sent as "decision"
+	Error         string // what concerns no field
+	Facts         [][2]string
+}
+
+// Failed reports that there is something to mend.
+func (f *form) Failed() bool { return f.Error != "" || len(f.wrong()) > 0 }
+
+// Wrong lists the fields with an error.
+func (f *form) Wrong() []field { return f.wrong() }
+
+func (f *form) wrong() (out []field) {
+	for _, x := range f.Fields {
+		if x.Error != "" {
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
+// again draws a form once more with what was entered and what is wrong with it.
+// Errors that no form can mend are returned.
+func (r *request) again(p page, f *form, err error) error {
+	var known *fault.Error
+	if !errors.As(err, &known) || !slices.Contains([]fault.Kind{fault.Invalid, fault.Conflict, fault.Forbidden, fault.Unavailable, fault.RateLimited, fault.Unauthenticated}, known.Kind) {
+		return err
+	}
+	if r.c.Request().Form == nil {
+		_ = r.c.Request().ParseMultipartForm(largestUpload) // entries are optional here
+	}
+	left := map[string]string{}
+	for k, v := range known.Fields {
+		left[k] = v
+	}
+	for i := range f.Fields {
+		x := &f.Fields[i]
+		if x.Kind != "password" && x.Kind != "file" {
+			x.Value, x.Values = r.value(x.Name), r.c.Request().Form[x.Name]
+		}
+		x.Error = left[x.Name]
+		delete(left, x.Name)
+	}
+	if len(f.wrong()) == 0 || len(left) > 0 {
+		f.Error = known.Message
+	}
+	p.Title = "Error: " + p.Title
+	if known.Kind == fault.Unavailable {
+		r.web.d.Log.Warn("not recorded", "request", r.id.String(), "error", err)
+	}
+	return r.render(known.Kind.Status(), "form", p, f)
+}
+
+func (r *request) formPage(p page, f *form) error { return r.render(http.StatusOK, "form", p, f) }
+
+// dateOf reads a day; an empty one is the zero time.
+func dateOf(name, text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	t, err := time.Parse(time.DateOnly, text)
+	if err != nil {
+		return t, fault.Field(name, "write a day as 2026-11-24")
+	}
+	return t, nil
+}
+
+func dateValue(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.DateOnly)
+}
+
+func sorted[V any](m map[string]V) []string {
+	out := make([]string, 0, len(m))
+	for k := range m {
+		out = append(out, k)
+	}
+	sort.Strings(out)
+	return out
+}
+
+// reasonField is the field that every change of weight has.
+func reasonField(hint string) field {
+	return field{Name: "reason", Label: "Reason", Kind: "textarea", Hint: hint}
+}

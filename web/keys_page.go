@@ -1,0 +1,308 @@
+package web
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"plumbline/app/fault"
+	"plumbline/app/money"
+	"plumbline/inventory"
+)
+
+type keyRow struct {
+	inventory.Key
+	Status     string
+	SystemName string
+}
+
+type keysData struct {
+	Keys   []keyRow
+	All    int
+	System inventory.SystemID
+}
+
+func (r *request) keysPage() error {
+	data := keysData{All: len(r.state.Keys), System: inventory.SystemID(r.query("system"))}
+	for _, k := range r.state.Keys {
+		if data.System == "" || k.System == data.System {
+			data.Keys = append(data.Keys, r.keyRow(k))
+		}
+	}
+	return r.ok("keys", page{Title: "Keys", Nav: "keys", Crumbs: []crumb{{Title: "Keys"}}}, data)
+}
+
+func (r *request) keyRow(k inventory.Key) keyRow {
+	row := keyRow{Key: k, Status: "active"}
+	switch {
+	case !k.RevokedAt.IsZero():
+		row.Status = "revoked"
+	case !k.ExpiresAt.IsZero() && !k.ExpiresAt.After(r.web.d.Now()):
+		row.Status = "expired"
+	case k.System == "":
+		row.Status = "unbound"
+	}
+	if s, err := r.state.System(k.System); err == nil {
+		row.SystemName = s.Name
+	}
+	return row
+}
+
+func (r *request) systemOptions(none string) []option {
+	var out []option
+	if none != "" {
+		out = append(out, option{Label: none})
+	}
+	for _, s := range r.state.Systems {
+		if s.Lifecycle != inventory.Retired {
+			out = append(out, option{Value: string(s.ID), Label: string(s.ID) + " " + s.Name})
+		}
+	}
+	return out
+}
+
+func (r *request) keyForm() *form {
+	return &form{Title: "Make a key", Intro: "An app sends this key instead of a provider's. Whatever it calls is on record under its AI system.", Action: "/keys", Submit: "Make the key", Cancel: "/keys", Fields: []field{
+		{Name: "name", Label: "Name", Hint: "Whose it is, and where it runs"},
+		{Name: "system", Label: "AI system", Kind: "select", Value: r.query("system"), Options: r.systemOptions("None: every call is unregistered use")},
+		{Name: "models", Label: "Models it may ask for", Hint: "As routes name them, with commas between. Empty: every route.", Optional: true, Mono: true},
+		{Name: "requests_per_minute", Label: "Requests a minute", Kind: "number", Hint: "Empty: no limit", Optional: true},
+		{Name: "concurrency", Label: "Requests at once", Kind: "number", Hint: "Empty: no limit", Optional: true},
+		{Name: "expires_at", Label: "Expires on", Kind: "date", Optional: true},
+	}}
+}
+
+func keyCrumbs(title string) page {
+	return page{Title: title, Nav: "keys", Crumbs: []crumb{{"Keys", "/keys"}, {Title: title}}}
+}
+
+func (r *request) newKeyPage() error { return r.formPage(keyCrumbs("Make a key"), r.keyForm()) }
+
+func (r *request) number(name string) (int, error) {
+	text := r.value(name)
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 {
+		return 0, fault.Field(name, "write a whole number, or nothing")
+	}
+	return n, nil
+}
+
+func list(text string) []string {
+	var out []string
+	for _, part := range strings.FieldsFunc(text, func(c rune) bool { return c == ',' || c == '\n' || c == '\r' }) {
+		if part = strings.TrimSpace(part); part != "" {
+			out = append(out, part)
+		}
+	}
+	return out
+}
+
+func (r *request) createKey() error {
+	k, secret, err := r.makeKey()
+	if err != nil {
+		return r.again(keyCrumbs("Make a key"), r.keyForm(), err)
+	}
+	model := "MODEL"
+	if len(k.Models) > 0 {
+		model = k.Models[0]
+	} else if len(r.state.Routes) > 0 {
+		model = r.state.Routes[0].Model
+	}
+	curl := fmt.Sprintf("curl %s/v1/chat/completions \\\n    -H \"Authorization: Bearer $PLUMBLINE_KEY\" \\\n    -H \"Content-Type: application/json\" \\\n    -d '{\"model\":%q,\"messages\":[{\"role\":\"user\",\"content\":\"Say hello\"}]}'", r.base(), model)
+	return r.ok("once", keyCrumbs("New key"), onceData{Title: "Key " + k.Name, Intro: "Copy it now. It is shown this once and kept nowhere; only its keyed hash is.", Secret: secret, Back: "/keys", BackTitle: "Back to keys", Curl: curl})
+}
+
+func (r *request) makeKey() (inventory.Key, string, error) {
+	k := inventory.Key{Name: r.value("name"), System: inventory.SystemID(r.value("system")), Models: list(r.value("models"))}
+	var err error
+	if k.PerMinute, err = r.number("requests_per_minute"); err != nil {
+		return k, "", err
+	}
+	if k.Concurrency, err = r.number("concurrency"); err != nil {
+		return k, "", err
+	}
+	if k.ExpiresAt, err = dateOf("expires_at", r.value("expires_at")); err != nil {
+		return k, "", err
+	}
+	return r.web.d.Register.CreateKey(r.ctx(), r.actor, k, r.value("reason"))
+}
+
+func (r *request) key() (*inventory.Key, error) {
+	i := slices.IndexFunc(r.state.Keys, func(k inventory.Key) bool { return k.ID == inventory.KeyID(r.c.Param("id")) })
+	if i < 0 {
+		return nil, fault.New(fault.NotFound, "not_found", "There is no such key.")
+	}
+	return &r.state.Keys[i], nil
+}
+
+func revokeForm(k *inventory.Key) *form {
+	return &form{Title: "Revoke " + k.Name + "?", Intro: "The gateway refuses the key within two seconds, also while the ledger cannot write. It does not come back; make another.", Action: "/keys/" + string(k.ID) + "/revoke",
+		Submit: "Revoke", Danger: true, Cancel: "/keys", Fields: []field{reasonField("Kept with the change")}}
+}
+
+func (r *request) revokeKeyPage() error {
+	k, err := r.key()
+	if err != nil {
+		return err
+	}
+	return r.formPage(keyCrumbs("Revoke a key"), revokeForm(k))
+}
+
+func (r *request) revokeKey() error {
+	k, err := r.key()
+	if err != nil {
+		return err
+	}
+	if err := r.web.d.Register.RevokeKey(r.ctx(), r.actor, k.ID, r.value("reason")); err != nil {
+		return r.again(keyCrumbs("Revoke a key"), revokeForm(k), err)
+	}
+	return r.done("/keys", "Key "+k.Name+" is revoked.")
+}
+
+type budgetRow struct {
+	inventory.Budget
+	Charged, Held, Left money.Nano
+	TargetName          string
+}
+
+func (r *request) budgetRows(keep func(inventory.Budget) bool) []budgetRow {
+	var out []budgetRow
+	for i := range r.state.Budgets {
+		b := r.state.Budgets[i]
+		if !keep(b) {
+			continue
+		}
+		row := budgetRow{Budget: b, TargetName: r.state.Org.Name}
+		row.Charged, row.Held, row.Left = r.web.d.Budgets(&b)
+		switch b.Scope {
+		case inventory.ScopeSystem:
+			if s, err := r.state.System(inventory.SystemID(b.Target)); err == nil {
+				row.TargetName = s.Name
+			}
+		case inventory.ScopeKey:
+			row.TargetName = b.Target
+			for _, k := range r.state.Keys {
+				if string(k.ID) == b.Target {
+					row.TargetName = k.Name
+				}
+			}
+		}
+		out = append(out, row)
+	}
+	return out
+}
+
+type budgetsData struct{ Budgets []budgetRow }
+
+func (r *request) budgetsPage() error {
+	return r.ok("budgets", page{Title: "Budgets", Nav: "budgets", Crumbs: []crumb{{Title: "Budgets"}}}, budgetsData{r.budgetRows(func(inventory.Budget) bool { return true })})
+}
+
+func budgetCrumbs(title string) page {
+	return page{Title: title, Nav: "budgets", Crumbs: []crumb{{"Budgets", "/budgets"}, {Title: title}}}
+}
+
+func (r *request) budgetForm(b inventory.Budget) *form {
+	limit := ""
+	if b.Limit > 0 {
+		limit = strings.TrimPrefix(b.Limit.String(), "$")
+	}
+	targets := []option{{Label: "The whole organisation", Value: "organisation:"}}
+	for _, s := range r.systemOptions("") {
+		targets = append(targets, option{Value: "system:" + s.Value, Label: "AI system " + s.Label})
+	}
+	for _, k := range r.state.Keys {
+		if k.RevokedAt.IsZero() {
+			targets = append(targets, option{Value: "key:" + string(k.ID), Label: "Key " + k.Name})
+		}
+	}
+	id := field{Name: "id", Label: "Id", Value: string(b.ID), Hint: "Small letters, digits and dashes", Mono: true}
+	return &form{Title: "Budget", Intro: "Every call is reserved in full before it is sent; what does not fit is refused.", Action: "/budgets", Submit: "Save", Cancel: "/budgets", Fields: []field{
+		id,
+		{Name: "target", Label: "What it limits", Kind: "select", Value: string(b.Scope) + ":" + b.Target, Options: targets},
+		{Name: "limit", Label: "Limit in US dollars", Value: limit, Kind: "money"},
+		{Name: "window", Label: "Window", Kind: "select", Value: b.Window, Options: []option{{Value: "month", Label: "Each calendar month"}, {Value: "day", Label: "Each day"}, {Value: "total", Label: "Once and for all"}}},
+		{Name: "zone", Label: "Time zone of the window", Value: b.Zone, Hint: "Such as Europe/Berlin; empty: UTC", Optional: true},
+		reasonField("Kept with the change"),
+	}}
+}
+
+func (r *request) newBudgetPage() error {
+	return r.formPage(budgetCrumbs("New budget"), r.budgetForm(inventory.Budget{}))
+}
+
+func (r *request) editBudgetPage() error {
+	i := slices.IndexFunc(r.state.Budgets, func(b inventory.Budget) bool { return string(b.ID) == r.c.Param("id") })
+	if i < 0 {
+		return fault.New(fault.NotFound, "not_found", "There is no such budget.")
+	}
+	return r.formPage(budgetCrumbs("Change budget"), r.budgetForm(r.state.Budgets[i]))
+}
+
+func (r *request) putBudget() error {
+	scope, target, _ := strings.Cut(r.value("target"), ":")
+	b := inventory.Budget{ID: inventory.BudgetID(r.value("id")), Scope: inventory.BudgetScope(scope), Target: target, Window: r.value("window"), Zone: r.value("zone")}
+	var err error
+	if b.Limit, err = money.Parse(r.value("limit")); err != nil {
+		err = fault.Field("limit", "write dollars such as 25 or 1200.50")
+	} else {
+		err = r.web.d.Register.PutBudget(r.ctx(), r.actor, b, r.value("reason"))
+	}
+	if err != nil {
+		return r.again(budgetCrumbs("Budget"), r.budgetForm(b), err)
+	}
+	return r.done("/budgets", "Budget "+string(b.ID)+" is in force.")
+}
+
+// deletable says where a kind of row is shown, and whether there is such a row.
+var deletable = map[string]struct {
+	word, back, path, nav string
+	has                   func(s *inventory.State, id string) bool
+}{
+	"budget": {"budget", "/budgets", "/budgets/", "budgets", func(s *inventory.State, id string) bool {
+		return slices.ContainsFunc(s.Budgets, func(b inventory.Budget) bool { return string(b.ID) == id })
+	}},
+	"provider": {"provider", "/gateway", "/gateway/providers/", "gateway", func(s *inventory.State, id string) bool {
+		return slices.ContainsFunc(s.Providers, func(p inventory.Provider) bool { return string(p.ID) == id })
+	}},
+	"route": {"route", "/gateway", "/gateway/routes/", "gateway", func(s *inventory.State, id string) bool {
+		return slices.ContainsFunc(s.Routes, func(v inventory.Route) bool { return v.Model == id })
+	}},
+}
+
+func (r *request) deleteForm(kind string) (*form, page, error) {
+	d, id := deletable[kind], r.param("id")
+	p := page{Title: "Delete " + d.word, Nav: d.nav, Crumbs: []crumb{{words(d.word) + "s", d.back}, {Title: "Delete"}}}
+	if !d.has(r.state, id) {
+		return nil, p, fault.New(fault.NotFound, "not_found", "There is no such %s.", d.word)
+	}
+	return &form{Title: fmt.Sprintf("Delete the %s %s?", d.word, id), Intro: "It is out of force once this is on record. Its earlier versions stay in the register's history.", Action: r.c.Request().URL.EscapedPath(),
+		Submit: "Delete", Danger: true, Cancel: d.back, Fields: []field{reasonField("Kept with the change")}}, p, nil
+}
+
+func deletePage(kind string) func(*request) error {
+	return func(r *request) error {
+		f, p, err := r.deleteForm(kind)
+		if err != nil {
+			return err
+		}
+		return r.formPage(p, f)
+	}
+}
+
+func deleteRow(kind string) func(*request) error {
+	return func(r *request) error {
+		f, p, err := r.deleteForm(kind)
+		if err != nil {
+			return err
+		}
+		if err := r.web.d.Register.Delete(r.ctx(), r.actor, kind, r.param("id"), r.value("reason")); err != nil {
+			return r.again(p, f, err)
+		}
+		return r.done(deletable[kind].back, words(deletable[kind].word)+" "+r.param("id")+" is deleted.")
+	}
+}

@@ -1,0 +1,180 @@
+package web
+
+import (
+	"slices"
+	"strings"
+
+	"plumbline/app/authz"
+	"plumbline/app/fault"
+	"plumbline/inventory"
+)
+
+func (r *request) accountForm() *form {
+	f := &form{Title: "Password", Action: "/account/password", Submit: "Set password"}
+	if r.account.HasPassword {
+		f.Fields = append(f.Fields, field{Name: "old", Label: "Present password", Kind: "password", Auto: "current-password"})
+	}
+	f.Fields = append(f.Fields, field{Name: "password", Label: "New password", Kind: "password", Hint: "At least 12 characters. Your other sessions end.", Auto: "new-password"})
+	return f
+}
+
+type accountData struct {
+	Email       string
+	Memberships []inventory.Person
+	Form        *form
+}
+
+func (r *request) accountPage() error {
+	return r.ok("account", page{Title: "Your account", Crumbs: []crumb{{Title: "Your account"}}},
+		accountData{r.account.Email, r.web.d.Register.Memberships(r.account.ID), r.accountForm()})
+}
+
+func (r *request) setPassword() error {
+	err := r.changePassword()
+	if err != nil {
+		return r.again(page{Title: "Password", Crumbs: []crumb{{"Your account", "/account"}, {Title: "Password"}}}, r.accountForm(), err)
+	}
+	return r.done("/account", "The password is set. Other sessions of yours have ended.")
+}
+
+func (r *request) changePassword() error {
+	reg, prefix := r.web.d.Register, addressPrefix(r.c.Request())
+	if r.account.HasPassword {
+		if !r.web.attempts.allowed(r.account.Email, prefix) {
+			return fault.New(fault.RateLimited, "too_many_attempts", "Too many attempts. Wait a quarter of an hour.")
+		}
+		if _, err := reg.Authenticate(r.ctx(), r.account.Email, r.c.FormValue("old")); err != nil {
+			if !fault.Is(err, fault.Unauthenticated) {
+				return err
+			}
+			r.web.attempts.failed(r.account.Email, prefix)
+			return fault.Field("old", "this is not your present password")
+		}
+	}
+	if err := reg.SetPassword(r.ctx(), r.account.ID, r.c.FormValue("password")); err != nil {
+		return err
+	}
+	account, err := reg.Account(r.ctx(), r.account.ID)
+	if err != nil {
+		return err
+	}
+	return r.begin(account, r.actor.Org)
+}
+
+func peopleCrumbs(title string) page {
+	return page{Title: title, Nav: "people", Crumbs: []crumb{{"People", "/people"}, {Title: title}}}
+}
+
+type peopleData struct{ Members []inventory.Person }
+
+func (r *request) peoplePage() error {
+	return r.ok("people", page{Title: "People", Nav: "people", Crumbs: []crumb{{Title: "People"}}}, peopleData{r.state.Members})
+}
+
+var roleHints = []option{
+	{"admin", "Admin", "everything, and who may do what"},
+	{"compliance_officer", "Compliance officer", "register, controls, evidence, documents, budgets"},
+	{"system_owner", "System owner", "registers systems and asks for approvals"},
+	{"approver", "Approver", "decides on approvals and evidence"},
+	{"auditor", "Auditor", "reads everything but people"},
+	{"developer", "Developer", "reads systems, keys and budgets"},
+}
+
+func personForm() *form {
+	return &form{Title: "Add a person", Intro: "The person gets a one-time sign-in link, good for 24 hours, that you hand over yourself. Nothing is mailed.", Action: "/people", Submit: "Add and make a link", Cancel: "/people",
+		Fields: []field{{Name: "name", Label: "Name"}, {Name: "email", Label: "E-mail address", Kind: "email"}, {Name: "roles", Label: "Roles", Kind: "checks", Options: roleHints}}}
+}
+
+func (r *request) newPersonPage() error {
+	return r.formPage(peopleCrumbs("Add a person"), personForm())
+}
+
+func (r *request) addPerson() error {
+	p := inventory.Person{Name: r.value("name"), Email: r.value("email")}
+	for _, role := range r.c.Request().Form["roles"] {
+		p.Roles = append(p.Roles, authz.Role(role))
+	}
+	made, err := r.web.d.Register.AddAccount(r.ctx(), r.actor, p)
+	if err != nil {
+		return r.again(peopleCrumbs("Add a person"), personForm(), err)
+	}
+	return r.showLink(made)
+}
+
+// member finds a person of this organisation.
+func (r *request) member() (inventory.Person, error) {
+	i := slices.IndexFunc(r.state.Members, func(m inventory.Person) bool { return m.ID == r.c.Param("id") })
+	if i < 0 {
+		return inventory.Person{}, fault.New(fault.NotFound, "not_found", "There is no such person in this organisation.")
+	}
+	return r.state.Members[i], nil
+}
+
+func (r *request) personLink() error {
+	p, err := r.member()
+	if err != nil {
+		return err
+	}
+	return r.showLink(p)
+}
+
+type onceData struct {
+	Title, Intro, Secret, Back, BackTitle string
+	Curl                                  string
+}
+
+func (r *request) showLink(p inventory.Person) error {
+	// A link signs in to every organisation of the account; only an administrator
+	// of all of them may make one.
+	for _, m := range r.web.d.Register.Memberships(p.ID) {
+		if m.Org == r.actor.Org {
+			continue
+		}
+		if a, err := r.web.d.Register.Actor(m.Org, r.account.ID); err != nil || !r.web.d.Enforcer.Can(a, "account", "write") {
+			return r.done("/people", p.Name+" is a member now, and signs in as in the other organisation.")
+		}
+	}
+	token, err := r.web.d.Register.Link(r.ctx(), p.ID)
+	if err != nil {
+		return err
+	}
+	return r.ok("once", peopleCrumbs("Sign-in link"), onceData{Title: "Sign-in link for " + p.Name, Intro: "Hand it over yourself. It works once, for 24 hours, and is not shown again.",
+		Secret: r.base() + "/signin/link/" + token, Back: "/people", BackTitle: "Back to people"})
+}
+
+// base is where people reach the console.
+func (r *request) base() string {
+	if r.web.d.PublicURL != "" {
+		return strings.TrimSuffix(r.web.d.PublicURL, "/")
+	}
+	return r.c.Scheme() + "://" + r.c.Request().Host
+}
+
+func (r *request) removePersonForm(p inventory.Person) *form {
+	return &form{Title: "Remove " + p.Name + "?", Intro: "The person's session in this organisation ends with the next request. What was done under this account stays on record.", Action: "/people/" + p.ID + "/remove",
+		Submit: "Remove", Danger: true, Cancel: "/people", Fields: []field{reasonField("Kept with the change")}}
+}
+
+func (r *request) removePersonPage() error {
+	p, err := r.member()
+	if err != nil {
+		return err
+	}
+	return r.formPage(peopleCrumbs("Remove a person"), r.removePersonForm(p))
+}
+
+func (r *request) removePerson() error {
+	p, err := r.member()
+	if err != nil {
+		return err
+	}
+	if p.ID == r.account.ID {
+		err = fault.New(fault.Conflict, "yourself", "You cannot remove yourself; another administrator can.")
+	} else {
+		err = r.web.d.Register.RemoveAccount(r.ctx(), r.actor, p.ID, r.value("reason"))
+	}
+	if err != nil {
+		return r.again(peopleCrumbs("Remove a person"), r.removePersonForm(p), err)
+	}
+	return r.done("/people", p.Name+" is no member any more.")
+}

@@ -1,0 +1,161 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"mime"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"plumbline/app/fault"
+	"plumbline/inventory"
+)
+
+//go:embed templates/*.html
+var templateFiles embed.FS
+
+//go:embed static/*
+var staticFiles embed.FS
+
+// page is what the frame around a page's content needs.
+type page struct {
+	Title  string
+	Nav    string // entry of the side that is the current one
+	Crumbs []crumb
+	Bare   bool // no side and no top: sign in, first run
+}
+
+type crumb struct{ Title, Href string }
+
+// view is what a template is executed with.
+type view struct {
+	page
+	Data    any
+	Request *request
+	Org     inventory.Org
+	Name    string
+	Email   string
+	Roles   string
+	Others  []inventory.Person // memberships in other organisations
+	CSRF    string
+	Theme   string
+	Flash   string
+	Now     time.Time
+	Version string
+	Assets  string
+	Size    uint64 // leaves of the organisation's log
+	Signed  uint64
+	Down    bool
+}
+
+// Can is for templates: whether the actor may do something.
+func (v *view) Can(object, action string) bool { return v.Request.can(object, action) }
+
+// Person is for templates: the name of an account, job or file.
+func (v *view) Person(id string) string { return v.Request.person(id) }
+
+func (r *request) ctx() context.Context { return r.c.Request().Context() }
+
+// render writes a page. It is executed into memory first, so that an error never
+// leaves half a page behind.
+func (r *request) render(status int, name string, p page, data any) error {
+	t, ok := r.web.templates[name]
+	if !ok {
+		return fmt.Errorf("there is no template %q", name)
+	}
+	v := &view{page: p, Data: data, Request: r, Now: r.web.d.Now().UTC(), Version: r.web.d.Version, Assets: assetHash}
+	if c, err := r.c.Cookie("theme"); err == nil && (c.Value == "light" || c.Value == "dark") {
+		v.Theme = c.Value
+	}
+	if r.account.ID != "" {
+		v.Name, v.Email, v.Org, v.CSRF, v.Flash = r.account.Name, r.account.Email, r.state.Org, r.csrf(), r.web.sessions.PopString(r.ctx(), keyFlash)
+		v.Roles = roleNames(r.actor.Roles)
+		for _, m := range r.web.d.Register.Memberships(r.account.ID) {
+			if m.Org != r.actor.Org {
+				v.Others = append(v.Others, m)
+			}
+		}
+		stats := r.web.d.Ledger.Stats()
+		v.Down = stats.Down
+		for _, l := range stats.Logs {
+			if l.Log == string(r.actor.Org) {
+				v.Size, v.Signed = l.Size, l.Signed
+			}
+		}
+	}
+	var out bytes.Buffer
+	if err := t.ExecuteTemplate(&out, "layout", v); err != nil {
+		return fmt.Errorf("render %s: %w", name, err)
+	}
+	return r.c.HTMLBlob(status, out.Bytes())
+}
+
+func (r *request) ok(name string, p page, data any) error {
+	return r.render(http.StatusOK, name, p, data)
+}
+
+// parse reads every template: each page with the layout and the parts.
+func (w *Web) parse() (map[string]*template.Template, error) {
+	base, err := template.New("").Funcs(w.funcs()).ParseFS(templateFiles, "templates/layout.html", "templates/sprite.html", "templates/parts.html")
+	if err != nil {
+		return nil, fmt.Errorf("templates: %w", err)
+	}
+	names, err := fs.Glob(templateFiles, "templates/*.html")
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]*template.Template{}
+	for _, n := range names {
+		name := strings.TrimSuffix(path.Base(n), ".html")
+		if name == "layout" || name == "sprite" || name == "parts" {
+			continue
+		}
+		t, err := base.Clone()
+		if err == nil {
+			t, err = t.ParseFS(templateFiles, n)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("template %s: %w", name, err)
+		}
+		out[name] = t
+	}
+	return out, nil
+}
+
+// assetHash changes with any file under static, so that browsers may keep them.
+var assetHash = hashAssets()
+
+func hashAssets() string {
+	h := sha256.New()
+	_ = fs.WalkDir(staticFiles, "static", func(name string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			b, _ := staticFiles.ReadFile(name) // embedded
+			h.Write(b)
+		}
+		return nil
+	})
+	return hex.EncodeToString(h.Sum(nil)[:6])
+}
+
+// static answers with an embedded file.
+func (w *Web) static(c echo.Context) error {
+	name := "static/" + path.Clean("/" + c.Param("*"))[1:]
+	b, err := staticFiles.ReadFile(name)
+	if err != nil {
+		return c.String(fault.NotFound.Status(), "There is no such file.")
+	}
+	if c.QueryParam("v") == assetHash {
+		c.Response().Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+	}
+	return c.Blob(http.StatusOK, mime.TypeByExtension(path.Ext(name)), b)
+}

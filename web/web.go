@@ -1,0 +1,150 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"html/template"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+	"github.com/labstack/echo/v4"
+
+	"plumbline/app/authz"
+	"plumbline/app/money"
+	"plumbline/assessments"
+	"plumbline/assessments/evidence"
+	"plumbline/assessments/evidence/record"
+	"plumbline/assessments/projection"
+	"plumbline/frameworks"
+	"plumbline/inventory"
+	"plumbline/reports"
+)
+
+// Ledger is what pages show of the ledger.
+type Ledger interface {
+	Stats() evidence.Stats
+	Checkpoint(ctx context.Context, log string) (record.Checkpoint, error)
+	VerifierKeys(log string) ([]evidence.KeyInfo, error)
+	Feed(ctx context.Context, log string, from uint64, limit int) ([]record.Leaf, error)
+	Size(log string) uint64
+	InclusionProof(ctx context.Context, log string, leaf, size uint64) ([][32]byte, error)
+}
+
+// Job is a scheduled job as the page of jobs shows it.
+type Job struct {
+	Name  string    // control-tests
+	Org   string    // empty: of the instance
+	Title string    // Control tests
+	Cron  string    // five fields, UTC
+	Next  time.Time // zero when never
+}
+
+// Jobs is the server's table of jobs. It exists because schedules run in
+// app/server, which nothing may import.
+type Jobs interface {
+	List() []Job
+	// Run runs a job of that name now for the actor's organisation and returns
+	// when it ended.
+	Run(ctx context.Context, actor authz.Actor, name string) error
+}
+
+// Deps of a Web. All are needed but Log, Version and PublicURL.
+type Deps struct {
+	Register   *inventory.Register
+	Engine     *assessments.Engine
+	Projection *projection.Store
+	Ledger     Ledger
+	Reports    *reports.Service
+	Catalog    *frameworks.Catalog
+	Enforcer   *authz.Enforcer
+	Jobs       Jobs
+	// Budgets says where a budget's current window stands.
+	Budgets func(*inventory.Budget) (charged, held, left money.Nano)
+	DB      DB
+	Now     func() time.Time
+	Rand    io.Reader
+	Log     *slog.Logger
+	// PublicURL is where people reach the console. With https, cookies are secure.
+	PublicURL   string
+	SessionLife time.Duration // 12 h when zero
+	Version     string
+}
+
+// Web is the console.
+type Web struct {
+	d         Deps
+	public    *url.URL
+	sessions  *scs.SessionManager
+	origin    *http.CrossOriginProtection
+	attempts  *attempts
+	templates map[string]*template.Template
+}
+
+// New makes a Web and reads its templates.
+func New(d Deps) (*Web, error) {
+	switch {
+	case d.Register == nil, d.Engine == nil, d.Projection == nil, d.Ledger == nil, d.Reports == nil, d.Catalog == nil, d.Enforcer == nil, d.Jobs == nil, d.Budgets == nil:
+		return nil, errors.New("web: Register, Engine, Projection, Ledger, Reports, Catalog, Enforcer, Jobs and Budgets are needed")
+	case d.DB == nil, d.Now == nil, d.Rand == nil:
+		return nil, errors.New("web: DB, Now and Rand are needed")
+	}
+	if d.Log == nil {
+		d.Log = slog.New(slog.DiscardHandler)
+	}
+	if d.SessionLife == 0 {
+		d.SessionLife = 12 * time.Hour
+	}
+	w := &Web{d: d, public: &url.URL{}, origin: http.NewCrossOriginProtection(), attempts: newAttempts(d.Now)}
+	if d.PublicURL != "" {
+		u, err := url.Parse(d.PublicURL)
+		if err != nil || u.Host == "" {
+			return nil, fmt.Errorf("web: public URL %q is no URL", d.PublicURL)
+		}
+		w.public = u
+		if err := w.origin.AddTrustedOrigin(u.Scheme + "://" + u.Host); err != nil {
+			return nil, fmt.Errorf("web: public URL: %w", err)
+		}
+	}
+	w.sessions = w.newSessions()
+	var err error
+	w.templates, err = w.parse()
+	return w, err
+}
+
+func (w *Web) newSessions() *scs.SessionManager {
+	m := scs.New()
+	m.Store = &sessionStore{w.d.DB, w.d.Now}
+	m.HashTokenInStore = true
+	m.Lifetime = w.d.SessionLife
+	m.Cookie.Name = "plumbline_session"
+	m.Cookie.HttpOnly = true
+	m.Cookie.SameSite = http.SameSiteLaxMode
+	if w.public.Scheme == "https" {
+		m.Cookie.Name, m.Cookie.Secure = "__Host-plumbline_session", true
+	}
+	m.ErrorFunc = func(res http.ResponseWriter, _ *http.Request, err error) {
+		w.d.Log.Error("session", "error", err)
+		http.Error(res, "The session could not be read. Try again.", http.StatusServiceUnavailable)
+	}
+	return m
+}
+
+// Mount adds every route of the table to e, and answers what no route matches.
+func (w *Web) Mount(e *echo.Echo) {
+	load := echo.WrapMiddleware(w.sessions.LoadAndSave)
+	for _, rt := range routes() {
+		e.Add(rt.method, rt.path, w.serve(rt), w.headers, load)
+	}
+	e.GET("/static/*", w.static, w.headers)
+	for _, path := range []string{"/*", "/api/*"} {
+		e.RouteNotFound(path, w.serve(route{method: http.MethodGet, path: path, who: public, handler: (*request).notFound}), w.headers, load)
+	}
+}
+
+func isAPI(path string) bool { return strings.HasPrefix(path, "/api/") }
