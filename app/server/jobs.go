@@ -165,3 +165,9 @@ func (j *jobs) Run(ctx context.Context, actor authz.Actor, name string) error {
 	}
 	return fault.New(fault.NotFound, "not_found", "there is no job %q", name)
 }
+
+// RunJob runs a job of the table, or a schedule's document, now, with its entry
+// in the history.
+func (s *Server) RunJob(ctx context.Context, actor authz.Actor, name string) error {
+	return s.jobs.Run(ctx, actor, name)
+}

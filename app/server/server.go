@@ -32,6 +32,7 @@ import (
 	"plumbline/inventory"
 	"plumbline/migrations"
 	"plumbline/reports"
+	"plumbline/reports/gather"
 	"plumbline/web"
 )
 
@@ -162,7 +163,11 @@ func (s *Server) open(ctx context.Context) error {
 		Ledger: s.Ledger, Register: register, Now: o.Now, Rand: o.Rand, Log: s.log}); err != nil {
 		return err
 	}
-	if s.Reports, err = reports.New(reports.Deps{DB: state, Dir: c.DataDir, Ledger: s.Ledger, Gather: s.gather, Proof: s.proof, Now: o.Now, Rand: o.Rand, Log: s.log}); err != nil {
+	picture, err := gather.New(gather.Deps{Register: register, Engine: s.Engine, Projection: s.Projection, Catalog: s.Catalog, Prices: s.Prices.Hash()})
+	if err != nil {
+		return err
+	}
+	if s.Reports, err = reports.New(reports.Deps{DB: state, Dir: c.DataDir, Ledger: s.Ledger, Gather: picture.Inputs, Proof: s.proof, Now: o.Now, Rand: o.Rand, Log: s.log}); err != nil {
 		return err
 	}
 	if err := s.Reports.Resume(ctx); err != nil {

@@ -84,18 +84,24 @@ func (l *Ledger) Backup(ctx context.Context, dir string) error {
 	if l.store.pg {
 		return errors.New("the ledger is in PostgreSQL: use pg_dump, and copy the data directory's checkpoints and key")
 	}
-	l.signGrown(ctx)
+	if !l.reader {
+		l.signGrown(ctx)
+	}
+	heads := map[string]record.Checkpoint{} // before the copy, so that none is ahead of it
+	for _, name := range l.Logs() {
+		cp, err := l.Checkpoint(ctx, name)
+		if err != nil {
+			return err
+		}
+		heads[name] = cp
+	}
 	if _, err := l.store.read.ExecContext(ctx, `VACUUM INTO ?`, filepath.Join(dir, "ledger.db")); err != nil {
 		return fmt.Errorf("copy ledger: %w", err)
 	}
 	if err := os.MkdirAll(filepath.Join(dir, "checkpoints"), 0o700); err != nil {
 		return err
 	}
-	for _, name := range l.Logs() {
-		cp, err := l.Checkpoint(ctx, name)
-		if err != nil {
-			return err
-		}
+	for name, cp := range heads {
 		if cp.Size == 0 {
 			continue
 		}

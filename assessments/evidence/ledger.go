@@ -74,6 +74,7 @@ func Points() []string {
 type Ledger struct {
 	c      Config
 	store  *store
+	reader bool // opened by Read
 	unlock func() error
 	writer string // id of this run
 
@@ -143,7 +144,25 @@ func Open(ctx context.Context, c Config) (*Ledger, error) {
 	return l, nil
 }
 
-func prepare(ctx context.Context, c Config) (*Ledger, error) {
+// Read opens the ledger for readers alone, also beside the process that writes
+// it: keys, checkpoints, leaves, proofs and backups as of the moment of opening.
+// Nothing is written, signed or closed; Submit and Append are refused.
+func Read(ctx context.Context, c Config) (*Ledger, error) {
+	l, err := connect(ctx, c, true)
+	if err != nil {
+		return nil, err
+	}
+	l.closed = true
+	if err := l.load(ctx); err != nil {
+		return nil, errors.Join(err, l.release())
+	}
+	return l, nil
+}
+
+func prepare(ctx context.Context, c Config) (*Ledger, error) { return connect(ctx, c, false) }
+
+// connect locks the data directory, unless it is for reading, and opens the store.
+func connect(ctx context.Context, c Config, reader bool) (*Ledger, error) {
 	switch {
 	case c.Dir == "" || c.Instance == "" || c.Sealer == nil:
 		return nil, errors.New("evidence: Dir, Instance and Sealer are needed")
@@ -169,18 +188,21 @@ func prepare(ctx context.Context, c Config) (*Ledger, error) {
 	if c.Hook == nil {
 		c.Hook = func(string) error { return nil }
 	}
-	if err := os.MkdirAll(filepath.Join(c.Dir, "checkpoints"), 0o700); err != nil {
-		return nil, fmt.Errorf("make data directory: %w", err)
+	unlock := func() error { return nil }
+	if !reader {
+		if err := os.MkdirAll(filepath.Join(c.Dir, "checkpoints"), 0o700); err != nil {
+			return nil, fmt.Errorf("make data directory: %w", err)
+		}
+		var err error
+		if unlock, err = lockDir(c.Dir); err != nil {
+			return nil, err
+		}
 	}
-	unlock, err := lockDir(c.Dir)
-	if err != nil {
-		return nil, err
-	}
-	st, err := openStore(ctx, c)
+	st, err := openStore(ctx, c, reader)
 	if err != nil {
 		return nil, errors.Join(err, unlock())
 	}
-	l := &Ledger{c: c, store: st, unlock: unlock, logs: map[string]*logState{},
+	l := &Ledger{c: c, store: st, reader: reader, unlock: unlock, logs: map[string]*logState{},
 		random: bufio.NewReaderSize(c.Rand, 4096), windows: map[refusalKey]*refusalWindow{}, keyless: map[refusalKey]*refusalWindow{},
 		inflyID: map[appendKey]*pendingID{}, keys: map[secretID][32]byte{}, kick: make(chan struct{}, 1), stop: make(chan struct{})}
 	id, err := ident.New(c.Now(), l.random)
@@ -196,6 +218,9 @@ func (l *Ledger) release() error { return errors.Join(l.store.close(), l.unlock(
 // Close ends in order: nothing more is taken, what waits is written, each log
 // gets its ledger.stopped record and a last signature.
 func (l *Ledger) Close(ctx context.Context) error {
+	if l.reader {
+		return l.release()
+	}
 	l.mu.Lock()
 	if l.closed {
 		l.mu.Unlock()

@@ -557,6 +557,43 @@ func TestBackupOpensAndVerifies(t *testing.T) {
 	}
 }
 
+// TestReadBesideTheWriter: keys, proofs and backups need no stop of the server,
+// and a reader can write nothing.
+func TestReadBesideTheWriter(t *testing.T) {
+	c := testConfig(t)
+	l := open(t, c)
+	for range 300 {
+		submit(t, l, intent(t))
+	}
+	if _, err := l.SignNow(t.Context(), "acme"); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Read(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close(t.Context())
+	cp, err := r.Checkpoint(t.Context(), "acme")
+	if err != nil || cp.Size < 300 {
+		t.Fatalf("checkpoint of %d leaves: %v", cp.Size, err)
+	}
+	if _, err := r.InclusionProof(t.Context(), "acme", 7, cp.Size); err != nil {
+		t.Error(err)
+	}
+	ours, _ := l.VerifierKeys("acme")
+	theirs, _ := r.VerifierKeys("acme")
+	if ours[0].Verifier != theirs[0].Verifier {
+		t.Error("the reader names another key")
+	}
+	submit(t, l, intent(t)) // the writer goes on
+	if _, err := r.Submit(intent(t)); err == nil {
+		t.Error("a reader took an exchange")
+	}
+	if err := r.Backup(t.Context(), t.TempDir()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestSecretsAreStableAndSealed(t *testing.T) {
 	c := testConfig(t)
 	l := open(t, c)

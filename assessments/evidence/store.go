@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -32,12 +33,15 @@ type store struct {
 	epoch int64     // of the sequencer's lease
 }
 
-func openStore(ctx context.Context, c Config) (*store, error) {
+func openStore(ctx context.Context, c Config, reader bool) (*store, error) {
 	st := &store{c: c, pg: c.Postgres != ""}
 	var err error
-	if st.pg {
+	switch {
+	case reader:
+		err = st.openReader(ctx)
+	case st.pg:
 		err = st.openPostgres(ctx)
-	} else {
+	default:
 		err = st.openSQLite(ctx)
 	}
 	if err != nil {
@@ -71,6 +75,24 @@ func (st *store) openSQLite(ctx context.Context) (err error) {
 	}
 	st.read.SetMaxOpenConns(4)
 	return nil
+}
+
+// openReader opens what is there and brings no schema up to date.
+func (st *store) openReader(ctx context.Context) (err error) {
+	driver, dsn := "pgx", st.c.Postgres
+	if !st.pg {
+		path := filepath.Join(st.c.Dir, "ledger.db")
+		if _, err := os.Stat(path); err != nil {
+			return fmt.Errorf("there is no ledger in %s: %w", st.c.Dir, err)
+		}
+		driver, dsn = "sqlite", ledgerDSN(path)
+	}
+	if st.db, err = sql.Open(driver, dsn); err != nil {
+		return fmt.Errorf("open ledger: %w", err)
+	}
+	st.db.SetMaxOpenConns(4)
+	st.read = st.db
+	return st.db.PingContext(ctx)
 }
 
 func (st *store) close() error {

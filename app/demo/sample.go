@@ -1,0 +1,282 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"plumbline/app/authz"
+	"plumbline/app/money"
+	"plumbline/app/server"
+	"plumbline/assessments"
+	"plumbline/inventory"
+	"plumbline/reports"
+)
+
+// The sample organisation. Everything about it is invented.
+const (
+	orgID   inventory.OrgID = "northwind-insurance"
+	orgName                 = "Northwind Insurance (sample)"
+
+	screener inventory.SystemID = "SYS-001"
+	chatbot  inventory.SystemID = "SYS-002"
+	coding   inventory.SystemID = "SYS-003"
+	invoices inventory.SystemID = "SYS-004"
+)
+
+// sample builds the organisation through the same service as the UI and the API:
+// every row has an author, a version and a record.
+type sample struct {
+	s        *server.Server
+	up       upstream
+	officer  authz.Actor // requests, declares
+	approver authz.Actor // decides: four eyes
+	fresh    bool        // the organisation did not exist before
+	keys     keys
+}
+
+func (m *sample) build(ctx context.Context) error {
+	for _, step := range []func(context.Context) error{m.organisation, m.people, m.gateway, m.systems, m.virtualKeys, m.schedules} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *sample) organisation(ctx context.Context) error {
+	if _, err := m.s.Register.State(orgID); err == nil {
+		return nil
+	}
+	m.fresh = true
+	return m.s.Register.CreateOrg(ctx, authz.Actor{Org: orgID, ID: "job:demo", Name: "demo"}, inventory.Org{ID: orgID, Name: orgName, Sample: true})
+}
+
+func (m *sample) people(ctx context.Context) error {
+	for _, p := range []struct {
+		person inventory.Person
+		actor  *authz.Actor
+	}{
+		{inventory.Person{Name: "Ines Moreau", Email: "ines.moreau@northwind.example", Roles: []authz.Role{authz.Admin, authz.ComplianceOfficer}}, &m.officer},
+		{inventory.Person{Name: "Tomas Okafor", Email: "tomas.okafor@northwind.example", Roles: []authz.Role{authz.Approver}}, &m.approver},
+	} {
+		actor := authz.Actor{Org: orgID, ID: "job:demo", Name: "demo"}
+		member, err := m.s.Register.AddAccount(ctx, actor, p.person)
+		if err != nil {
+			return err
+		}
+		if *p.actor, err = m.s.Register.Actor(orgID, member.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// gateway declares providers, routes, guard profiles and budgets.
+func (m *sample) gateway(ctx context.Context) error {
+	r, a := m.s.Register, m.officer
+	providers := []inventory.Provider{simulated.provider, {ID: "unreachable", Kind: "openai", Vendor: "openai", BaseURL: "http://127.0.0.1:9/v1"}}
+	if m.up.provider.ID != simulatedID {
+		providers = append(providers, m.up.provider)
+	}
+	for _, p := range providers {
+		if err := r.PutProvider(ctx, a, p, "sample organisation"); err != nil {
+			return err
+		}
+	}
+	embed := inventory.Route{Model: modelEmbed, Provider: m.up.provider.ID, Target: m.up.embed}
+	if m.up.embed == "" {
+		embed.Provider, embed.Target = simulatedID, simulated.embed
+	}
+	for _, v := range []inventory.Route{
+		{Model: modelChat, Provider: m.up.provider.ID, Target: m.up.chat, Unpriced: m.up.unpriced},
+		{Model: modelUnreached, Provider: "unreachable", Target: "gpt-4o-mini"},
+		embed,
+	} {
+		if err := r.PutRoute(ctx, a, v, "sample organisation"); err != nil {
+			return err
+		}
+	}
+	for _, p := range profiles {
+		if err := r.PutProfile(ctx, a, p, "sample organisation"); err != nil {
+			return err
+		}
+	}
+	if err := r.PutSettings(ctx, a, inventory.Settings{Unregistered: "block", Confidential: "Sample, invented data", Contact: "ines.moreau@northwind.example"}, "sample organisation"); err != nil {
+		return err
+	}
+	return r.PutBudget(ctx, a, inventory.Budget{ID: "organisation", Scope: inventory.ScopeOrg, Limit: 250 * money.Dollar, Window: "month"}, "sample organisation")
+}
+
+// profiles are stricter the more a class of system can harm.
+var profiles = []inventory.GuardProfile{
+	{ID: "strict", Tiers: []inventory.RiskClass{inventory.HighRiskAnnexIII, inventory.HighRiskAnnexI}, Guards: []inventory.GuardSetting{
+		{Guard: "pii", Mode: inventory.Redact}, {Guard: "secrets", Mode: inventory.Block}, {Guard: "injection", Mode: inventory.Monitor}}},
+	{ID: "public", Tiers: []inventory.RiskClass{inventory.Transparency}, Guards: []inventory.GuardSetting{
+		{Guard: "pii", Mode: inventory.Redact}, {Guard: "secrets", Mode: inventory.Block}, {Guard: "injection", Mode: inventory.Monitor}}},
+	{ID: "internal", Tiers: []inventory.RiskClass{inventory.Minimal}, Guards: []inventory.GuardSetting{
+		{Guard: "pii", Mode: inventory.Monitor}, {Guard: "secrets", Mode: inventory.Block}, {Guard: "injection", Mode: inventory.Monitor}}},
+}
+
+// systems registers what is missing and takes it as far as the story needs: the
+// coding assistant stays without an approval until its first calls were refused.
+func (m *sample) systems(ctx context.Context) error {
+	r := m.s.Register
+	for _, s := range m.registered() {
+		if _, err := r.System(orgID, s.ID); err == nil {
+			continue
+		}
+		if _, err := r.AddSystem(ctx, m.officer, s, "sample organisation"); err != nil {
+			return err
+		}
+		if s.ID == coding {
+			continue
+		}
+		if err := m.approve(ctx, s.ID); err != nil {
+			return err
+		}
+		limit := inventory.Budget{ID: inventory.BudgetID("system-" + string(s.ID[4:])), Scope: inventory.ScopeSystem, Target: string(s.ID), Limit: 60 * money.Dollar, Window: "month"}
+		if err := r.PutBudget(ctx, m.officer, limit, "sample organisation"); err != nil {
+			return err
+		}
+		if s.ID == invoices {
+			if err := r.Retire(ctx, m.officer, s.ID, "replaced by a rule-based extractor"); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// approve takes a system through both pairs of eyes.
+func (m *sample) approve(ctx context.Context, id inventory.SystemID) error {
+	s, err := m.s.Register.System(orgID, id)
+	if err != nil {
+		return err
+	}
+	if s.Approval.ValidAt(time.Now()) {
+		return nil
+	}
+	if err := m.s.Register.RequestApproval(ctx, m.officer, id, "sample organisation"); err != nil {
+		return err
+	}
+	until := time.Now().UTC().AddDate(1, 0, 0).Truncate(24 * time.Hour)
+	return m.s.Register.DecideApproval(ctx, m.approver, id, true, until, "reviewed against its purpose and class; valid for a year")
+}
+
+func (m *sample) registered() []inventory.System {
+	chat := inventory.ModelRef{Provider: m.up.provider.ID, Model: m.up.chat}
+	embed := inventory.ModelRef{Provider: m.up.provider.ID, Model: m.up.embed}
+	if m.up.embed == "" {
+		embed = inventory.ModelRef{Provider: simulatedID, Model: simulated.embed}
+	}
+	vendors := []string{m.up.vendor}
+	return []inventory.System{
+		{ID: screener, Name: "Candidate screening", Purpose: "Summarises applications and compares them with the criteria of a job description, for a recruiter who decides.",
+			Owner: "People operations", OwnerContact: "people@northwind.example", Department: "Human resources", Users: "Recruiters", Affected: "Applicants",
+			OutOfScope: "Ranking or rejecting applicants without a person.", Oversight: "A recruiter reads every application and can set each summary aside.",
+			Limitations: "Summaries leave out what the criteria do not ask for.", DataCategories: []string{"contact data", "employment history"},
+			Roles: []inventory.ActRole{inventory.RoleDeployer}, RiskClass: inventory.HighRiskAnnexIII, RiskReason: "Annex III point 4(a): selection of natural persons, filtering of applications", AnnexIII: "4.a",
+			Lifecycle: inventory.InUse, Models: []inventory.ModelRef{chat}, Vendors: vendors, Profile: "strict"},
+		{ID: chatbot, Name: "Customer chatbot", Purpose: "Answers customers' questions on travel insurance in the web shop.",
+			Owner: "Customer service", OwnerContact: "service@northwind.example", Department: "Customer service", Users: "Customers", Affected: "Customers",
+			OutOfScope: "Deciding claims.", Oversight: "A customer can ask for a person at any time.", Limitations: "Knows the terms of 2026 only.", DataCategories: []string{"contact data", "contract data"},
+			Roles: []inventory.ActRole{inventory.RoleDeployer, inventory.RoleProvider}, RiskClass: inventory.Transparency, RiskReason: "Art. 50(1): interacts directly with natural persons",
+			Lifecycle: inventory.InUse, Models: []inventory.ModelRef{chat, embed}, Vendors: vendors, Profile: "public"},
+		{ID: coding, Name: "Coding assistant", Purpose: "Helps developers write and review code of the policy administration.",
+			Owner: "Platform engineering", OwnerContact: "platform@northwind.example", Department: "IT", Users: "Developers", Affected: "None directly",
+			OutOfScope: "Code that runs without review.", Oversight: "Every change is reviewed by a second developer.", DataCategories: []string{"source code"},
+			Roles: []inventory.ActRole{inventory.RoleDeployer}, RiskClass: inventory.Minimal, RiskReason: "No use of Annex III, no interaction with the public",
+			Lifecycle: inventory.InUse, Models: []inventory.ModelRef{chat, embed}, Vendors: vendors, Profile: "internal"},
+		{ID: invoices, Name: "Invoice extraction", Purpose: "Read totals and dates from supplier invoices.",
+			Owner: "Finance", OwnerContact: "finance@northwind.example", Department: "Finance", Users: "Accountants", Affected: "Suppliers",
+			Roles: []inventory.ActRole{inventory.RoleDeployer}, RiskClass: inventory.Minimal, RiskReason: "No use of Annex III",
+			Lifecycle: inventory.InUse, Models: []inventory.ModelRef{chat}, Vendors: vendors, Profile: "internal"},
+	}
+}
+
+// virtualKeys makes keys whose text lives in memory only. Those of an earlier run
+// are revoked: their secrets are gone.
+func (m *sample) virtualKeys(ctx context.Context) error {
+	r := m.s.Register
+	state, err := r.State(orgID)
+	if err != nil {
+		return err
+	}
+	for _, k := range state.Keys {
+		if k.RevokedAt.IsZero() {
+			if err := r.RevokeKey(ctx, m.officer, k.ID, "made by an earlier run of the demo"); err != nil {
+				return err
+			}
+		}
+	}
+	for _, k := range []struct {
+		key  inventory.Key
+		text *string
+	}{
+		{inventory.Key{System: screener, Name: "Applicant tracking", Concurrency: 16, PerMinute: 6000}, &m.keys.screener},
+		{inventory.Key{System: chatbot, Name: "Web shop", Concurrency: 32, PerMinute: 12000}, &m.keys.chatbot},
+		{inventory.Key{System: coding, Name: "Editor plug-in", Concurrency: 16}, &m.keys.coding},
+		{inventory.Key{System: invoices, Name: "Old invoice job"}, &m.keys.retired},
+		{inventory.Key{Name: "Marketing's own script"}, &m.keys.unregistered},
+		{inventory.Key{System: chatbot, Name: "Translation trial"}, &m.keys.overBudget},
+	} {
+		made, text, err := r.CreateKey(ctx, m.officer, k.key, "sample organisation")
+		if err != nil {
+			return err
+		}
+		*k.text = text
+		if k.text == &m.keys.overBudget {
+			tiny := inventory.Budget{ID: inventory.BudgetID("key-" + string(made.ID)), Scope: inventory.ScopeKey, Target: string(made.ID), Limit: 1000, Window: "month"}
+			if err := r.PutBudget(ctx, m.officer, tiny, "a key with next to nothing"); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// schedules lets the three documents be written again without anybody.
+func (m *sample) schedules(ctx context.Context) error {
+	there, err := m.s.Reports.Schedules(ctx, orgID)
+	if err != nil || len(there) > 0 {
+		return err
+	}
+	for _, v := range []reports.Schedule{
+		{Org: orgID, Kind: reports.KindAudit, System: screener, Framework: framework, Cron: "0 6 1 * *"},
+		{Org: orgID, Kind: reports.KindModelCard, System: screener, Cron: "15 6 1 * *"},
+		{Org: orgID, Kind: reports.KindVendorRisk, Vendor: m.up.vendor, Cron: "30 6 1 */3 *"},
+	} {
+		if _, err := m.s.Reports.PutSchedule(ctx, m.officer, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// attach puts two pieces of people's evidence beside controls of the screener;
+// the second person accepts one and leaves the other for whoever tries the UI.
+func (m *sample) attach(ctx context.Context) error {
+	for _, w := range []struct{ control, kind, title, file, text string }{
+		{"26.2", "attestation", "Assignment of human oversight", "oversight.txt", "Recruiters named for oversight of the candidate screening, their training and their right to set it aside. Sample text."},
+		{"26.1", "document", "Instructions for use, read and applied", "instructions.txt", "How the instructions of the provider were taken over into the working instruction of recruiting. Sample text."},
+	} {
+		f, err := m.s.Catalog.Framework(framework)
+		if err != nil {
+			return err
+		}
+		if _, err := f.Control(w.control); err != nil {
+			return fmt.Errorf("sample evidence: %w", err)
+		}
+		ev, err := m.s.Engine.Attach(ctx, m.officer, assessments.Evidence{Framework: framework, Control: w.control, System: screener, Type: w.kind, Title: w.title, FileName: w.file, Content: []byte(w.text)})
+		if err != nil {
+			return err
+		}
+		if w.kind == "attestation" {
+			if err := m.s.Engine.Decide(ctx, m.approver, ev.ID, true, "names, training and authority are there"); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
