@@ -334,4 +334,3 @@ func backup(ctx context.Context, l *evidence.Ledger, cfg *config.Config, dir str
 	}
 	return os.CopyFS(filepath.Join(dir, "documents"), os.DirFS(documents))
 }
-
