@@ -33,8 +33,9 @@ type Upstream struct {
 	URL   string
 	Delay time.Duration // before the answer
 
-	// Mark, when set, is called with each request's body before it is answered.
-	Mark func(body []byte)
+	// Mark, when set, is called with each request's x-request-id before it is
+	// answered.
+	Mark func(request string)
 
 	calls atomic.Int64
 	srv   *http.Server
@@ -71,7 +72,7 @@ func (u *Upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	u.calls.Add(1)
 	if u.Mark != nil {
-		u.Mark(body)
+		u.Mark(r.Header.Get("X-Request-Id"))
 	}
 	if u.Delay > 0 {
 		time.Sleep(u.Delay)
