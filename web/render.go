@@ -33,6 +33,7 @@ type page struct {
 	Nav    string // entry of the side that is the current one
 	Crumbs []crumb
 	Bare   bool // no side and no top: sign in, first run
+	Wide   bool // panes up to the edges; the page brings its own margins
 }
 
 type crumb struct{ Title, Href string }
@@ -94,7 +95,14 @@ func (r *request) render(status int, name string, p page, data any) error {
 		}
 	}
 	var out bytes.Buffer
-	if err := t.ExecuteTemplate(&out, "layout", v); err != nil {
+	frame := "layout"
+	if t.Lookup("pane") != nil {
+		r.c.Response().Header().Set("Vary", "X-Fragment")
+		if r.c.Request().Header.Get("X-Fragment") == "pane" {
+			frame = "pane" // the pane alone, for a page that shows its list already
+		}
+	}
+	if err := t.ExecuteTemplate(&out, frame, v); err != nil {
 		return fmt.Errorf("render %s: %w", name, err)
 	}
 	return r.c.HTMLBlob(status, out.Bytes())
@@ -106,7 +114,7 @@ func (r *request) ok(name string, p page, data any) error {
 
 // parse reads every template: each page with the layout and the parts.
 func (w *Web) parse() (map[string]*template.Template, error) {
-	base, err := template.New("").Funcs(w.funcs()).ParseFS(templateFiles, "templates/layout.html", "templates/sprite.html", "templates/parts.html")
+	base, err := template.New("").Funcs(w.funcs()).ParseFS(templateFiles, "templates/layout.html", "templates/sprite.html", "templates/parts.html", "templates/trail.html")
 	if err != nil {
 		return nil, fmt.Errorf("templates: %w", err)
 	}
@@ -117,7 +125,7 @@ func (w *Web) parse() (map[string]*template.Template, error) {
 	out := map[string]*template.Template{}
 	for _, n := range names {
 		name := strings.TrimSuffix(path.Base(n), ".html")
-		if name == "layout" || name == "sprite" || name == "parts" {
+		if name == "layout" || name == "sprite" || name == "parts" || name == "trail" {
 			continue
 		}
 		t, err := base.Clone()

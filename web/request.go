@@ -120,6 +120,11 @@ func (r *request) checkToken() error {
 	case http.MethodGet, http.MethodHead, http.MethodOptions:
 		return nil
 	}
+	if strings.HasPrefix(req.Header.Get("Content-Type"), "multipart/") {
+		if err := req.ParseMultipartForm(largestUpload); err != nil {
+			return fault.Wrap(fault.TooLarge, "too_large", err, "The upload could not be read, or is larger than 10 MiB.")
+		}
+	}
 	given := req.Header.Get("X-CSRF-Token")
 	if given == "" && !isAPI(req.URL.Path) {
 		given = r.c.FormValue("csrf")

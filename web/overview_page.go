@@ -1,0 +1,278 @@
+package web
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"plumbline/app/fault"
+	"plumbline/app/money"
+	"plumbline/assessments"
+	"plumbline/assessments/projection"
+	"plumbline/frameworks"
+	"plumbline/inventory"
+)
+
+// periods a page may be asked for, in days.
+var periods = []int{1, 7, 30}
+
+type task struct {
+	Tone, Icon, Title, Sub, Href, When string
+}
+
+type standing struct {
+	Framework *frameworks.Framework
+	Counts    map[assessments.State]int
+	Total     int
+}
+
+type lawDate struct {
+	At                 time.Time
+	Obligations        int
+	Systems            []string
+	Past               bool
+	Articles, Relative string
+}
+
+type overviewData struct {
+	Days       int
+	Systems    int
+	Exchanges  int64
+	Refused    int64
+	Failed     int64
+	Redacted   int64
+	NotRun     int64
+	Spend      money.Nano
+	Chart      []dayCount
+	Tasks      []task
+	Rays       []task
+	Standing   []standing
+	Dates      []lawDate
+	LastTests  int64
+	Overall    bool // there is a system to assess
+	Unassessed int
+}
+
+func (r *request) overviewPage() error {
+	days := 30
+	for _, d := range periods {
+		if r.query("days") == fmt.Sprint(d) {
+			days = d
+		}
+	}
+	data := overviewData{Days: days, Systems: len(r.state.Systems)}
+	hours, err := r.web.d.Projection.Hours(r.ctx(), string(r.actor.Org), "", time.Unix(0, 0), r.web.d.Now())
+	if err != nil {
+		return err
+	}
+	from := r.web.d.Now().UTC().Add(-time.Duration(days) * 24 * time.Hour)
+	sum := sumSince(hours, from)
+	data.Exchanges, data.Refused, data.Failed, data.Spend = sum["closed"]+sum["refused"], sum["refused"], sum["failed"]+sum["incomplete"], money.Nano(sum["charge"])
+	data.Redacted, data.NotRun = sumOf(sum, "redacted."), sumOf(sum, "not_run.")
+	data.Chart = dayCounts(hours, r.web.d.Now(), max(days, 7))
+	if err := r.standings(&data); err != nil {
+		return err
+	}
+	if err := r.attention(&data); err != nil {
+		return err
+	}
+	return r.ok("overview", page{Title: "Overview", Nav: "overview", Crumbs: []crumb{{Title: "Overview"}}}, data)
+}
+
+// sumSince adds up hours from a time on. Records before the log's first hour mark
+// stand in hour 0 and always count.
+func sumSince(hours []projection.Hour, from time.Time) projection.Counters {
+	sum := projection.Counters{}
+	for _, h := range hours {
+		if h.Hour != 0 && time.Unix(h.Hour*3600, 0).Before(from.Truncate(time.Hour)) {
+			continue
+		}
+		for name, n := range h.Counters {
+			sum[name] += n
+		}
+	}
+	return sum
+}
+
+func sumOf(c projection.Counters, prefix string) (n int64) {
+	for name, v := range c {
+		if strings.HasPrefix(name, prefix) {
+			n += v
+		}
+	}
+	return n
+}
+
+// dayCounts puts hours into whole days, UTC, the oldest first, the last being
+// today. Hour 0 belongs to the day of the first hour that is known.
+func dayCounts(hours []projection.Hour, now time.Time, days int) []dayCount {
+	today := now.UTC().Truncate(24 * time.Hour)
+	out := make([]dayCount, days)
+	for i := range out {
+		out[i].Day = today.AddDate(0, 0, i-days+1)
+	}
+	first := today
+	for _, h := range hours {
+		if h.Hour != 0 {
+			first = time.Unix(h.Hour*3600, 0).UTC().Truncate(24 * time.Hour)
+			break
+		}
+	}
+	for _, h := range hours {
+		day := first
+		if h.Hour != 0 {
+			day = time.Unix(h.Hour*3600, 0).UTC().Truncate(24 * time.Hour)
+		}
+		i := days - 1 - int(today.Sub(day).Hours()/24)
+		if i < 0 || i >= days {
+			continue
+		}
+		c := h.Counters
+		out[i].Answered += c["ok"]
+		out[i].Held += c["failed"] + c["incomplete"]
+		out[i].Refused += c["refused"]
+		out[i].Charge += money.Nano(c["charge"])
+	}
+	return out
+}
+
+// worst orders states from what concerns most: a framework's control is as good as
+// the weakest system that it applies to.
+var worst = []assessments.State{assessments.NotSatisfied, assessments.NoEvidence, assessments.Partial, assessments.Satisfied, assessments.NotYet, assessments.NotApplicable}
+
+// standings takes, for each control, the weakest system in use.
+func (r *request) standings(data *overviewData) error {
+	dates := map[time.Time]*lawDate{}
+	for _, f := range r.web.d.Catalog.Frameworks {
+		st := standing{Framework: f, Counts: map[assessments.State]int{}, Total: len(f.Controls)}
+		weakest := map[string]int{}
+		for _, s := range r.state.Systems {
+			if s.Lifecycle == inventory.Retired {
+				continue
+			}
+			data.Overall = true
+			a, err := r.web.d.Engine.Evaluate(r.ctx(), r.actor.Org, s.ID, f.ID)
+			if err != nil {
+				return err
+			}
+			for i := range a.Controls {
+				c := &a.Controls[i]
+				rank := slices.Index(worst, c.State)
+				if old, ok := weakest[c.Control.ID]; !ok || rank < old {
+					weakest[c.Control.ID] = rank
+				}
+				if c.State == assessments.NotYet {
+					at := c.Control.From(string(s.RiskClass)).Effective
+					d := dates[at]
+					if d == nil {
+						d = &lawDate{At: at}
+						dates[at] = d
+					}
+					d.Obligations++
+					if !slices.Contains(d.Systems, string(s.ID)) {
+						d.Systems = append(d.Systems, string(s.ID))
+					}
+				}
+			}
+		}
+		for _, rank := range weakest {
+			st.Counts[worst[rank]]++
+		}
+		data.Standing = append(data.Standing, st)
+	}
+	for _, d := range dates {
+		d.Relative = ago(r.web.d.Now(), d.At)
+		data.Dates = append(data.Dates, *d)
+	}
+	slices.SortFunc(data.Dates, func(a, b lawDate) int { return a.At.Compare(b.At) })
+	return nil
+}
+
+// attention gathers what waits for a decision and what does not fit together.
+func (r *request) attention(data *overviewData) error {
+	now := r.web.d.Now()
+	for _, s := range r.state.Systems {
+		href, sub := "/systems/"+string(s.ID), string(s.ID)+" "+s.Name
+		switch {
+		case s.Lifecycle == inventory.Retired:
+			continue
+		case s.Suspended != nil:
+			data.Tasks = append(data.Tasks, task{"bad", "held", "Suspended: resume or retire", sub + " · " + s.Suspended.Reason, href, s.Suspended.At.Format("2 Jan")})
+		case s.RiskClass == inventory.Unclassified:
+			data.Tasks = append(data.Tasks, task{"note", "tasks", "Classify under the EU AI Act", sub, href + "/edit", ""})
+		case s.Approval.State == inventory.Requested:
+			data.Tasks = append(data.Tasks, task{"note", "tasks", "Approve or reject", sub + " · asked by " + r.person(s.Approval.RequestedBy) + " · its calls are refused until decided", href + "/decide", ""})
+		case s.Approval.State != inventory.Approved:
+			data.Tasks = append(data.Tasks, task{"note", "tasks", "Ask for an approval", sub + " · its calls are refused until then", href, ""})
+		case !s.Approval.ValidAt(now):
+			data.Tasks = append(data.Tasks, task{"bad", "clock", "Approval ended: ask again", sub, href, s.Approval.Until.Format("2 Jan 2006")})
+		case !s.Approval.Until.IsZero() && s.Approval.Until.Before(now.AddDate(0, 0, 30)):
+			data.Tasks = append(data.Tasks, task{"warn", "clock", "Approval ends within 30 days", sub, href, s.Approval.Until.Format("2 Jan 2006")})
+		}
+	}
+	findings, err := r.web.d.Projection.Findings(r.ctx(), string(r.actor.Org))
+	if err != nil {
+		return err
+	}
+	for _, f := range findings {
+		data.Rays = append(data.Rays, task{"bad", "not", "Use by no registered AI system", "key " + r.keyName(f.Subject) + ", last " + clock(f.LastAt).Format("2 Jan 2006 15:04 UTC"), "/exchanges?key=" + f.Subject, group(f.Count)})
+	}
+	if err := r.observedRays(data); err != nil {
+		return err
+	}
+	for _, b := range r.budgetRows(func(inventory.Budget) bool { return true }) {
+		if b.Limit > 0 && b.Charged*5 >= b.Limit*4 {
+			data.Rays = append(data.Rays, task{"warn", "partial", "Budget used to 80 % or more", string(b.ID) + " · " + b.TargetName, "/budgets", fmt.Sprintf("%d %%", b.Charged*100/b.Limit)})
+		}
+	}
+	if data.NotRun > 0 {
+		data.Rays = append(data.Rays, task{"blind", "broken", "A guard did not run", "exchanges that were not screened in the period", "/exchanges", group(data.NotRun)})
+	}
+	at, err := r.web.d.Projection.LastMark(r.ctx(), string(r.actor.Org))
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	if at != 0 && now.Sub(clock(at)) > 2*time.Hour {
+		data.Rays = append(data.Rays, task{"blind", "down", "The collector was silent", "no hour mark since " + clock(at).Format("2 Jan 2006 15:04 UTC"), "/ledger", ""})
+	}
+	return nil
+}
+
+func (r *request) keyName(id string) string {
+	for _, k := range r.state.Keys {
+		if string(k.ID) == id {
+			return k.Name
+		}
+	}
+	return id
+}
+
+// observedRays are models that were used and not declared, and systems in use
+// without traffic.
+func (r *request) observedRays(data *overviewData) error {
+	for _, s := range r.state.Systems {
+		if s.Lifecycle == inventory.Retired {
+			continue
+		}
+		rows, err := r.observed(&s)
+		if err != nil {
+			return err
+		}
+		calls, undeclared := int64(0), 0
+		for _, o := range rows {
+			calls += o.Calls
+			if o.Status == "undeclared" {
+				undeclared++
+			}
+		}
+		href := "/systems/" + string(s.ID)
+		if undeclared > 0 {
+			data.Rays = append(data.Rays, task{"bad", "not", "Observed model not declared", string(s.ID) + " " + s.Name, href, fmt.Sprint(undeclared)})
+		}
+		if calls == 0 && s.Lifecycle == inventory.InUse {
+			data.Rays = append(data.Rays, task{"mute", "notraffic", "In use, but no traffic seen", string(s.ID) + " " + s.Name + " · cannot be assessed from runtime", href, ""})
+		}
+	}
+	return nil
+}
