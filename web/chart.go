@@ -144,7 +144,7 @@ func strip(states []string, label string) template.HTML {
 	n := float64(max(12, len(states)))
 	for i, s := range states {
 		x, w := 100*float64(i)/n, 72/n
-		shape := fmt.Sprintf(`y="14" height="3" class="f-mute"`)
+		shape := `y="14" height="3" class="f-mute"`
 		switch s {
 		case "satisfied":
 			shape = `y="3" height="14" class="f-ok"`
@@ -152,6 +152,8 @@ func strip(states []string, label string) template.HTML {
 			shape = `y="10" height="7" class="f-warn"`
 		case "not_satisfied":
 			shape = `y="3" height="14" fill="url(#p-bad)"`
+		case "collector_down":
+			shape = `y="3" height="14" fill="url(#p-blind)"`
 		}
 		fmt.Fprintf(&b, `<rect x="%.2f%%" width="%.2f%%" rx="1.5" %s/>`, x, w, shape)
 	}

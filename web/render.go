@@ -65,6 +65,9 @@ func (v *view) Can(object, action string) bool { return v.Request.can(object, ac
 // Person is for templates: the name of an account, job or file.
 func (v *view) Person(id string) string { return v.Request.person(id) }
 
+// IsMe is for templates: whether an account is the reader's own.
+func (v *view) IsMe(id string) bool { return v.Request.actor.ID == id }
+
 func (r *request) ctx() context.Context { return r.c.Request().Context() }
 
 // render writes a page. It is executed into memory first, so that an error never

@@ -17,7 +17,7 @@ import (
 
 type stage struct{ Class, Icon, Title, Note string }
 
-type frameworkRow struct {
+type coverage struct {
 	Framework *frameworks.Framework
 	Counts    map[assessments.State]int
 }
@@ -32,7 +32,7 @@ type systemData struct {
 	Status     string
 	Steps      []stage
 	Observed   []observedRow
-	Frameworks []frameworkRow
+	Frameworks []coverage
 	Attention  []attentionRow
 	Controls   int
 	Chart      []dayCount
@@ -116,7 +116,7 @@ func (r *request) systemControls(data *systemData) error {
 		if err != nil {
 			return err
 		}
-		data.Frameworks = append(data.Frameworks, frameworkRow{f, a.Counts})
+		data.Frameworks = append(data.Frameworks, coverage{f, a.Counts})
 		data.Controls += len(a.Controls)
 		for _, c := range a.Controls {
 			if c.State == assessments.NotSatisfied || c.State == assessments.Partial {
