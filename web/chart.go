@@ -90,7 +90,7 @@ type dayCount struct {
 // dayChart stacks a day's exchanges. A day without a record is a flat mark, not a
 // bar of height nought.
 func dayChart(days []dayCount) template.HTML {
-	const width, height, left, foot = 680.0, 190.0, 44.0, 24.0
+	const width, height, left, foot = 560.0, 200.0, 44.0, 24.0
 	most := int64(1)
 	for _, d := range days {
 		most = max(most, d.Answered+d.Held+d.Refused)
@@ -119,7 +119,7 @@ func dayChart(days []dayCount) template.HTML {
 		if base == 0 {
 			fmt.Fprintf(&b, `<path class="mark" d="M%.1f %.1fh%.1f"/>`, x, y(0)-1, step*.7)
 		}
-		if i%7 == 0 || i == len(days)-1 {
+		if (len(days)-1-i)%7 == 0 {
 			fmt.Fprintf(&b, `<text x="%.1f" y="%.0f" text-anchor="middle">%s</text>`, x+step*.35, height-6, d.Day.Format("2 Jan"))
 		}
 	}

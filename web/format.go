@@ -10,6 +10,7 @@ import (
 
 	"plumbline/app/authz"
 	"plumbline/app/money"
+	"plumbline/assessments"
 	"plumbline/inventory"
 )
 
@@ -287,6 +288,7 @@ func (w *Web) funcs() template.FuncMap {
 	return template.FuncMap{
 		"icon": icon, "status": status, "statusBox": statusBox, "statusBare": statusBare, "words": words, "class": className, "roles": roleNames,
 		"num": group, "day": day, "minute": minute, "millis": millis, "short": short, "hex32": hex32, "micros": micros, "initials": initials, "dict": dict,
+		"of":      func(counts map[assessments.State]int, state string) int { return counts[assessments.State(state)] },
 		"ago":     func(at any) string { return ago(w.d.Now(), clock(at)) },
 		"dollars": func(n money.Nano) string { return n.String() }, "nano": func(n money.Nano) string { return n.Ledger() },
 		"join": strings.Join, "cover": cover, "ring": ring, "meter": meter, "days": dayChart, "strip": strip,

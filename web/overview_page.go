@@ -45,6 +45,7 @@ type overviewData struct {
 	NotRun     int64
 	Spend      money.Nano
 	Chart      []dayCount
+	BySystem   []systemUse
 	Tasks      []task
 	Rays       []task
 	Standing   []standing
@@ -52,6 +53,13 @@ type overviewData struct {
 	LastTests  int64
 	Overall    bool // there is a system to assess
 	Unassessed int
+}
+
+// systemUse is a system's traffic in the period; one without an id is use by none.
+type systemUse struct {
+	ID, Name                   string
+	Exchanges, Refused, Failed int64
+	Spend                      money.Nano
 }
 
 func (r *request) overviewPage() error {
@@ -71,6 +79,9 @@ func (r *request) overviewPage() error {
 	data.Exchanges, data.Refused, data.Failed, data.Spend = sum["closed"]+sum["refused"], sum["refused"], sum["failed"]+sum["incomplete"], money.Nano(sum["charge"])
 	data.Redacted, data.NotRun = sumOf(sum, "redacted."), sumOf(sum, "not_run.")
 	data.Chart = dayCounts(hours, r.web.d.Now(), max(days, 7))
+	if err := r.bySystem(&data, from); err != nil {
+		return err
+	}
 	if err := r.standings(&data); err != nil {
 		return err
 	}
@@ -78,6 +89,26 @@ func (r *request) overviewPage() error {
 		return err
 	}
 	return r.ok("overview", page{Title: "Overview", Nav: "overview", Crumbs: []crumb{{Title: "Overview"}}}, data)
+}
+
+// bySystem splits the period's traffic by system; what is left over is use by no
+// registered system.
+func (r *request) bySystem(data *overviewData, from time.Time) error {
+	rest := systemUse{Name: "No registered system", Exchanges: data.Exchanges, Refused: data.Refused, Failed: data.Failed, Spend: data.Spend}
+	for _, s := range r.state.Systems {
+		hours, err := r.web.d.Projection.Hours(r.ctx(), string(r.actor.Org), string(s.ID), time.Unix(0, 0), r.web.d.Now())
+		if err != nil {
+			return err
+		}
+		sum := sumSince(hours, from)
+		u := systemUse{string(s.ID), s.Name, sum["closed"] + sum["refused"], sum["refused"], sum["failed"] + sum["incomplete"], money.Nano(sum["charge"])}
+		data.BySystem = append(data.BySystem, u)
+		rest.Exchanges, rest.Refused, rest.Failed, rest.Spend = rest.Exchanges-u.Exchanges, rest.Refused-u.Refused, rest.Failed-u.Failed, rest.Spend-u.Spend
+	}
+	if rest.Exchanges > 0 {
+		data.BySystem = append(data.BySystem, rest)
+	}
+	return nil
 }
 
 // sumSince adds up hours from a time on. Records before the log's first hour mark

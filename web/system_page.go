@@ -63,7 +63,7 @@ func (r *request) systemPage() error {
 	if err != nil {
 		return err
 	}
-	data := systemData{System: s, Status: systemStatus(s, r.web.d.Now()), Steps: r.stages(s)}
+	data := systemData{System: s, Status: systemStatus(s, r.web.d.Now())}
 	for _, step := range []func(*systemData) error{r.systemTraffic, r.systemControls, r.systemRegister} {
 		if err := step(&data); err != nil {
 			return err
@@ -152,6 +152,7 @@ func (r *request) systemRegister(data *systemData) error {
 	if data.Versions, err = r.web.d.Register.History(r.ctx(), r.actor.Org, "system", string(s.ID)); err != nil {
 		return err
 	}
+	data.Steps = r.stages(s, data.Versions)
 	data.Versions = data.Versions[:min(len(data.Versions), 8)]
 	data.Own = s.Approval.RequestedBy == r.actor.ID
 	data.MayDecide = s.Approval.State == inventory.Requested && !data.Own && r.can("approval", "decide")
@@ -159,10 +160,14 @@ func (r *request) systemRegister(data *systemData) error {
 }
 
 // stages are the steps of a system's life, with who took each.
-func (r *request) stages(s *inventory.System) []stage {
+func (r *request) stages(s *inventory.System, versions []inventory.Version) []stage {
 	done := func(title, note string) stage { return stage{"is-done", "satisfied", title, note} }
 	ahead := func(title, note string) stage { return stage{"", "none", title, note} }
-	out := []stage{done("Registered", r.person(s.Author))}
+	note := "with the configuration file"
+	if n := len(versions); n > 0 && !s.Origin.FromFile() {
+		note = versions[n-1].At.Format("2 Jan 2006") + ", " + r.person(versions[n-1].Author)
+	}
+	out := []stage{done("Registered", note)}
 	if s.RiskClass == inventory.Unclassified {
 		out = append(out, stage{"is-now", "partial", "Classified", "waits"})
 	} else {
