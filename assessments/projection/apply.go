@@ -135,7 +135,7 @@ func (b *batch) exchange(leaf uint64, r *record.Record, e *event.Event) {
 		x.State, x.ClosedLeaf = Refused, int64(leaf)
 		b.count(e.System, "refused", 1)
 		b.count(e.System, "refused."+e.Code, 1)
-		b.guards(e.System, e.Prompt)
+		b.guards(e.System, e.Prompt, false)
 		b.shadow(leaf, e.System, e.Key, e.Code, r.At, 1)
 	case event.Adjusted:
 		b.count(e.System, "adjusted", 1)
@@ -193,11 +193,18 @@ func (b *batch) guarded(e *event.Event) {
 	if evaluated {
 		b.count(e.System, "evaluated", 1)
 	}
-	b.guards(e.System, e.Prompt)
+	b.guards(e.System, e.Prompt, false)
 }
 
-func (b *batch) guards(system string, verdicts []event.Verdict) {
+// guards counts verdicts. An answer that was never given, or that holds no text
+// such as an embedding, left a guard nothing to look at: its record says not run
+// with the reason, and it is counted apart from guards that should have looked.
+func (b *batch) guards(system string, verdicts []event.Verdict, answer bool) {
 	for _, v := range verdicts {
+		if answer && v.State == event.NotRun && (v.Reason == "no_answer" || v.Reason == "no_text") {
+			b.count(system, "nothing."+v.Guard, 1)
+			continue
+		}
 		switch v.State {
 		case event.Hit:
 			b.count(system, "hit."+v.Guard, 1)
@@ -231,7 +238,7 @@ func (b *batch) closed(e *event.Event, x *Exchange) {
 	if e.Code != "" {
 		b.count(e.System, "code."+e.Code, 1)
 	}
-	b.guards(e.System, e.AnswerGuard)
+	b.guards(e.System, e.AnswerGuard, true)
 	b.count(e.System, "input", max(e.Usage.Input, 0))
 	b.count(e.System, "output", max(e.Usage.Output, 0))
 	b.count(e.System, "usage."+sourceNames[e.Source], 1)
