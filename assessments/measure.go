@@ -110,7 +110,12 @@ func chainVerified(m *measurement) error {
 // last review of its entry.
 func inventoryMatch(m *measurement) error {
 	matched := int64(0)
+	declared := map[inventory.ModelRef]bool{}
 	for _, d := range m.system.Models {
+		if declared[d] {
+			continue // named twice, called once
+		}
+		declared[d] = true
 		matched += m.counters[projection.ModelCounter(string(d.Provider), d.Model)]
 	}
 	m.population = m.counters["intents"]
@@ -161,7 +166,7 @@ func (m *measurement) open(f projection.Finding) bool {
 func accessEnforced(m *measurement) error {
 	m.population = m.counters["intents"]
 	if m.population > 0 {
-		m.metrics["attributed_ratio"] = metric{float64(min(m.counters["attributed"], m.counters["decided"])) / float64(m.population), true, true}
+		m.metrics["attributed_ratio"] = metric{float64(m.counters["attributed"]) / float64(m.population), true, true}
 	} else {
 		m.unknown("attributed_ratio")
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sort"
 	"strings"
+	"time"
 
 	"plumbline/app/money"
 	"plumbline/assessments/evidence/record"
@@ -53,7 +54,7 @@ type resultRow struct {
 type stateKey struct{ framework, control, system string }
 type writer struct{ first, last, gaps uint64 }
 
-func newBatch(log string, c cursor) *batch {
+func newBatch(c cursor) *batch {
 	return &batch{cur: c, exchanges: map[string]*Exchange{}, counters: map[counterKey]int64{}, observed: map[observedKey]*Observed{}, balances: map[balanceKey]*balance{},
 		findings: map[string]*Finding{}, states: map[stateKey]State{}, writers: map[string]*writer{}}
 }
@@ -67,6 +68,10 @@ func (b *batch) count(system, name string, n int64) {
 // apply takes one record in.
 func (b *batch) apply(leaf uint64, r *record.Record) error {
 	b.number(r)
+	if b.cur.hour == 0 {
+		// Before its first mark a log's hour is that of its first record.
+		b.cur.hour = r.At / time.Hour.Microseconds()
+	}
 	switch body := r.Body.(type) {
 	case *event.Event:
 		b.exchange(leaf, r, body)
@@ -120,10 +125,18 @@ func (b *batch) exchange(leaf uint64, r *record.Record, e *event.Event) {
 		b.exchanges[id] = x
 		b.order = append(b.order, id)
 	}
+	closing := e.Kind == event.Outcome || e.Kind == event.Incomplete || e.Kind == event.Cached || e.Kind == event.Refused
+	if closing && x.ClosedLeaf >= 0 || e.Kind == event.Intent && x.OpenedLeaf >= 0 {
+		b.count(e.System, "repeated", 1) // the first in leaf order stands: nothing is counted or charged twice
+		return
+	}
 	x.take(e)
 	switch e.Kind {
 	case event.Intent:
-		x.State, x.OpenedLeaf, x.At = Open, int64(leaf), r.At
+		x.OpenedLeaf, x.At = int64(leaf), r.At
+		if x.ClosedLeaf < 0 {
+			x.State = Open
+		}
 		b.intent(leaf, r, e)
 	case event.Attempt:
 		b.count(e.System, "attempts", 1)
@@ -138,6 +151,8 @@ func (b *batch) exchange(leaf uint64, r *record.Record, e *event.Event) {
 		b.guards(e.System, e.Prompt, false)
 		b.shadow(leaf, e.System, e.Key, e.Code, r.At, 1)
 	case event.Adjusted:
+		// A correction of the charge: what is added to it, or taken off.
+		x.Charge += e.Charge
 		b.count(e.System, "adjusted", 1)
 		b.charge(e, e.Charge)
 	}
@@ -146,7 +161,7 @@ func (b *batch) exchange(leaf uint64, r *record.Record, e *event.Event) {
 func (b *batch) intent(leaf uint64, r *record.Record, e *event.Event) {
 	b.count(e.System, "intents", 1)
 	b.count(e.System, "attempts", 1)
-	if e.System != "" && e.Key != "" {
+	if e.System != "" && e.Key != "" && e.Decision.Effect != event.EffectNone {
 		b.count(e.System, "attributed", 1)
 	}
 	if e.Decision.Effect != event.EffectNone {
@@ -326,7 +341,7 @@ func (x *Exchange) take(e *event.Event) {
 	if e.Status != 0 {
 		x.Status = int(e.Status)
 	}
-	if e.Kind == event.Outcome || e.Kind == event.Incomplete || e.Kind == event.Adjusted {
+	if e.Kind == event.Outcome || e.Kind == event.Incomplete || e.Kind == event.Cached {
 		x.End, x.Input, x.Output, x.Source = e.End, e.Usage.Input, e.Usage.Output, e.Source
 		x.Charge, x.Held, x.Tries, x.Total = e.Charge, e.Held, int(e.Tries), e.Total
 	}

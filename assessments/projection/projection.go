@@ -10,17 +10,20 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"plumbline/app/db"
 	"plumbline/assessments/evidence/record"
 )
 
-// Version of the projection. A change of what it computes raises it, and builds
-// the tables again.
-const Version = 1
+// Version of the projection. A change of what it computes raises it, and an
+// organisation's tables are then emptied and built again from its first leaf.
+const Version = 2
 
 // Feed is the ledger as a projection reads it.
 type Feed interface {
@@ -61,6 +64,8 @@ type cursor struct {
 	generation uint64
 	next       uint64
 	hour       int64
+	fresh      bool // nothing is applied by this version: the tables are emptied first
+	forked     bool // the log began anew since
 }
 
 // CatchUp applies everything that is durable now.
@@ -83,7 +88,8 @@ func (s *Store) catchUp(ctx context.Context, log string) (applied int, err error
 	}
 }
 
-// step applies one batch.
+// step applies one batch. A batch that was committed but reported failed is not
+// applied again: the cursor is read from the database each time.
 func (s *Store) step(ctx context.Context, log string) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -96,31 +102,35 @@ func (s *Store) step(ctx context.Context, log string) (int, error) {
 		return 0, err
 	}
 	if generation != cur.generation {
-		cur.generation, cur.next = generation, 0
+		cur.forked = !cur.fresh
+		cur.generation, cur.next, cur.hour = generation, 0, 0
 	}
 	leaves, err := s.feed.Feed(ctx, log, cur.next, batchLeaves)
 	if err != nil || len(leaves) == 0 {
 		return 0, err
 	}
-	b := newBatch(log, cur)
-	for _, leaf := range leaves {
-		if leaf.Index != b.cur.next {
-			return 0, fmt.Errorf("leaf %d where %d is due", leaf.Index, b.cur.next)
-		}
-		r, err := record.Decode(leaf.Bytes)
-		if err != nil {
-			return 0, fmt.Errorf("leaf %d: %w", leaf.Index, err)
-		}
-		if err := b.apply(leaf.Index, r); err != nil {
-			return 0, fmt.Errorf("leaf %d: %w", leaf.Index, err)
-		}
-		b.cur.next++
+	records, err := decode(cur.next, leaves)
+	if err != nil {
+		return 0, err
 	}
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
 		return 0, err
 	}
 	defer tx.Rollback()
+	if err := s.begin(ctx, tx, cur); err != nil {
+		return 0, err
+	}
+	b := newBatch(cur)
+	if err := s.loadExchanges(ctx, tx, b, records); err != nil {
+		return 0, err
+	}
+	for _, r := range records {
+		if err := b.apply(b.cur.next, r); err != nil {
+			return 0, fmt.Errorf("leaf %d: %w", b.cur.next, err)
+		}
+		b.cur.next++
+	}
 	if err := s.save(ctx, tx, b); err != nil {
 		return 0, err
 	}
@@ -131,11 +141,67 @@ func (s *Store) step(ctx context.Context, log string) (int, error) {
 	return len(leaves), nil
 }
 
+// decode reads leaves on every core; decoding costs more than applying.
+func decode(next uint64, leaves []record.Leaf) ([]*record.Record, error) {
+	out := make([]*record.Record, len(leaves))
+	var group errgroup.Group
+	part := max(256, (len(leaves)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0))
+	for from := 0; from < len(leaves); from += part {
+		group.Go(func() error {
+			for i := from; i < min(from+part, len(leaves)); i++ {
+				if leaves[i].Index != next+uint64(i) {
+					return fmt.Errorf("leaf %d where %d is due", leaves[i].Index, next+uint64(i))
+				}
+				r, err := record.Decode(leaves[i].Bytes)
+				if err != nil {
+					return fmt.Errorf("leaf %d: %w", leaves[i].Index, err)
+				}
+				out[i] = r
+			}
+			return nil
+		})
+	}
+	return out, group.Wait()
+}
+
+// begin prepares the tables for a log's first batch. Another version's rows are
+// dropped. After a fork what was money or use stays, pointing at the new log's
+// first leaf, which names the old one; what cites leaves of the old log goes.
+func (s *Store) begin(ctx context.Context, tx *sql.Tx, cur cursor) error {
+	var statements []string
+	switch {
+	case cur.fresh:
+		for _, t := range tables {
+			statements = append(statements, "DELETE FROM "+t+" WHERE "+owner(t)+" = ?")
+		}
+	case cur.forked:
+		for _, t := range []string{"proj_exchanges", "proj_counters", "proj_hours", "proj_changes", "proj_results", "proj_states"} {
+			statements = append(statements, "DELETE FROM "+t+" WHERE org = ?")
+		}
+		for _, t := range []string{"proj_observed", "proj_findings"} {
+			statements = append(statements, "UPDATE "+t+" SET first_leaf = 0, last_leaf = 0 WHERE org = ?")
+		}
+	}
+	for _, q := range statements {
+		if _, err := tx.ExecContext(ctx, s.q(q), cur.log); err != nil {
+			return fmt.Errorf("begin projection: %w", err)
+		}
+	}
+	return nil
+}
+
+func owner(table string) string {
+	if table == "proj_cursors" {
+		return "log"
+	}
+	return "org"
+}
+
 func (s *Store) cursor(ctx context.Context, log string) (cursor, error) {
 	c := cursor{log: log}
 	err := s.db.QueryRowContext(ctx, s.q(`SELECT generation, next_leaf, hour FROM proj_cursors WHERE log = ? AND version = ?`), log, Version).Scan(&c.generation, &c.next, &c.hour)
 	if errors.Is(err, sql.ErrNoRows) {
-		c.generation, err = 1, nil
+		c.generation, c.fresh, err = 1, true, nil
 	}
 	return c, err
 }
@@ -173,14 +239,21 @@ func (s *Store) Run(ctx context.Context) error {
 // Lag is how many durable leaves were not applied when Run last looked.
 func (s *Store) Lag() int64 { return s.behind.Load() }
 
-// Rebuild empties every table, so that the next CatchUp computes it anew.
+// Rebuild empties every table at once, so that the next CatchUp computes it anew.
 func (s *Store) Rebuild(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
 	for _, t := range tables {
-		if _, err := s.db.ExecContext(ctx, "DELETE FROM "+t); err != nil {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM "+t); err != nil {
 			return fmt.Errorf("empty %s: %w", t, err)
 		}
 	}
-	return nil
+	return tx.Commit()
 }
 
 var tables = []string{"proj_cursors", "proj_exchanges", "proj_counters", "proj_hours", "proj_observed", "proj_balances", "proj_changes", "proj_findings", "proj_results", "proj_states", "proj_writers"}

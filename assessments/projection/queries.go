@@ -155,7 +155,7 @@ func (c Counters) Ratio(a, b string) (ratio float64, ok bool) {
 // Sum adds up a system's counters over the hours from one hour since 1970 on; an
 // empty system takes all systems and unregistered use together.
 func (s *Store) Sum(ctx context.Context, org, system string, fromHour int64) (Counters, error) {
-	query, args := `SELECT name, SUM(value) FROM proj_counters WHERE org = ? AND (hour >= ? OR hour = 0)`, []any{org, fromHour}
+	query, args := `SELECT name, SUM(value) FROM proj_counters WHERE org = ? AND hour >= ?`, []any{org, fromHour}
 	if system != "" {
 		query += ` AND system = ?`
 		args = append(args, system)

@@ -6,25 +6,86 @@ import (
 	"fmt"
 	"sort"
 	"strings"
+
+	"plumbline/assessments/evidence/record"
+	"plumbline/gateway/event"
 )
 
-// insert writes rows many at a time. suffix is the conflict clause.
+// insert writes rows many at a time, through one prepared statement as far as
+// they fill it. suffix is the conflict clause.
 func (s *Store) insert(ctx context.Context, tx *sql.Tx, table string, columns []string, rows [][]any, suffix string) error {
 	per := max(1, 900/len(columns))
-	for len(rows) > 0 {
-		n := min(per, len(rows))
-		one := "(" + strings.TrimSuffix(strings.Repeat("?, ", len(columns)), ", ") + ")"
-		query := "INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES " + strings.TrimSuffix(strings.Repeat(one+", ", n), ", ") + " " + suffix
-		args := make([]any, 0, n*len(columns))
+	one := "(" + strings.TrimSuffix(strings.Repeat("?, ", len(columns)), ", ") + ")"
+	query := func(n int) string {
+		return s.q("INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES " + strings.TrimSuffix(strings.Repeat(one+", ", n), ", ") + " " + suffix)
+	}
+	args := make([]any, 0, per*len(columns))
+	fill := func(n int) []any {
+		args = args[:0]
 		for _, r := range rows[:n] {
 			args = append(args, r...)
 		}
-		if _, err := tx.ExecContext(ctx, s.q(query), args...); err != nil {
+		return args
+	}
+	if len(rows) >= 2*per {
+		full, err := tx.PrepareContext(ctx, query(per))
+		if err != nil {
+			return fmt.Errorf("write %s: %w", table, err)
+		}
+		defer full.Close()
+		for ; len(rows) >= per; rows = rows[per:] {
+			if _, err := full.ExecContext(ctx, fill(per)...); err != nil {
+				return fmt.Errorf("write %s: %w", table, err)
+			}
+		}
+	}
+	for len(rows) > 0 {
+		n := min(per, len(rows))
+		if _, err := tx.ExecContext(ctx, query(n), fill(n)...); err != nil {
 			return fmt.Errorf("write %s: %w", table, err)
 		}
 		rows = rows[n:]
 	}
 	return nil
+}
+
+// loadExchanges brings in the rows of exchanges that began in an earlier batch,
+// so that where a batch ends makes no difference.
+func (s *Store) loadExchanges(ctx context.Context, tx *sql.Tx, b *batch, records []*record.Record) error {
+	seen := map[string]bool{}
+	var ids []any
+	for _, r := range records {
+		if e, ok := r.Body.(*event.Event); ok && !seen[e.Exchange.String()] {
+			seen[e.Exchange.String()] = true
+			ids = append(ids, e.Exchange.String())
+		}
+	}
+	for len(ids) > 0 && b.cur.next > 0 {
+		n := min(500, len(ids))
+		if err := s.loadSome(ctx, tx, b, ids[:n]); err != nil {
+			return fmt.Errorf("read exchanges: %w", err)
+		}
+		ids = ids[n:]
+	}
+	return nil
+}
+
+func (s *Store) loadSome(ctx context.Context, tx *sql.Tx, b *batch, ids []any) error {
+	marks := strings.TrimSuffix(strings.Repeat("?, ", len(ids)), ", ")
+	rows, err := tx.QueryContext(ctx, s.q("SELECT "+strings.Join(exchangeColumns[1:], ", ")+" FROM proj_exchanges WHERE org = ? AND id IN ("+marks+")"), append([]any{b.cur.log}, ids...)...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		x, err := scanExchange(rows)
+		if err != nil {
+			return err
+		}
+		b.exchanges[x.ID] = &x
+		b.order = append(b.order, x.ID)
+	}
+	return rows.Err()
 }
 
 // save writes a batch and its cursor in one transaction.
@@ -51,14 +112,17 @@ func (s *Store) save(ctx context.Context, tx *sql.Tx, b *batch) error {
 var exchangeColumns = []string{"org", "id", "opened_leaf", "closed_leaf", "state", "at", "system", "key_id", "endpoint", "stream", "simulated", "model_asked", "model_target",
 	"model_served", "provider", "region", "status", "code", "end_kind", "input", "output", "source", "charge", "held", "tries", "total_us", "classes", "rule", "shadow_rule"}
 
-// An exchange may close in a later batch than it opened in: then what its end
-// says replaces what was empty. The first closing in leaf order stands.
-const exchangeConflict = `ON CONFLICT (org, id) DO UPDATE SET
-	closed_leaf = excluded.closed_leaf, state = excluded.state, status = excluded.status, code = excluded.code, end_kind = excluded.end_kind,
-	model_served = excluded.model_served, input = excluded.input, output = excluded.output, source = excluded.source, charge = excluded.charge, held = excluded.held,
-	tries = excluded.tries, total_us = excluded.total_us,
-	classes = CASE WHEN proj_exchanges.classes = '' THEN excluded.classes WHEN excluded.classes = '' OR excluded.classes = proj_exchanges.classes THEN proj_exchanges.classes ELSE proj_exchanges.classes || ',' || excluded.classes END
-	WHERE proj_exchanges.closed_leaf < 0 AND excluded.closed_leaf >= 0`
+// An exchange that closes in a later batch than it opened in was read before, so
+// its whole row is written again.
+var exchangeConflict = conflict([]string{"org", "id"}, exchangeColumns[2:])
+
+func conflict(key, columns []string) string {
+	set := make([]string, len(columns))
+	for i, c := range columns {
+		set[i] = c + " = excluded." + c
+	}
+	return "ON CONFLICT (" + strings.Join(key, ", ") + ") DO UPDATE SET " + strings.Join(set, ", ")
+}
 
 func (s *Store) saveExchanges(ctx context.Context, tx *sql.Tx, org string, b *batch) error {
 	rows := make([][]any, 0, len(b.order))
