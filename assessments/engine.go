@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -68,6 +70,9 @@ const engineActor = "job:control-tests"
 // product computes, records the results, and records which controls changed their
 // state. It returns how many results were recorded.
 func (e *Engine) RunTests(ctx context.Context, org inventory.OrgID) (int, error) {
+	if err := e.recordLeft(ctx, org); err != nil {
+		return 0, err
+	}
 	if err := e.d.Projection.CatchUp(ctx); err != nil {
 		return 0, err
 	}
@@ -75,18 +80,15 @@ func (e *Engine) RunTests(ctx context.Context, org inventory.OrgID) (int, error)
 	if err != nil {
 		return 0, err
 	}
+	results, err := e.measure(ctx, org, state)
+	if err != nil {
+		return 0, err
+	}
 	group, gctx := errgroup.WithContext(ctx)
 	group.SetLimit(32)
-	n := 0
-	for i := range state.Systems {
-		for id := range measures {
-			result, err := e.runTest(ctx, org, state, &state.Systems[i], id)
-			if err != nil {
-				return n, fmt.Errorf("%s of %s: %w", id, state.Systems[i].ID, err)
-			}
-			n++
-			group.Go(func() error { return e.append(gctx, org, record.ControlTest, result) })
-		}
+	n := len(results)
+	for _, result := range results {
+		group.Go(func() error { return e.append(gctx, org, record.ControlTest, result) })
 	}
 	if err := group.Wait(); err != nil {
 		return 0, fmt.Errorf("record results: %w", err)
@@ -102,6 +104,24 @@ func (e *Engine) RunTests(ctx context.Context, org inventory.OrgID) (int, error)
 		}
 	}
 	return n, e.d.Projection.CatchUp(ctx)
+}
+
+// measure runs every test of every system over one state of the projection, so
+// that each result's ledger range is exactly what it counted.
+func (e *Engine) measure(ctx context.Context, org inventory.OrgID, state *inventory.State) (out []*record.TestResult, err error) {
+	err = e.d.Projection.Still(func() error {
+		for i := range state.Systems {
+			for _, id := range slices.Sorted(maps.Keys(measures)) {
+				result, err := e.runTest(ctx, org, state, &state.Systems[i], id)
+				if err != nil {
+					return fmt.Errorf("%s of %s: %w", id, state.Systems[i].ID, err)
+				}
+				out = append(out, result)
+			}
+		}
+		return nil
+	})
+	return out, err
 }
 
 func (e *Engine) append(ctx context.Context, org inventory.OrgID, kind record.Kind, body any) error {

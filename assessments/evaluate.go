@@ -45,7 +45,7 @@ type TestState struct {
 // HumanState is what people must add to a control, and what there is of it.
 type HumanState struct {
 	Item     frameworks.HumanItem
-	Status   string // current, pending, expired, rejected, absent
+	Status   string // current, pending, upcoming, expired, rejected, absent
 	Evidence *Evidence
 }
 
@@ -82,8 +82,8 @@ func (e *Engine) EvaluateAt(ctx context.Context, org inventory.OrgID, system inv
 	}
 	newest := map[string]*projection.Result{}
 	for i := range results {
-		if newest[results[i].Test] == nil {
-			newest[results[i].Test] = &results[i]
+		if r := &results[i]; newest[r.Test] == nil {
+			newest[r.Test] = r
 		}
 	}
 	human, err := e.d.Store.evidence(ctx, org, framework, "", system)
@@ -96,7 +96,7 @@ func (e *Engine) EvaluateAt(ctx context.Context, org inventory.OrgID, system inv
 	}
 	a := &Assessment{Org: org, System: *s, Framework: f, At: v.At, Counts: map[State]int{}}
 	for _, c := range f.Controls {
-		cs := e.control(c, s, v, newest, human[c.ID], decisions[c.ID])
+		cs := e.control(c, s, v, newest, human[c.ID], decided(decisions[c.ID], v))
 		a.Counts[cs.State]++
 		a.Controls = append(a.Controls, cs)
 	}
@@ -112,7 +112,7 @@ func (e *Engine) control(c *frameworks.Control, s *inventory.System, v View, new
 		cs.Human = append(cs.Human, humanState(item, human, v))
 	}
 	cs.wait()
-	if decision != nil && decision.Approver != "" && !decision.Applies && recordedBefore(decision.Leaf, v) {
+	if decision != nil && !decision.Applies {
 		cs.Decision = decision
 		cs.set(NotApplicable, "decided", fmt.Sprintf("decided not to apply: %s", decision.Reason))
 		return cs
@@ -132,6 +132,17 @@ func (e *Engine) control(c *frameworks.Control, s *inventory.System, v View, new
 	return cs
 }
 
+// decided is the newest confirmed decision that a view knows; nil when none.
+func decided(list []Applicability, v View) *Applicability {
+	var newest *Applicability
+	for i := range list {
+		if a := &list[i]; a.Approver != "" && recordedBefore(a.Leaf, v) && (newest == nil || a.Leaf > newest.Leaf) {
+			newest = a
+		}
+	}
+	return newest
+}
+
 func recordedBefore(leaf int64, v View) bool {
 	return leaf >= 0 && (v.Leaves == 0 || uint64(leaf) < v.Leaves)
 }
@@ -143,6 +154,8 @@ func (e *Engine) test(ref frameworks.TestRef, v View, r *projection.Result) Test
 	}
 	ts := TestState{Ref: ref, Test: t, State: NoEvidence}
 	switch {
+	case !measuredWith(ref):
+		ts.Why = fmt.Sprintf("this version measures it for everything together, not for %v", ref.Params)
 	case !Computed(ref.Test):
 		ts.Why = "not computed by this version; it needs " + strings.Join(t.Inputs, ", ")
 	case r == nil:
@@ -153,6 +166,18 @@ func (e *Engine) test(ref frameworks.TestRef, v View, r *projection.Result) Test
 		ts.Result, ts.State, ts.Why = r, State(r.Result), explain(r)
 	}
 	return ts
+}
+
+// measuredWith reports whether a test's figures are those that a control's
+// parameters ask for. Guards' coverage is measured over the prompts of all guards;
+// a figure for something else does not stand in for it.
+func measuredWith(ref frameworks.TestRef) bool {
+	for key, v := range ref.Params {
+		if ref.Test == "t.guardrail_coverage" && (key != "categories" || v != "input") {
+			return false
+		}
+	}
+	return true
 }
 
 // explain puts a result's reason code into words.
@@ -168,6 +193,8 @@ func explain(r *projection.Result) string {
 		return fmt.Sprintf("%s cannot be measured", key)
 	case "sample_too_small":
 		return fmt.Sprintf("only %d observations in the window", r.Population)
+	case "no_traffic":
+		return "nothing to observe in the window"
 	case "collector_down":
 		return "the collector has not reported lately"
 	}
@@ -177,7 +204,7 @@ func explain(r *projection.Result) string {
 // humanState finds the evidence that speaks best for an item.
 func humanState(item frameworks.HumanItem, list []Evidence, v View) HumanState {
 	best := HumanState{Item: item, Status: "absent"}
-	rank := map[string]int{"absent": 0, "rejected": 1, "expired": 2, "pending": 3, "current": 4}
+	rank := map[string]int{"absent": 0, "rejected": 1, "expired": 2, "upcoming": 3, "pending": 4, "current": 5}
 	for i := range list {
 		ev := &list[i]
 		if ev.Type != item.Type || !recordedBefore(ev.Leaf, v) {
@@ -197,6 +224,8 @@ func (ev *Evidence) status(v View, freshDays int) string {
 		return "pending"
 	case ev.Decision == "rejected":
 		return "rejected"
+	case v.At.Before(ev.From):
+		return "upcoming"
 	case !ev.Until.IsZero() && v.At.After(ev.Until), freshDays > 0 && v.At.Sub(ev.From) > time.Duration(freshDays)*24*time.Hour:
 		return "expired"
 	}
@@ -218,6 +247,8 @@ func (cs *ControlState) wait() {
 			cs.WaitsFor = append(cs.WaitsFor, fmt.Sprintf("%s: %s", h.Item.Type, h.Item.What))
 		case "pending":
 			cs.WaitsFor = append(cs.WaitsFor, fmt.Sprintf("a second person's word on %s: %s", h.Item.Type, h.Item.What))
+		case "upcoming":
+			cs.WaitsFor = append(cs.WaitsFor, fmt.Sprintf("%s to take effect on %s: %s", h.Item.Type, h.Evidence.From.UTC().Format("2006-01-02"), h.Item.What))
 		case "expired":
 			cs.WaitsFor = append(cs.WaitsFor, fmt.Sprintf("a current %s: %s", h.Item.Type, h.Item.What))
 		}
@@ -229,8 +260,11 @@ func (cs *ControlState) wait() {
 
 // combine follows the evaluation order of the evidence map.
 func (cs *ControlState) combine() {
-	var fresh, failed, satisfied int
+	var fresh, failed, satisfied, contradicted int
 	for _, t := range cs.Tests {
+		if t.Result != nil && State(t.Result.Result) == NotSatisfied {
+			contradicted++ // also when it is stale: that nobody looked since clears nothing
+		}
 		switch t.State {
 		case NotSatisfied:
 			failed++
@@ -248,8 +282,11 @@ func (cs *ControlState) combine() {
 	}
 	allHuman := count["current"] == len(cs.Human)
 	allTests := satisfied == len(cs.Tests)
-	onFile := count["current"] + count["pending"] + count["expired"]
+	onFile := count["current"] + count["pending"] + count["upcoming"] + count["expired"]
 	supporting, humanOnly := cs.Control.Sufficiency == "supporting", cs.Control.Sufficiency == "human_only"
+	if cs.Control.Sufficiency == "partial" && cs.Control.Precondition != "" {
+		supporting = true // such traffic is not known to pass the gateway
+	}
 	switch {
 	case count["rejected"] > 0:
 		cs.set(NotSatisfied, "rejected", "what people attached was rejected")
@@ -257,11 +294,11 @@ func (cs *ControlState) combine() {
 		cs.set(NotSatisfied, "test_failed", "a required test is not satisfied")
 	case supporting && count["current"] == 0:
 		cs.set(NoEvidence, "no_human", "needs people's evidence; what the gateway sees is a signal only")
-	case humanOnly && onFile == 0:
+	case humanOnly && count["current"]+count["expired"] == 0:
 		cs.set(NoEvidence, "no_human", "needs people's evidence; nothing of it passes through a gateway")
 	case fresh == 0 && onFile == 0:
 		cs.set(NoEvidence, "none", "neither a fresh test result nor people's evidence")
-	case supporting && failed > 0:
+	case supporting && contradicted > 0:
 		cs.set(Partial, "contradicted", "people's evidence is current, but a test contradicts it")
 	case supporting && allHuman, allTests && allHuman && !(cs.Control.Sufficiency == "full"):
 		cs.set(Satisfied, "", "every test is satisfied and every piece of people's evidence is current")

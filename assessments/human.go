@@ -92,16 +92,40 @@ func (e *Engine) Attach(ctx context.Context, actor authz.Actor, ev Evidence) (Ev
 	if err := e.d.Store.insertEvidence(ctx, &ev); err != nil {
 		return ev, err
 	}
-	body := &record.HumanEvidence{Framework: ev.Framework, Control: ev.Control, System: string(ev.System), Type: ev.Type, Form: ev.Form, Hash: sum, From: ev.From.UnixMicro()}
+	return e.recordEvidence(ctx, ev)
+}
+
+// recordEvidence puts attached evidence on record. The record has the evidence's
+// id, so doing it twice leaves one record.
+func (e *Engine) recordEvidence(ctx context.Context, ev Evidence) (Evidence, error) {
+	id, err := ident.Parse(ev.ID)
+	if err != nil {
+		return ev, err
+	}
+	body := &record.HumanEvidence{Framework: ev.Framework, Control: ev.Control, System: string(ev.System), Type: ev.Type, Form: ev.Form, From: ev.From.UnixMicro()}
+	if _, err := hex.Decode(body.Hash[:], []byte(ev.Hash)); err != nil {
+		return ev, err
+	}
 	if !ev.Until.IsZero() {
 		body.Until = ev.Until.UnixMicro()
 	}
-	leaf, err := e.d.Ledger.Append(ctx, string(actor.Org), &record.Record{Envelope: record.Envelope{Kind: record.EvidenceAttached, ID: id, Actor: actor.ID}, Body: body})
+	leaf, err := e.d.Ledger.Append(ctx, string(ev.Org), &record.Record{Envelope: record.Envelope{Kind: record.EvidenceAttached, ID: id, Actor: ev.Author}, Body: body})
 	if err != nil {
 		return ev, fault.Wrap(fault.Unavailable, "ledger_unavailable", err, "it is saved, and counts once the ledger can record it")
 	}
 	ev.Leaf = int64(leaf)
-	return ev, e.d.Store.stampEvidence(ctx, ev.ID, "leaf", ev.Leaf)
+	return ev, e.d.Store.stampEvidence(ctx, ev.ID, ev.Leaf)
+}
+
+// recordLeft puts on record what was attached while the ledger could not write.
+func (e *Engine) recordLeft(ctx context.Context, org inventory.OrgID) error {
+	list, err := e.d.Store.unrecorded(ctx, org)
+	for _, ev := range list {
+		if _, err := e.recordEvidence(ctx, ev); err != nil {
+			return err
+		}
+	}
+	return err
 }
 
 // Decide accepts or rejects evidence. Whoever attached it cannot.

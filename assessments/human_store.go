@@ -55,7 +55,7 @@ func fromMicros(n int64) time.Time {
 	return time.UnixMicro(n).UTC()
 }
 
-func (s *Store) stampEvidence(ctx context.Context, id, _ string, leaf int64) error {
+func (s *Store) stampEvidence(ctx context.Context, id string, leaf int64) error {
 	return s.exec(ctx, `UPDATE human_evidence SET leaf = ? WHERE id = ?`, leaf, id)
 }
 
@@ -154,16 +154,32 @@ func (s *Store) proposals(ctx context.Context, org inventory.OrgID, framework, c
 	return out, rows.Err()
 }
 
-// applicability is the newest confirmed decision by control.
-func (s *Store) applicability(ctx context.Context, org inventory.OrgID, framework string, system inventory.SystemID) (map[string]*Applicability, error) {
+// applicability lists a framework's decisions by control.
+func (s *Store) applicability(ctx context.Context, org inventory.OrgID, framework string, system inventory.SystemID) (map[string][]Applicability, error) {
 	list, err := s.proposals(ctx, org, framework, "", system)
-	out := map[string]*Applicability{}
-	for i := range list {
-		if list[i].Approver != "" {
-			out[list[i].Control] = &list[i]
-		}
+	out := map[string][]Applicability{}
+	for _, a := range list {
+		out[a.Control] = append(out[a.Control], a)
 	}
 	return out, err
+}
+
+// unrecorded lists evidence whose record was not confirmed by the ledger.
+func (s *Store) unrecorded(ctx context.Context, org inventory.OrgID) ([]Evidence, error) {
+	rows, err := s.db.QueryContext(ctx, s.q(`SELECT `+evidenceColumns+` FROM human_evidence WHERE org = ? AND leaf < 0 ORDER BY id`), string(org))
+	if err != nil {
+		return nil, fmt.Errorf("read evidence: %w", err)
+	}
+	defer rows.Close()
+	var out []Evidence
+	for rows.Next() {
+		ev, err := scanEvidence(rows)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, ev)
+	}
+	return out, rows.Err()
 }
 
 // check is one full check of a log.

@@ -31,6 +31,14 @@ func States() []State {
 // only, any other leaves the test without evidence. Small samples never pass, but
 // a broken zero-tolerance condition counts at any size. The reason is a code.
 func judge(t *frameworks.Test, metrics map[string]metric, population int64) (State, string) {
+	result, reason := weigh(t, metrics, population)
+	if result == NoEvidence && population == 0 && t.MinSample > 0 {
+		reason = "no_traffic"
+	}
+	return result, reason
+}
+
+func weigh(t *frameworks.Test, metrics map[string]metric, population int64) (State, string) {
 	satisfied, partial, partials := true, true, 0
 	broken, reason := false, ""
 	fallback := population == 0 && hasFallback(t)

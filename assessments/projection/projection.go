@@ -206,6 +206,13 @@ func (s *Store) cursor(ctx context.Context, log string) (cursor, error) {
 	return c, err
 }
 
+// Still calls f while no batch is applied. f must not apply one itself.
+func (s *Store) Still(f func() error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return f()
+}
+
 // Position is how many leaves of a log have been applied.
 func (s *Store) Position(ctx context.Context, log string) (uint64, error) {
 	c, err := s.cursor(ctx, log)
