@@ -1,6 +1,7 @@
 package assessments
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -327,7 +328,11 @@ func TestRealLedger(t *testing.T) {
 	if w.engine, err = New(d); err != nil {
 		t.Fatal(err)
 	}
-	if ok, leaves, err := w.engine.VerifyChain(t.Context(), "acme"); !ok || err != nil {
+	if err := l.Wait(t.Context(), "acme", 0); err != nil { // for its first hour mark
+		t.Fatal(err)
+	}
+	w.accept(humanOnly(t))
+	if ok, leaves, err := w.engine.VerifyChain(t.Context(), "acme"); !ok || err != nil || leaves == 0 {
 		t.Fatal(ok, leaves, err)
 	}
 	w.runTests()
@@ -340,5 +345,24 @@ func TestRealLedger(t *testing.T) {
 	}
 	if ok, _, err := w.engine.VerifyChain(t.Context(), "acme"); !ok || err != nil {
 		t.Error("the log with results does not verify", err)
+	}
+}
+
+// TestNothingChecked: a log without a record, and a check that was cut short, are
+// neither verified nor broken.
+func TestNothingChecked(t *testing.T) {
+	w := newWorld(t)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	w.ledger.broken = context.Canceled
+	if ok, _, err := w.engine.VerifyChain(ended, "acme"); ok || err == nil {
+		t.Error("a check that was cut short passed", ok, err)
+	}
+	w.ledger.leaves = nil
+	if ok, leaves, err := w.engine.VerifyChain(t.Context(), "acme"); !ok || leaves != 0 || err != nil {
+		t.Error(ok, leaves, err)
+	}
+	if _, found, err := w.engine.d.Store.lastCheck(t.Context(), "acme"); found || err != nil {
+		t.Error("noted as checked", err)
 	}
 }

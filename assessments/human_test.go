@@ -69,7 +69,7 @@ func TestEvidenceOfPeople(t *testing.T) {
 	}{
 		{"its author", author, "good", "four_eyes"},
 		{"another organisation", authz.Actor{Org: "globex", ID: "carl"}, "good", "not_found"},
-		{"without a reason", reviewer, " ", "invalid"},
+		{"without a reason", reviewer, " ", "invalid_field"},
 		{"a second person", reviewer, "read it", ""},
 		{"once more", authz.Actor{Org: "acme", ID: "dora"}, "read it", "decided"},
 	} {
