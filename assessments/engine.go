@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -50,7 +51,10 @@ type Deps struct {
 }
 
 // Engine runs tests and computes states.
-type Engine struct{ d Deps }
+type Engine struct {
+	d    Deps
+	rand sync.Mutex // Rand need not be safe for several readers at once
+}
 
 // New makes an engine.
 func New(d Deps) (*Engine, error) {
@@ -60,7 +64,14 @@ func New(d Deps) (*Engine, error) {
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Engine{d}, nil
+	return &Engine{d: d}, nil
+}
+
+// newID makes the id of a record.
+func (e *Engine) newID() (ident.ID, error) {
+	e.rand.Lock()
+	defer e.rand.Unlock()
+	return ident.New(e.d.Now(), e.d.Rand)
 }
 
 // Actor under which the engine's records are written.
@@ -125,7 +136,7 @@ func (e *Engine) measure(ctx context.Context, org inventory.OrgID, state *invent
 }
 
 func (e *Engine) append(ctx context.Context, org inventory.OrgID, kind record.Kind, body any) error {
-	id, err := ident.New(e.d.Now(), e.d.Rand)
+	id, err := e.newID()
 	if err != nil {
 		return err
 	}

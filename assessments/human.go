@@ -80,7 +80,7 @@ func (e *Engine) Attach(ctx context.Context, actor authz.Actor, ev Evidence) (Ev
 		ev.Form = "link"
 		sum = sha256.Sum256([]byte(ev.Link))
 	}
-	id, err := ident.New(e.d.Now(), e.d.Rand)
+	id, err := e.newID()
 	if err != nil {
 		return ev, err
 	}
@@ -148,7 +148,7 @@ func (e *Engine) Decide(ctx context.Context, actor authz.Actor, id string, accep
 	if err != nil {
 		return err
 	}
-	recordID, err := ident.New(e.d.Now(), e.d.Rand)
+	recordID, err := e.newID()
 	if err != nil {
 		return err
 	}
@@ -199,7 +199,7 @@ func (e *Engine) ProposeNotApplicable(ctx context.Context, actor authz.Actor, fr
 	if strings.TrimSpace(reason) == "" {
 		return fault.Field("reason", "say why the control does not apply")
 	}
-	id, err := ident.New(e.d.Now(), e.d.Rand)
+	id, err := e.newID()
 	if err != nil {
 		return err
 	}
