@@ -504,7 +504,7 @@ func TestSimulatedProviderModelsAndEmbeddings(t *testing.T) {
 	if _, again := r.post(ask("sim-small", "Hi")); again != answer {
 		t.Error("the same request got another answer")
 	}
-	if resp, answer = r.post(`{"model":"sim-cut","stream":true,"messages":[{"role":"user","content":"x"}]}`); !strings.Contains(answer, "upstream_cut") {
+	if _, answer = r.post(`{"model":"sim-cut","stream":true,"messages":[{"role":"user","content":"x"}]}`); !strings.Contains(answer, "upstream_cut") {
 		t.Errorf("%s", answer)
 	}
 	if resp, answer = r.send(http.MethodPost, "/v1/embeddings", testKey, `{"model":"sim-embed","input":["a"]}`); resp.StatusCode != 200 || !strings.Contains(answer, `"embedding"`) {

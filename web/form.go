@@ -103,13 +103,6 @@ func dateOf(name, text string) (time.Time, error) {
 	return t, nil
 }
 
-func dateValue(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format(time.DateOnly)
-}
-
 func sorted[V any](m map[string]V) []string {
 	out := make([]string, 0, len(m))
 	for k := range m {

@@ -16,7 +16,7 @@ import (
 // The sample organisation. Everything about it is invented.
 const (
 	orgID   inventory.OrgID = "northwind-insurance"
-	orgName                 = "Northwind Insurance (sample)"
+	orgName string          = "Northwind Insurance (sample)"
 
 	screener inventory.SystemID = "SYS-001"
 	chatbot  inventory.SystemID = "SYS-002"

@@ -636,7 +636,7 @@ func BenchmarkDurable(b *testing.B) {
 			}
 			<-p.Done()
 			e.Kind = event.Outcome
-			if p, err = l.Submit(&e); err != nil {
+			if _, err = l.Submit(&e); err != nil {
 				b.Error(err)
 				return
 			}

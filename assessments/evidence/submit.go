@@ -41,7 +41,6 @@ type logBatch struct {
 type pendingID struct {
 	id     ident.ID
 	number uint64
-	leaf   uint64
 	batch  *batch
 }
 

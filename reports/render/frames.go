@@ -3,13 +3,10 @@ package render
 import (
 	"fmt"
 	"strconv"
-	"time"
 )
 
 // minute is how instants are printed.
 const minute = "2006-01-02 15:04 UTC"
-
-func day(t time.Time) string { return t.UTC().Format("2 January 2006") }
 
 // cover is a page of its own, outside the flow.
 func (l *layout) cover() {

@@ -16,9 +16,8 @@ func (l *layout) label(word string, n *int) string {
 }
 
 type cells struct {
-	lines  [][]line
-	h      float64
-	anchor string
+	lines [][]line
+	h     float64
 }
 
 // table never leaves one row alone, and repeats its head on each page.
