@@ -26,6 +26,9 @@ type batch struct {
 	results   []resultRow
 	states    map[stateKey]State
 	writers   map[string]*writer
+	refusals  []Counted
+	further   []furtherRow
+	events    []LedgerEvent
 }
 
 type counterKey struct {
@@ -43,6 +46,10 @@ type hourRow struct {
 	hour int64
 	leaf uint64
 	at   int64
+}
+type furtherRow struct {
+	exchange string
+	leaf     uint64
 }
 type resultRow struct {
 	leaf         uint64
@@ -79,10 +86,14 @@ func (b *batch) apply(leaf uint64, r *record.Record) error {
 		b.count(body.System, "refused", int64(body.Count))
 		b.count(body.System, "refused."+body.Code, int64(body.Count))
 		b.shadow(leaf, body.System, body.Key, body.Code, body.First, int64(body.Count))
+		b.refusals = append(b.refusals, Counted{leaf, r.ID.String(), body.System, body.Key, body.Code, int64(body.Count), body.First, body.Last})
+	case *record.Started, *record.Stopped, *record.Rotated, *record.Forked:
+		b.events = append(b.events, LedgerEvent{leaf, r.At, r.Kind})
 	case *record.Hour:
 		b.cur.hour = body.Hour
 		b.hours = append(b.hours, hourRow{body.Hour, leaf, r.At})
 	case *record.Outage:
+		b.events = append(b.events, LedgerEvent{leaf, r.At, r.Kind})
 		b.count("", "outages", 1)
 		for system, n := range body.System {
 			b.count(system, "turned_away", n)
@@ -128,6 +139,7 @@ func (b *batch) exchange(leaf uint64, r *record.Record, e *event.Event) {
 	closing := e.Kind == event.Outcome || e.Kind == event.Incomplete || e.Kind == event.Cached || e.Kind == event.Refused
 	if closing && x.ClosedLeaf >= 0 || e.Kind == event.Intent && x.OpenedLeaf >= 0 {
 		b.count(e.System, "repeated", 1) // the first in leaf order stands: nothing is counted or charged twice
+		b.further = append(b.further, furtherRow{id, leaf})
 		return
 	}
 	x.take(e)
@@ -139,6 +151,7 @@ func (b *batch) exchange(leaf uint64, r *record.Record, e *event.Event) {
 		}
 		b.intent(leaf, r, e)
 	case event.Attempt:
+		b.further = append(b.further, furtherRow{id, leaf})
 		b.count(e.System, "attempts", 1)
 	case event.Outcome, event.Incomplete, event.Cached:
 		x.ClosedLeaf = int64(leaf)
@@ -149,10 +162,12 @@ func (b *batch) exchange(leaf uint64, r *record.Record, e *event.Event) {
 		b.count(e.System, "refused", 1)
 		b.count(e.System, "refused."+e.Code, 1)
 		b.guards(e.System, e.Prompt, false)
+		b.found(e.System, x)
 		b.shadow(leaf, e.System, e.Key, e.Code, r.At, 1)
 	case event.Adjusted:
 		// A correction of the charge: what is added to it, or taken off.
 		x.Charge += e.Charge
+		b.further = append(b.further, furtherRow{id, leaf})
 		b.count(e.System, "adjusted", 1)
 		b.charge(e, e.Charge)
 	}
@@ -215,8 +230,9 @@ func (b *batch) guarded(e *event.Event) {
 // such as an embedding, left a guard nothing to look at: its record says not run
 // with the reason, and it is counted apart from guards that should have looked.
 func (b *batch) guards(system string, verdicts []event.Verdict, answer bool) {
-	for _, v := range verdicts {
-		if answer && v.State == event.NotRun && (v.Reason == "no_answer" || v.Reason == "no_text") {
+	for i := range verdicts {
+		v := &verdicts[i]
+		if answer && nothingToSee(v) {
 			b.count(system, "nothing."+v.Guard, 1)
 			continue
 		}
@@ -240,6 +256,22 @@ func (b *batch) guards(system string, verdicts []event.Verdict, answer bool) {
 	}
 }
 
+// found counts exchanges by what their guards found in prompt or answer.
+func (b *batch) found(system string, x *Exchange) {
+	if x.Findings == "" {
+		return
+	}
+	for _, f := range strings.Split(x.Findings, ",") {
+		b.count(system, FindingCounter(f), 1)
+	}
+}
+
+// FindingCounter names the counter of exchanges with a finding: pii:redacted.
+func FindingCounter(finding string) string { return "found." + finding }
+
+// StateCounter names the counter of a way to fail that has one of its own.
+func StateCounter(state string) string { return "state." + state }
+
 func (b *batch) closed(e *event.Event, x *Exchange) {
 	b.count(e.System, "closed", 1)
 	switch x.State {
@@ -249,7 +281,11 @@ func (b *batch) closed(e *event.Event, x *Exchange) {
 		b.count(e.System, "incomplete", 1)
 	default:
 		b.count(e.System, "failed", 1)
+		if x.State != Failed {
+			b.count(e.System, StateCounter(x.State), 1)
+		}
 	}
+	b.found(e.System, x)
 	if e.Code != "" {
 		b.count(e.System, "code."+e.Code, 1)
 	}
@@ -338,6 +374,8 @@ func (x *Exchange) take(e *event.Event) {
 	x.Stream, x.Simulated = x.Stream || e.Stream, x.Simulated || e.Simulated
 	x.addClasses(e.Prompt)
 	x.addClasses(e.AnswerGuard)
+	x.addFindings(e.Prompt, false)
+	x.addFindings(e.AnswerGuard, true)
 	if e.Status != 0 {
 		x.Status = int(e.Status)
 	}
@@ -350,13 +388,46 @@ func (x *Exchange) take(e *event.Event) {
 func (x *Exchange) addClasses(verdicts []event.Verdict) {
 	for _, v := range verdicts {
 		for _, c := range v.Classes {
-			if x.Classes == "" {
-				x.Classes = c
-			} else if !strings.Contains(","+x.Classes+",", ","+c+",") {
-				list := append(strings.Split(x.Classes, ","), c)
-				sort.Strings(list)
-				x.Classes = strings.Join(list, ",")
-			}
+			x.Classes = withItem(x.Classes, c)
 		}
 	}
+}
+
+// addFindings notes what is not clear. A guard that had nothing to look at in an
+// answer found nothing and missed nothing.
+func (x *Exchange) addFindings(verdicts []event.Verdict, answer bool) {
+	for i := range verdicts {
+		if v := &verdicts[i]; v.State != event.Clear && !(answer && nothingToSee(v)) {
+			x.Findings = withItem(x.Findings, v.Guard+":"+findingOf(v))
+		}
+	}
+}
+
+func findingOf(v *event.Verdict) string {
+	switch {
+	case v.State != event.Hit:
+		return NotRun
+	case v.Action == event.ActionBlocked:
+		return BlockedBy
+	case v.Action == event.ActionRedacted:
+		return Redacted
+	}
+	return Monitored
+}
+
+func nothingToSee(v *event.Verdict) bool {
+	return v.State == event.NotRun && (v.Reason == "no_answer" || v.Reason == "no_text")
+}
+
+// withItem adds an item to a sorted list that is kept with commas between.
+func withItem(list, item string) string {
+	if list == "" {
+		return item
+	}
+	if strings.Contains(","+list+",", ","+item+",") {
+		return list
+	}
+	items := append(strings.Split(list, ","), item)
+	sort.Strings(items)
+	return strings.Join(items, ",")
 }

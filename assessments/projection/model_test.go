@@ -37,6 +37,7 @@ type modelExchange struct {
 	Input, Output  int64
 	Charge         money.Nano
 	Classes        string
+	Findings       string
 }
 
 func newModel() *model {
@@ -134,7 +135,7 @@ func (s *stream) intent(system string) {
 	leaf := s.f.event(s.t, s.log, s.now, e)
 	x := modelExchange{State: Open, Opened: int64(leaf), Closed: -1, System: system}
 	if e.Prompt != nil {
-		x.Classes = "iban"
+		x.Classes, x.Findings = "iban", "pii:monitored"
 	}
 	s.m.exchanges[e.Exchange.String()] = x
 	s.m.observed[system+"/"+e.ModelTarget]++
@@ -163,7 +164,10 @@ func (s *stream) end(e event.Event, lost bool) {
 		s.add(e.System, "class.email", 1)
 		s.add(e.System, "class.iban", 1)
 		s.add(e.System, "ok", 1)
-		x.Classes = "email,iban"
+		x.Classes, x.Findings = "email,iban", "pii:monitored"
+	}
+	if x.Findings != "" {
+		s.add(e.System, "found.pii:monitored", 1)
 	}
 	x.Closed, x.Code, x.Served = int64(s.f.event(s.t, s.log, s.now, out)), out.Code, out.ModelServed
 	x.Input, x.Output, x.Charge = out.Usage.Input, out.Usage.Output, out.Charge
@@ -204,7 +208,7 @@ func (s *stream) check(p *Store) {
 			t.Fatal(err)
 		}
 		for _, x := range list {
-			got[x.ID] = modelExchange{x.State, x.OpenedLeaf, x.ClosedLeaf, x.System, x.Code, x.ModelServed, x.Input, x.Output, x.Charge, x.Classes}
+			got[x.ID] = modelExchange{x.State, x.OpenedLeaf, x.ClosedLeaf, x.System, x.Code, x.ModelServed, x.Input, x.Output, x.Charge, x.Classes, x.Findings}
 		}
 		if before = next; next == "" {
 			break

@@ -23,7 +23,7 @@ import (
 
 // Version of the projection. A change of what it computes raises it, and an
 // organisation's tables are then emptied and built again from its first leaf.
-const Version = 2
+const Version = 3
 
 // Feed is the ledger as a projection reads it.
 type Feed interface {
@@ -175,7 +175,7 @@ func (s *Store) begin(ctx context.Context, tx *sql.Tx, cur cursor) error {
 			statements = append(statements, "DELETE FROM "+t+" WHERE "+owner(t)+" = ?")
 		}
 	case cur.forked:
-		for _, t := range []string{"proj_exchanges", "proj_counters", "proj_hours", "proj_changes", "proj_results", "proj_states"} {
+		for _, t := range []string{"proj_exchanges", "proj_counters", "proj_hours", "proj_changes", "proj_results", "proj_states", "proj_refusals", "proj_further", "proj_events"} {
 			statements = append(statements, "DELETE FROM "+t+" WHERE org = ?")
 		}
 		for _, t := range []string{"proj_observed", "proj_findings"} {
@@ -263,4 +263,4 @@ func (s *Store) Rebuild(ctx context.Context) error {
 	return tx.Commit()
 }
 
-var tables = []string{"proj_cursors", "proj_exchanges", "proj_counters", "proj_hours", "proj_observed", "proj_balances", "proj_changes", "proj_findings", "proj_results", "proj_states", "proj_writers"}
+var tables = []string{"proj_cursors", "proj_exchanges", "proj_counters", "proj_hours", "proj_observed", "proj_balances", "proj_changes", "proj_findings", "proj_results", "proj_states", "proj_writers", "proj_refusals", "proj_further", "proj_events"}

@@ -2,144 +2,13 @@ package projection
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"strings"
 	"time"
 
-	"plumbline/app/fault"
 	"plumbline/app/money"
 	"plumbline/assessments/evidence/record"
-	"plumbline/gateway/event"
 )
-
-// The states of an exchange.
-const (
-	Open       = "open"
-	Complete   = "complete"
-	Refused    = "refused"
-	Failed     = "failed"
-	Blocked    = "blocked"
-	Cut        = "cut"
-	ClientGone = "client_gone"
-	Incomplete = "incomplete"
-)
-
-// States lists them for filters.
-func States() []string {
-	return []string{Complete, Refused, Blocked, Failed, Cut, ClientGone, Incomplete, Open}
-}
-
-// Exchange is a row of the index. Leaves are -1 when there is none.
-type Exchange struct {
-	ID          string            `json:"id"`
-	OpenedLeaf  int64             `json:"opened_leaf"`
-	ClosedLeaf  int64             `json:"closed_leaf"`
-	State       string            `json:"state"`
-	At          int64             `json:"at"` // microseconds since 1970
-	System      string            `json:"system"`
-	Key         string            `json:"key"`
-	Endpoint    string            `json:"endpoint"`
-	Stream      bool              `json:"stream"`
-	Simulated   bool              `json:"simulated"`
-	ModelAsked  string            `json:"model_asked"`
-	ModelTarget string            `json:"model_target"`
-	ModelServed string            `json:"model_served"`
-	Provider    string            `json:"provider"`
-	Region      string            `json:"region"`
-	Status      int               `json:"status"`
-	Code        string            `json:"code"`
-	End         event.End         `json:"end"`
-	Input       int64             `json:"input_tokens"` // -1: not known
-	Output      int64             `json:"output_tokens"`
-	Source      event.UsageSource `json:"usage_source"`
-	Charge      money.Nano        `json:"charge_nano"`
-	Held        money.Nano        `json:"held_nano"`
-	Tries       int               `json:"attempts"`
-	Total       int64             `json:"total_us"`
-	Classes     string            `json:"data_classes"`
-	Rule        string            `json:"policy_rule"`
-	ShadowRule  string            `json:"shadow_rule"`
-}
-
-// Time is when it began.
-func (x *Exchange) Time() time.Time { return time.UnixMicro(x.At).UTC() }
-
-// Filter narrows a list of exchanges. Before is the cursor of the page before.
-type Filter struct {
-	System, Key, Model, State, Code string
-	From, To                        int64  // microseconds; 0: open
-	Leaves                          uint64 // only what closed before this leaf; 0: all
-	Before                          string
-	Limit                           int
-}
-
-// Exchanges lists exchanges, the newest first, with a cursor for what follows;
-// it is empty at the end.
-func (s *Store) Exchanges(ctx context.Context, org string, f Filter) ([]Exchange, string, error) {
-	where, args := []string{"org = ?"}, []any{org}
-	add := func(on bool, clause string, v ...any) {
-		if on {
-			where = append(where, clause)
-			args = append(args, v...)
-		}
-	}
-	add(f.System != "", "system = ?", f.System)
-	add(f.Key != "", "key_id = ?", f.Key)
-	add(f.Model != "", "(model_asked = ? OR model_target = ?)", f.Model, f.Model)
-	add(f.State != "", "state = ?", f.State)
-	add(f.Code != "", "code = ?", f.Code)
-	add(f.From != 0, "at >= ?", f.From)
-	add(f.To != 0, "at < ?", f.To)
-	add(f.Leaves != 0, "closed_leaf >= 0 AND closed_leaf < ?", f.Leaves)
-	if f.Before != "" {
-		add(true, "id < ?", f.Before)
-	}
-	if f.Limit <= 0 || f.Limit > 1000 {
-		f.Limit = 50
-	}
-	rows, err := s.db.QueryContext(ctx, s.q("SELECT "+strings.Join(exchangeColumns[1:], ", ")+" FROM proj_exchanges WHERE "+strings.Join(where, " AND ")+" ORDER BY id DESC LIMIT ?"), append(args, f.Limit+1)...)
-	if err != nil {
-		return nil, "", fmt.Errorf("read exchanges: %w", err)
-	}
-	defer rows.Close()
-	var out []Exchange
-	for rows.Next() {
-		x, err := scanExchange(rows)
-		if err != nil {
-			return nil, "", err
-		}
-		out = append(out, x)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, "", err
-	}
-	if len(out) > f.Limit {
-		return out[:f.Limit], out[f.Limit-1].ID, nil
-	}
-	return out, "", nil
-}
-
-type scanner interface{ Scan(...any) error }
-
-func scanExchange(row scanner) (x Exchange, err error) {
-	var stream, simulated int
-	err = row.Scan(&x.ID, &x.OpenedLeaf, &x.ClosedLeaf, &x.State, &x.At, &x.System, &x.Key, &x.Endpoint, &stream, &simulated, &x.ModelAsked, &x.ModelTarget, &x.ModelServed,
-		&x.Provider, &x.Region, &x.Status, &x.Code, &x.End, &x.Input, &x.Output, &x.Source, &x.Charge, &x.Held, &x.Tries, &x.Total, &x.Classes, &x.Rule, &x.ShadowRule)
-	x.Stream, x.Simulated = stream != 0, simulated != 0
-	return x, err
-}
-
-// Exchange finds one by its request id.
-func (s *Store) Exchange(ctx context.Context, org, id string) (Exchange, error) {
-	x, err := scanExchange(s.db.QueryRowContext(ctx, s.q("SELECT "+strings.Join(exchangeColumns[1:], ", ")+" FROM proj_exchanges WHERE org = ? AND id = ?"), org, id))
-	if errors.Is(err, sql.ErrNoRows) {
-		return x, fault.New(fault.NotFound, "not_found", "there is no exchange %q", id)
-	}
-	return x, err
-}
 
 // Counters are sums over rollup hours, by name.
 type Counters map[string]int64
@@ -425,6 +294,32 @@ func (s *Store) States(ctx context.Context, org, framework, system string) (map[
 			return nil, err
 		}
 		out[control] = st
+	}
+	return out, rows.Err()
+}
+
+// LedgerEvent is a record about the ledger itself.
+type LedgerEvent struct {
+	Leaf uint64
+	At   int64
+	Kind record.Kind
+}
+
+// LedgerEvents lists starts, stops, outages, rotations and forks, the newest
+// first.
+func (s *Store) LedgerEvents(ctx context.Context, org string, limit int) ([]LedgerEvent, error) {
+	rows, err := s.db.QueryContext(ctx, s.q(`SELECT leaf, at, kind FROM proj_events WHERE org = ? ORDER BY leaf DESC LIMIT ?`), org, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read events of the ledger: %w", err)
+	}
+	defer rows.Close()
+	var out []LedgerEvent
+	for rows.Next() {
+		var e LedgerEvent
+		if err := rows.Scan(&e.Leaf, &e.At, &e.Kind); err != nil {
+			return nil, err
+		}
+		out = append(out, e)
 	}
 	return out, rows.Err()
 }

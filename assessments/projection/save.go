@@ -110,7 +110,7 @@ func (s *Store) save(ctx context.Context, tx *sql.Tx, b *batch) error {
 }
 
 var exchangeColumns = []string{"org", "id", "opened_leaf", "closed_leaf", "state", "at", "system", "key_id", "endpoint", "stream", "simulated", "model_asked", "model_target",
-	"model_served", "provider", "region", "status", "code", "end_kind", "input", "output", "source", "charge", "held", "tries", "total_us", "classes", "rule", "shadow_rule"}
+	"model_served", "provider", "region", "status", "code", "end_kind", "input", "output", "source", "charge", "held", "tries", "total_us", "classes", "rule", "shadow_rule", "findings"}
 
 // An exchange that closes in a later batch than it opened in was read before, so
 // its whole row is written again.
@@ -129,7 +129,7 @@ func (s *Store) saveExchanges(ctx context.Context, tx *sql.Tx, org string, b *ba
 	for _, id := range b.order {
 		x := b.exchanges[id]
 		rows = append(rows, []any{org, x.ID, x.OpenedLeaf, x.ClosedLeaf, x.State, x.At, x.System, x.Key, x.Endpoint, bit(x.Stream), bit(x.Simulated), x.ModelAsked, x.ModelTarget,
-			x.ModelServed, x.Provider, x.Region, x.Status, x.Code, int(x.End), x.Input, x.Output, int(x.Source), int64(x.Charge), int64(x.Held), x.Tries, x.Total, x.Classes, x.Rule, x.ShadowRule})
+			x.ModelServed, x.Provider, x.Region, x.Status, x.Code, int(x.End), x.Input, x.Output, int(x.Source), int64(x.Charge), int64(x.Held), x.Tries, x.Total, x.Classes, x.Rule, x.ShadowRule, x.Findings})
 	}
 	return s.insert(ctx, tx, "proj_exchanges", exchangeColumns, rows, exchangeConflict)
 }
@@ -218,7 +218,33 @@ func (s *Store) saveRest(ctx context.Context, tx *sql.Tx, org string, b *batch) 
 		`ON CONFLICT (org, framework, control, system) DO UPDATE SET state = excluded.state, leaf = excluded.leaf, at = excluded.at`); err != nil {
 		return err
 	}
+	if err := s.saveBeside(ctx, tx, org, b); err != nil {
+		return err
+	}
 	return s.saveWriters(ctx, tx, org, b)
+}
+
+// saveBeside writes what stands beside exchanges and their counters.
+func (s *Store) saveBeside(ctx context.Context, tx *sql.Tx, org string, b *batch) error {
+	var rows [][]any
+	for _, c := range b.refusals {
+		rows = append(rows, []any{org, c.Leaf, c.ID, c.System, c.Key, c.Code, c.Count, c.First, c.Last})
+	}
+	if err := s.insert(ctx, tx, "proj_refusals", []string{"org", "leaf", "id", "system", "key_id", "code", "count", "first_at", "last_at"}, rows, ``); err != nil {
+		return err
+	}
+	rows = rows[:0]
+	for _, f := range b.further {
+		rows = append(rows, []any{org, f.exchange, f.leaf})
+	}
+	if err := s.insert(ctx, tx, "proj_further", []string{"org", "exchange", "leaf"}, rows, ``); err != nil {
+		return err
+	}
+	rows = rows[:0]
+	for _, e := range b.events {
+		rows = append(rows, []any{org, e.Leaf, e.At, uint64(e.Kind)})
+	}
+	return s.insert(ctx, tx, "proj_events", []string{"org", "leaf", "at", "kind"}, rows, ``)
 }
 
 // saveWriters joins a batch's numbers to those before it.
