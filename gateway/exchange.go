@@ -107,8 +107,10 @@ func (x *exchange) reset() {
 		x.answers.Release()
 	}
 	x.digest.Reset()
+	x.peeked.Forget()
+	x.chunk.Forget()
 	*x = exchange{digest: x.digest, body: keep(x.body), out: keep(x.out), buf: keep(x.buf), scratch: keep(x.scratch), holds: x.holds[:0], edits: x.edits[:0], redact: x.redact[:0],
-		peeked: peek.Body{Text: x.peeked.Text[:0]}, chunk: peek.Body{Text: x.chunk.Text[:0]}, ev: event.Event{Prompt: x.ev.Prompt[:0], AnswerGuard: x.ev.AnswerGuard[:0]}}
+		peeked: x.peeked, chunk: x.chunk, ev: event.Event{Prompt: x.ev.Prompt[:0], AnswerGuard: x.ev.AnswerGuard[:0]}}
 }
 
 // keep gives a buffer back to the pool unless it grew large.

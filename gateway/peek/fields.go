@@ -1,6 +1,9 @@
 package peek
 
-import "strconv"
+import (
+	"bytes"
+	"strconv"
+)
 
 // next is the state of a key's value.
 func next(st state, key []byte) state {
@@ -21,17 +24,27 @@ func next(st state, key []byte) state {
 			return tools
 		case "user", "safety_identifier":
 			return user
-		case "messages", "input", "prompt", "instructions":
+		case "messages", "input", "prompt", "instructions", "suffix", "prediction", "response_format", "metadata":
 			return text
 		}
 	case streamOptions:
 		if string(key) == "include_usage" {
 			return includeUsage
 		}
-	case text, label:
+	case text, label, media:
 		switch string(key) {
 		case "role", "type", "id", "tool_call_id", "detail", "format":
 			return label
+		case "image_url", "input_audio", "video_url", "file":
+			return media
+		case "url", "data", "file_data":
+			if st == media {
+				return blob
+			}
+		case "file_id":
+			if st == media {
+				return fileID
+			}
 		}
 		return text
 	case answer:
@@ -49,26 +62,41 @@ func next(st state, key []byte) state {
 			return message
 		case "index":
 			return choiceIndex
+		case "finish_reason":
+			return finishReason
+		case "logprobs":
+			return logprobs
 		case "text":
 			return text
 		}
 	case message:
 		switch string(key) {
-		case "content", "refusal", "reasoning_content":
+		case "content":
 			return text
+		case "refusal":
+			return refusalText
+		case "reasoning_content", "reasoning":
+			return reasoningText
 		case "tool_calls":
 			return toolCalls
+		case "function_call":
+			return functionCall
 		}
 	case toolCall:
 		switch string(key) {
 		case "index":
 			return toolIndex
-		case "function":
+		case "function", "custom":
 			return function
 		}
 	case function:
-		if string(key) == "arguments" {
+		switch string(key) {
+		case "arguments", "input":
 			return text
+		}
+	case functionCall:
+		if string(key) == "arguments" {
+			return functionCall
 		}
 	case usage:
 		switch string(key) {
@@ -102,11 +130,102 @@ func (p *Body) onString(st state, s Span) {
 	case user:
 		p.User = s
 	case text:
-		p.HasMessages = true
-		if n := s.End - s.Start; n > 0 && !(n > 5 && string(p.b[s.Start:s.Start+5]) == "data:") {
-			s.Channel = p.choice<<8 | p.tool
-			p.Text = append(p.Text, s)
+		p.text(s, p.tool)
+	case refusalText:
+		p.text(s, channelRefusal)
+	case reasoningText:
+		p.text(s, channelReasoning)
+	case functionCall:
+		p.text(s, channelFunction)
+	case finishReason:
+		p.finished = true
+	case fileID:
+		p.Media++
+	case media, blob:
+		p.Media++
+		if opaque(p.b[s.Start:s.End]) {
+			p.MediaBytes += s.End - s.Start
+		} else {
+			p.text(s, 0) // a URL can carry as much as any other text
 		}
+	}
+}
+
+// A choice's texts besides its content, which is 0, and the arguments of tool
+// call n, which are n+1.
+const (
+	mostTools        = 250
+	channelFunction  = mostTools + 2
+	channelRefusal   = mostTools + 3
+	channelReasoning = mostTools + 4
+)
+
+func (p *Body) text(s Span, sub int) {
+	if s.End > s.Start {
+		s.Channel = sub
+		p.Text = append(p.Text, s)
+	}
+}
+
+// opaque reports whether a string is nothing but base64, alone or in a data URL.
+func opaque(b []byte) bool {
+	least := 32 // what is shorter could as well be a word
+	if len(b) > 5 && string(b[:5]) == "data:" {
+		_, b, _ = bytes.Cut(b, []byte(";base64,"))
+		least = 1
+	}
+	if len(b) < least {
+		return false
+	}
+	for _, c := range bytes.TrimRight(b, "=") {
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '+' || c == '/' || c == '-' || c == '_') {
+			return false
+		}
+	}
+	return true
+}
+
+// onValue notes where a value stands: b[from:to], under key in an object of state
+// st.
+func (p *Body) onValue(st, below state, key []byte, from, to int) {
+	switch below {
+	case streamOptions:
+		p.StreamOptions = Span{Start: from, End: to}
+	case includeUsage:
+		p.UsageFlag = Span{Start: from, End: to}
+	case logprobs:
+		if p.b[from] != 'n' {
+			p.Logprobs = append(p.Logprobs, Span{Start: from, End: to})
+		}
+	case text:
+		if st == request {
+			p.HasMessages = p.HasMessages || string(key) == "messages"
+			p.HasInput = p.HasInput || string(key) == "input"
+		}
+	}
+}
+
+// onElement ends an array's element: only now is it known which choice or tool
+// call it is of, for its index may come last. Its texts begin at from.
+func (p *Body) onElement(st state, from int) {
+	switch st {
+	case answerChoices:
+		for i := range p.Text[from:] {
+			p.Text[from+i].Channel |= p.choice << 8
+		}
+		for i := range p.Logprobs {
+			if p.Logprobs[i].Channel == 0 {
+				p.Logprobs[i].Channel = p.choice << 8
+			}
+		}
+		if p.finished {
+			p.Finished = append(p.Finished, p.choice)
+		}
+	case toolCalls:
+		for i := range p.Text[from:] {
+			p.Text[from+i].Channel = p.tool
+		}
+		p.tool = 0
 	}
 }
 
@@ -135,13 +254,8 @@ func (p *Body) onNumber(st state, digits []byte) {
 		p.Choices = max(n, 1)
 	case choiceIndex:
 		p.choice = int(min(n, 1<<20)) + 1
-		for i := range p.Text { // of this choice, when its index came last
-			if p.Text[i].Channel>>8 == 0 {
-				p.Text[i].Channel |= p.choice << 8
-			}
-		}
 	case toolIndex:
-		p.tool = int(min(n, 250)) + 1
+		p.tool = int(min(n, mostTools)) + 1
 	case usageInput:
 		p.Usage.Input, p.HasUsage = n, true
 	case usageOutput:
@@ -153,13 +267,12 @@ func (p *Body) onNumber(st state, digits []byte) {
 	}
 }
 
-func (p *Body) onLiteral(st state, from, to int, value bool) {
+func (p *Body) onLiteral(st state, value bool) {
 	switch st {
 	case stream:
 		p.Stream = value
 	case includeUsage:
 		p.IncludeUsage = value
-		p.UsageFlag = Span{Start: from, End: to}
 	}
 }
 

@@ -17,8 +17,13 @@ const MaxDepth = 128
 type Span struct {
 	Start, End int
 	Escaped    bool // a string that holds escapes
-	Channel    int  // answers: which choice, and which tool call of it
+	Channel    int  // answers: which choice, and which of its texts (see Choice)
 }
+
+// Choice is the number of a channel's choice, from 1. One choice has several
+// texts that grow independently of each other: content, refusal, reasoning, and
+// the arguments of each tool call.
+func (s Span) Choice() int { return s.Channel >> 8 }
 
 // Body is what was found. It is reused; spans refer to the bytes given to Parse.
 type Body struct {
@@ -26,8 +31,8 @@ type Body struct {
 	Model         Span
 	HasModel      bool
 	Stream        bool
-	HasMessages   bool
-	HasInput      bool
+	HasMessages   bool // the key is there
+	HasInput      bool // the key is there
 	IncludeUsage  bool
 	StreamOptions Span // the value of stream_options; zero when there is none
 	UsageFlag     Span // the value of stream_options.include_usage
@@ -35,6 +40,8 @@ type Body struct {
 	Choices       int64 // n
 	Tools         bool
 	User          Span
+	Media         int // images, sounds and files: no guard reads them
+	MediaBytes    int // of them, what stands in the body itself
 	End           int // offset of the closing brace
 
 	// Both. Text is every string that a person, a model or a tool wrote.
@@ -43,12 +50,16 @@ type Body struct {
 	// Answers.
 	Usage      Usage
 	HasUsage   bool
-	NoChoices  bool // "choices" is there and empty
+	NoChoices  bool   // "choices" is there and empty
+	Finished   []int  // choices that ended here
+	Logprobs   []Span // the tokens of a choice's text once more; Channel says of which
 	hasChoices bool
 	choice     int
 	tool       int
+	finished   bool
 
 	b    []byte
+	root state
 	keys []Span
 }
 
@@ -81,10 +92,18 @@ const (
 	user
 	text // a string here is text; below it everything is
 	label
+	media
+	blob
+	fileID
 	answerChoices
 	answerChoice
 	choiceIndex
+	finishReason
+	logprobs
 	message
+	refusalText
+	reasoningText
+	functionCall
 	toolCalls
 	toolCall
 	toolIndex
@@ -99,6 +118,11 @@ const (
 	answerModel
 )
 
+// Forget lets go of the bytes that were read, and keeps what can be used again.
+func (p *Body) Forget() {
+	*p = Body{Text: p.Text[:0], Finished: p.Finished[:0], Logprobs: p.Logprobs[:0], keys: p.keys[:0]}
+}
+
 // Request reads a request body.
 func (p *Body) Request(b []byte) error { return p.parse(b, request) }
 
@@ -106,7 +130,7 @@ func (p *Body) Request(b []byte) error { return p.parse(b, request) }
 func (p *Body) Answer(b []byte) error { return p.parse(b, answer) }
 
 func (p *Body) parse(b []byte, root state) error {
-	*p = Body{Text: p.Text[:0], keys: p.keys[:0], b: b, MaxTokens: -1, Choices: 1, Usage: Usage{-1, -1, -1, -1}}
+	*p = Body{Text: p.Text[:0], Finished: p.Finished[:0], Logprobs: p.Logprobs[:0], keys: p.keys[:0], b: b, root: root, MaxTokens: -1, Choices: 1, Usage: Usage{-1, -1, -1, -1}}
 	if !utf8.Valid(b) {
 		at := 0
 		for at < len(b) {
@@ -154,11 +178,7 @@ func (p *Body) value(i, depth int, st state) (int, error) {
 	start := i
 	switch c := p.b[i]; {
 	case c == '{':
-		end, err := p.object(i, depth, st)
-		if st == streamOptions {
-			p.StreamOptions = Span{Start: start, End: end}
-		}
-		return end, err
+		return p.object(i, depth, st)
 	case c == '[':
 		return p.array(i, depth, st)
 	case c == '"':
@@ -174,15 +194,12 @@ func (p *Body) value(i, depth int, st state) (int, error) {
 		}
 		return end, err
 	case bytes.HasPrefix(p.b[i:], []byte("true")):
-		p.onLiteral(st, start, start+4, true)
+		p.onLiteral(st, true)
 		return i + 4, nil
 	case bytes.HasPrefix(p.b[i:], []byte("false")):
-		p.onLiteral(st, start, start+5, false)
+		p.onLiteral(st, false)
 		return i + 5, nil
 	case bytes.HasPrefix(p.b[i:], []byte("null")):
-		if st == streamOptions {
-			p.StreamOptions = Span{Start: start, End: start + 4}
-		}
 		return i + 4, nil
 	}
 	return i, p.bad(i, "there is no JSON value")
@@ -191,9 +208,9 @@ func (p *Body) value(i, depth int, st state) (int, error) {
 func (p *Body) object(i, depth int, st state) (int, error) {
 	first := len(p.keys)
 	defer func() { p.keys = p.keys[:first] }()
+	var seen map[string]struct{}
 	if st == answerChoices {
 		st = answerChoice
-		p.tool = 0
 	}
 	i = skip(p.b, i+1)
 	if i < len(p.b) && p.b[i] == '}' {
@@ -210,16 +227,23 @@ func (p *Body) object(i, depth int, st state) (int, error) {
 		if key.Escaped && depth == 0 {
 			return i, p.bad(i, "a top-level key is written with escapes")
 		}
-		if p.repeated(first, key) {
-			return i, &Error{"body_duplicate_key", i, fmt.Sprintf("the key %q is there twice", clip(p.b[key.Start:key.End]))}
+		name := p.b[key.Start:key.End]
+		if key.Escaped {
+			name = Unescape(nil, name)
+		}
+		if p.repeated(first, name, &seen) {
+			return i, p.twice(i, depth, name)
 		}
 		p.keys = append(p.keys, key)
 		if i = skip(p.b, end); i >= len(p.b) || p.b[i] != ':' {
 			return i, p.bad(i, "a colon is missing")
 		}
-		if i, err = p.value(skip(p.b, i+1), depth+1, next(st, p.b[key.Start:key.End])); err != nil {
+		below := next(st, name)
+		from := skip(p.b, i+1)
+		if i, err = p.value(from, depth+1, below); err != nil {
 			return i, err
 		}
+		p.onValue(st, below, name, from, i)
 		if i = skip(p.b, i); i >= len(p.b) {
 			return i, p.bad(i, "the body ends too early")
 		}
@@ -234,19 +258,46 @@ func (p *Body) object(i, depth int, st state) (int, error) {
 	}
 }
 
-// repeated compares with the object's keys so far. Bodies with thousands of keys
-// in one object are rare enough for a plain search with a length check.
-func (p *Body) repeated(first int, key Span) bool {
-	k := p.b[key.Start:key.End]
-	for _, s := range p.keys[first:] {
-		if s.End-s.Start == len(k) && string(p.b[s.Start:s.End]) == string(k) {
-			return true
+// manyKeys is from where on an object's keys are kept in a set: comparing each
+// with all before it would let a small body cost minutes.
+const manyKeys = 32
+
+// repeated compares a key, its escapes undone, with the object's keys so far.
+func (p *Body) repeated(first int, name []byte, seen *map[string]struct{}) bool {
+	if len(p.keys)-first < manyKeys {
+		for _, s := range p.keys[first:] {
+			if s.Escaped {
+				if string(Unescape(nil, p.b[s.Start:s.End])) == string(name) {
+					return true
+				}
+			} else if s.End-s.Start == len(name) && string(p.b[s.Start:s.End]) == string(name) {
+				return true
+			}
+		}
+		return false
+	}
+	if *seen == nil {
+		*seen = make(map[string]struct{}, 2*manyKeys)
+		for _, s := range p.keys[first:] {
+			(*seen)[string(Unescape(nil, p.b[s.Start:s.End]))] = struct{}{}
 		}
 	}
+	if _, ok := (*seen)[string(name)]; ok {
+		return true
+	}
+	(*seen)[string(name)] = struct{}{}
 	return false
 }
 
-func clip(b []byte) []byte { return b[:min(len(b), 40)] }
+// twice names the key only where it can be no text of a person or a model: at
+// the top of a request.
+func (p *Body) twice(i, depth int, name []byte) error {
+	what := "a key is there twice"
+	if depth == 0 && p.root == request {
+		what = fmt.Sprintf("the key %q is there twice", name[:min(len(name), 40)])
+	}
+	return &Error{"body_duplicate_key", i, what}
+}
 
 func (p *Body) array(i, depth int, st state) (int, error) {
 	if st == answerChoices {
@@ -269,16 +320,18 @@ func (p *Body) array(i, depth int, st state) (int, error) {
 		p.Tools = true
 	}
 	for n := 0; ; n++ {
-		if st == answerChoices {
-			p.choice = n + 1
-		}
-		if st == toolCalls {
+		from := len(p.Text)
+		switch st { // where an element does not say its index
+		case answerChoices:
+			p.choice, p.finished = n+1, false
+		case toolCalls:
 			p.tool = n + 1
 		}
 		var err error
 		if i, err = p.value(i, depth+1, elem); err != nil {
 			return i, err
 		}
+		p.onElement(st, from)
 		if i = skip(p.b, i); i >= len(p.b) {
 			return i, p.bad(i, "the body ends too early")
 		}

@@ -1,10 +1,13 @@
 package peek
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -63,6 +66,14 @@ func TestRefused(t *testing.T) {
 		{"cut", `{"a":"b`, "body_malformed"},
 		{"escaped key", `{"\u006dodel":"x"}`, "body_malformed"},
 		{"duplicate", `{"model":"a","model":"b"}`, "body_duplicate_key"},
+		{"byte order mark", "\ufeff{}", "body_malformed"},
+		{"form", "model=a&stream=true", "body_malformed"},
+		{"gzip", "\x1f\x8b\x08\x00", "body_not_utf8"},
+		{"deep as can be", strings.Repeat(`{"a":`, 100_000), "body_too_deep"},
+		{"duplicate behind an escape", `{"messages":[{"role":"a","\u0072ole":"b"}]}`, "body_duplicate_key"},
+		{"two escapes of one key", `{"messages":[{"\u0072ole":"a","r\u006fle":"b"}]}`, "body_duplicate_key"},
+		{"duplicate among many", `{"a":{` + manyMembers(5000) + `,"k77":0}}`, "body_duplicate_key"},
+		{"escaped duplicate among many", `{"a":{` + manyMembers(5000) + `,"\u006b77":0}}`, "body_duplicate_key"},
 		{"duplicate below", `{"messages":[{"role":"a","role":"b"}]}`, "body_duplicate_key"},
 		{"deep", `{"a":` + strings.Repeat("[", 200) + strings.Repeat("]", 200) + "}", "body_too_deep"},
 		{"utf-8", "{\"a\":\"\xff\"}", "body_not_utf8"},
@@ -72,6 +83,124 @@ func TestRefused(t *testing.T) {
 		if err := p.Request([]byte(c.body)); !errors.As(err, &e) || e.Code != c.code {
 			t.Errorf("%s: %v", c.name, err)
 		}
+	}
+}
+
+func manyMembers(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `%s"k%d":%d`, map[bool]string{true: "", false: ","}[i == 0], i, i)
+	}
+	return b.String()
+}
+
+// An object of hundreds of thousands of keys is read in time that grows with it.
+func TestManyKeysAreReadInTime(t *testing.T) {
+	body := []byte(`{"model":"m","metadata":{` + manyMembers(300_000) + `}}`)
+	began := time.Now()
+	var p Body
+	if err := p.Request(body); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("%d bytes took %v", len(body), took)
+	}
+}
+
+// What an error says of a body is no text of a person or a model.
+func TestErrorsNameNothing(t *testing.T) {
+	var p Body
+	for _, err := range []error{p.Answer([]byte(`{"canary":1,"canary":2}`)), p.Request([]byte(`{"metadata":{"canary":1,"canary":2}}`)), p.Answer([]byte(`{"choices":[{"canary":canary}]}`))} {
+		if err == nil || strings.Contains(err.Error(), "canary") {
+			t.Errorf("%v", err)
+		}
+	}
+	if err := p.Request([]byte(`{"model":"a","model":"b"}`)); err == nil || !strings.Contains(err.Error(), `"model"`) {
+		t.Errorf("a parameter is named: %v", err)
+	}
+}
+
+func texts(b []byte, p *Body) string {
+	var out []string
+	for _, s := range p.Text {
+		out = append(out, fmt.Sprintf("%d/%d %s", s.Channel>>8, s.Channel&255, b[s.Start:s.End]))
+	}
+	return strings.Join(out, "|")
+}
+
+// A text belongs to its choice and tool call, wherever the index stands.
+func TestChannels(t *testing.T) {
+	for _, c := range []struct{ name, body, want string }{
+		{"index first", `{"choices":[{"index":3,"delta":{"content":"a"}}]}`, "4/0 a"},
+		{"index last", `{"choices":[{"delta":{"content":"a"},"index":3}]}`, "4/0 a"},
+		{"two choices", `{"choices":[{"delta":{"content":"a"},"index":1},{"delta":{"content":"b"},"index":0}]}`, "2/0 a|1/0 b"},
+		{"no index", `{"choices":[{"message":{"content":"a"}},{"message":{"content":"b"}}]}`, "1/0 a|2/0 b"},
+		{"tool index first", `{"choices":[{"index":0,"delta":{"tool_calls":[{"index":2,"function":{"name":"f","arguments":"{}"}}],"content":"c"}}]}`, "1/3 {}|1/0 c"},
+		{"tool index last", `{"choices":[{"index":0,"delta":{"tool_calls":[{"function":{"arguments":"{}"},"index":2},{"custom":{"input":"x"},"index":0}]}}]}`, "1/3 {}|1/1 x"},
+		{"texts of one choice", `{"choices":[{"index":0,"delta":{"reasoning_content":"r","refusal":"no","content":"c","function_call":{"arguments":"f"}}}]}`, "1/254 r|1/253 no|1/0 c|1/252 f"},
+		{"parts", `{"choices":[{"index":0,"message":{"content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}}]}`, "1/0 a|1/0 b"},
+		{"escaped key", `{"choices":[{"delta":{"c\u006fntent":"a"},"ind\u0065x":1}]}`, "2/0 a"},
+	} {
+		var p Body
+		if err := p.Answer([]byte(c.body)); err != nil {
+			t.Fatal(err)
+		}
+		if got := texts([]byte(c.body), &p); got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+	}
+	body := []byte(`{"choices":[{"finish_reason":"stop","index":1,"logprobs":{"content":[{"token":"a"}]}},{"index":0,"finish_reason":null,"logprobs":null}]}`)
+	var p Body
+	if err := p.Answer(body); err != nil || len(p.Finished) != 1 || p.Finished[0] != 2 || len(p.Logprobs) != 1 || p.Logprobs[0].Choice() != 2 {
+		t.Errorf("%v %+v %+v", err, p.Finished, p.Logprobs)
+	}
+}
+
+// Images, sounds and files are counted, base64 of them is not read as text, and
+// nothing can be hidden behind the look of one.
+func TestMedia(t *testing.T) {
+	long := strings.Repeat("QUJD", 20)
+	for _, c := range []struct {
+		name, part, text string
+		media, bytes     int
+	}{
+		{"data URL", `{"type":"image_url","image_url":{"url":"data:image/png;base64,` + long + `=","detail":"high"}}`, "", 1, 103},
+		{"link", `{"type":"image_url","image_url":{"url":"https://a.example/x?mail=anna@example.com"}}`, "https://a.example/x?mail=anna@example.com", 1, 0},
+		{"sound", `{"type":"input_audio","input_audio":{"data":"` + long + `","format":"wav"}}`, "", 1, 80},
+		{"file", `{"type":"file","file":{"filename":"anna.pdf","file_data":"data:application/pdf;base64,` + long + `"}}`, "anna.pdf", 1, 108},
+		{"file by id", `{"type":"file","file":{"file_id":"file-1"}}`, "", 1, 0},
+		{"text that begins like one", `{"type":"text","text":"data:image/png;base64,QUJD and anna@example.com"}`, "data:image/png;base64,QUJD and anna@example.com", 0, 0},
+		{"text in the place of one", `{"type":"image_url","image_url":{"url":"data:text/plain;base64,anna@example.com"}}`, "data:text/plain;base64,anna@example.com", 1, 0},
+		{"short word in the place of one", `{"type":"input_audio","input_audio":{"data":"secret"}}`, "secret", 1, 0},
+	} {
+		body := []byte(`{"model":"m","messages":[{"role":"user","content":[` + c.part + `]}]}`)
+		var p Body
+		if err := p.Request(body); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, s := range p.Text {
+			got = append(got, string(body[s.Start:s.End]))
+		}
+		if strings.Join(got, "|") != c.text || p.Media != c.media || p.MediaBytes != c.bytes {
+			t.Errorf("%s: %q, %d media of %d bytes", c.name, got, p.Media, p.MediaBytes)
+		}
+	}
+}
+
+// Every string that reaches a model is text: what is said beside the messages too.
+func TestTextBesideMessages(t *testing.T) {
+	body := []byte(`{"model":"m","messages":[],"prediction":{"type":"content","content":"a"},"response_format":{"type":"json_schema","json_schema":{"schema":{"description":"b"}}},"metadata":{"k":"c"},
+		"tools":[{"type":"function","function":{"description":"d"}}],"unknown":"e","stream_options":{"include_usage":"yes"}}`)
+	var p Body
+	if err := p.Request(body); err != nil {
+		t.Fatal(err)
+	}
+	if got := texts(body, &p); got != "0/0 a|0/0 b|0/0 c|0/0 d" || !p.HasMessages || p.HasInput {
+		t.Errorf("%s %+v", got, p)
+	}
+	if string(body[p.UsageFlag.Start:p.UsageFlag.End]) != `"yes"` || p.IncludeUsage {
+		t.Errorf("%+v", p.UsageFlag)
 	}
 }
 
@@ -93,7 +222,9 @@ func TestEscapesRoundTrip(t *testing.T) {
 // Whatever is accepted is JSON to the standard library too, without duplicate
 // keys; and reading never panics.
 func FuzzRequest(f *testing.F) {
-	for _, s := range []string{`{"model":"m","messages":[{"content":"x"}]}`, `{"a":"\ud83d\ude00"}`, `{"a":1e9,"b":[true,null]}`, `{"stream_options":null}`, "{", `{"a":{"a":{"a":1}}}`} {
+	for _, s := range []string{`{"model":"m","messages":[{"content":"x"}]}`, `{"a":"\ud83d\ude00"}`, `{"a":1e9,"b":[true,null]}`, `{"stream_options":null}`, "{", `{"a":{"a":{"a":1}}}`,
+		`{"messages":[{"role":"a","\u0072ole":"b"}]}`, `{"choices":[{"delta":{"tool_calls":[{"function":{"arguments":"{}"},"index":2}]},"index":1,"logprobs":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":1}}`,
+		`{"messages":[{"content":[{"image_url":{"url":"data:image/png;base64,AA=="}}]}],"n":3,"max_tokens":12345678901234567890}`, "{\"a\":\"\xff\"}", `{"a":1,"a":2}`, strings.Repeat(`{"a":`, 200)} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -107,10 +238,43 @@ func FuzzRequest(f *testing.F) {
 		if !json.Valid(b) {
 			t.Fatalf("%q was accepted", b)
 		}
+		if key, twice := duplicate(json.NewDecoder(bytes.NewReader(b))); twice {
+			t.Fatalf("%q has %q twice", b, key)
+		}
 		for _, s := range p.Text {
 			Unescape(nil, b[s.Start:s.End])
 		}
 	})
+}
+
+// duplicate reads one value and says which key an object of it has twice.
+func duplicate(d *json.Decoder) (string, bool) {
+	token, err := d.Token()
+	if err != nil {
+		return "", false
+	}
+	delim, ok := token.(json.Delim)
+	if !ok {
+		return "", false
+	}
+	seen := map[string]bool{}
+	for d.More() {
+		if delim == '{' {
+			key, err := d.Token()
+			if err != nil {
+				return "", false
+			}
+			if seen[key.(string)] {
+				return key.(string), true
+			}
+			seen[key.(string)] = true
+		}
+		if key, twice := duplicate(d); twice {
+			return key, true
+		}
+	}
+	d.Token()
+	return "", false
 }
 
 func BenchmarkRequest(b *testing.B) {
