@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/mail"
@@ -61,7 +62,17 @@ func (r *Register) AddAccount(ctx context.Context, actor authz.Actor, p Person) 
 		return p, err
 	}
 	p.ID, p.Org = a.ID, actor.Org
-	_, err = r.apply(ctx, actor, spec{org: actor.Org, kind: kindMember, id: p.ID, change: "account.added", mutate: func([]byte) (any, error) { return p, nil }})
+	body, err := json.Marshal(p)
+	if err != nil {
+		return p, fmt.Errorf("encode account: %w", err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	restricts, err := r.narrows(ctx, r.store, actor.Org, kindMember, p.ID, body)
+	if err != nil {
+		return p, err
+	}
+	_, err = r.applyLocked(ctx, actor, spec{org: actor.Org, kind: kindMember, id: p.ID, change: "account.added", restricts: restricts, mutate: func([]byte) (any, error) { return p, nil }})
 	return p, err
 }
 

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"os"
 	"reflect"
 	"slices"
@@ -77,6 +77,7 @@ func ParseDeclaration(text []byte, file string) (*Declaration, error) {
 
 // declared is one row that a declaration wants.
 type declared struct {
+	org      OrgID
 	kind, id string
 	body     any
 	origin   Origin
@@ -84,27 +85,26 @@ type declared struct {
 
 // Declare makes a declaration the register's state, whole or not at all: every
 // row is checked before the first is written, and all are written in one
-// transaction. What an earlier declaration of the file had and this one lacks is
-// retired, revoked or deleted. It returns how many rows changed.
+// transaction. What an earlier declaration had and this one lacks is retired,
+// revoked or deleted. It returns how many rows changed. Errors are of kind Invalid
+// and name file and line.
 func (r *Register) Declare(ctx context.Context, d *Declaration) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var rows []struct {
-		org OrgID
-		declared
-	}
+	var rows []declared
+	lines := map[OrgID]int{}
 	for i := range d.Organisations {
 		o := &d.Organisations[i]
+		line := config.LineOf(d.doc, "organisations", i)
+		if first, twice := lines[o.ID]; twice {
+			return 0, fault.New(fault.Invalid, "config", "%s, line %d: organisation %q is declared in line %d already", d.file, line, o.ID, first)
+		}
+		lines[o.ID] = line
 		list, err := r.wanted(d, i, o)
 		if err != nil {
 			return 0, err
 		}
-		for _, w := range list {
-			rows = append(rows, struct {
-				org OrgID
-				declared
-			}{o.ID, w})
-		}
+		rows = append(rows, list...)
 	}
 	actor := authz.Actor{ID: "config"}
 	var made []row
@@ -113,19 +113,25 @@ func (r *Register) Declare(ctx context.Context, d *Declaration) (int, error) {
 		seen := map[string]bool{}
 		for _, w := range rows {
 			seen[string(w.org)+"\x00"+w.kind+"\x00"+w.id] = true
-			m, changed, err := r.declareRow(ctx, tx, actor, w.org, w.declared)
+			m, changed, err := r.declareRow(ctx, tx, actor, w)
 			if err != nil {
-				return fmt.Errorf("%s, line %d: %w", w.origin.File, w.origin.Line, err)
+				return fault.Wrap(fault.KindOf(err), "config", err, "%s, line %d", w.origin.File, w.origin.Line)
 			}
 			if changed {
 				made = append(made, m)
 			}
 		}
-		gone, err := r.undeclared(ctx, tx, actor, d.file, seen)
+		gone, err := r.undeclared(ctx, tx, actor, seen)
+		if err != nil {
+			return err
+		}
 		made = append(made, gone...)
-		return err
+		return whole(ctx, tx)
 	})
 	if err != nil {
+		return 0, err
+	}
+	if err := r.reload(ctx); err != nil { // what restricts does not wait for the ledger
 		return 0, err
 	}
 	for i := range made {
@@ -138,32 +144,37 @@ func (r *Register) Declare(ctx context.Context, d *Declaration) (int, error) {
 }
 
 // declareRow writes a new version when the row differs from what is there.
-func (r *Register) declareRow(ctx context.Context, tx *rowStore, actor authz.Actor, org OrgID, w declared) (row, bool, error) {
-	old, err := tx.newest(ctx, org, w.kind, w.id, false)
+func (r *Register) declareRow(ctx context.Context, tx *rowStore, actor authz.Actor, w declared) (row, bool, error) {
+	old, err := tx.newest(ctx, w.org, w.kind, w.id, false)
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return row{}, false, err
 	}
 	found := err == nil && old.Deleted == 0
+	if s, ok := w.body.(System); ok && found {
+		before, err := oldSystem([]byte(old.Body), s.ID)
+		if err != nil {
+			return row{}, false, err
+		}
+		s.Suspended, s.ReviewedAt = before.Suspended, before.ReviewedAt // a person's, not the file's
+		w.body = s
+	}
 	body, err := json.Marshal(w.body)
 	if err != nil {
 		return row{}, false, err
 	}
-	if found && old.File == w.origin.File && old.Line == int64(w.origin.Line) && same(old.Body, body) {
-		return row{}, false, nil
+	if found && old.File == w.origin.File && same(old.Body, body) {
+		if old.Line == int64(w.origin.Line) {
+			return row{}, false, nil
+		}
+		return row{}, false, tx.relocate(ctx, old.ChangeID, w.origin.File, w.origin.Line)
 	}
-	actor.Org = org
-	change := w.kind + ".declared"
-	m, err := r.insert(ctx, tx, actor, spec{org: org, kind: w.kind, id: w.id, change: change, origin: w.origin, reason: "declared in the configuration file",
-		mutate: func(previous []byte) (any, error) {
-			if s, ok := w.body.(System); ok && previous != nil {
-				old, err := oldSystem(previous, s.ID)
-				if err == nil {
-					s.Suspended = old.Suspended // lifted by a person, not by a file
-				}
-				return s, err
-			}
-			return w.body, nil
-		}})
+	actor.Org = w.org
+	restricts, err := r.narrows(ctx, tx, w.org, w.kind, w.id, body)
+	if err != nil {
+		return row{}, false, err
+	}
+	m, err := r.insert(ctx, tx, actor, spec{org: w.org, kind: w.kind, id: w.id, change: w.kind + ".declared", origin: w.origin, restricts: restricts, reason: "declared in the configuration file",
+		mutate: func([]byte) (any, error) { return w.body, nil }})
 	return m, err == nil, err
 }
 
@@ -175,28 +186,61 @@ func same(old string, body []byte) bool {
 	return reflect.DeepEqual(a, b)
 }
 
-// undeclared ends what the file no longer declares.
-func (r *Register) undeclared(ctx context.Context, tx *rowStore, actor authz.Actor, file string, seen map[string]bool) ([]row, error) {
-	all, err := tx.rows(ctx, newestVersion+`file = ? GROUP BY org, kind, id) n
-		ON n.org = r.org AND n.kind = r.kind AND n.id = r.id AND n.version = r.version WHERE r.deleted = 0 ORDER BY r.seq`, file)
+// undeclared ends what the file no longer declares, and lets go of it: people may
+// change it again. An organisation and its settings stay as they are.
+func (r *Register) undeclared(ctx context.Context, tx *rowStore, actor authz.Actor, seen map[string]bool) ([]row, error) {
+	all, err := tx.fromFile(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var made []row
 	for _, old := range all {
-		if seen[old.Org+"\x00"+old.Kind+"\x00"+old.ID] || old.Kind == kindOrg || old.Kind == kindSettings {
+		if seen[old.Org+"\x00"+old.Kind+"\x00"+old.ID] {
 			continue
 		}
 		actor.Org = OrgID(old.Org)
-		s := spec{org: actor.Org, kind: old.Kind, id: old.ID, change: old.Kind + ".undeclared", restricts: true, origin: Origin{file, int(old.Line)}, reason: "no longer declared",
-			delete: old.Kind != kindSystem && old.Kind != kindKey, mutate: r.ending(old.Kind)}
-		m, err := r.insert(ctx, tx, actor, s)
+		m, err := r.insert(ctx, tx, actor, spec{org: actor.Org, kind: old.Kind, id: old.ID, change: old.Kind + ".undeclared", release: true, reason: "no longer declared",
+			restricts: takesAway(old.Kind) || old.Kind == kindSystem || old.Kind == kindKey,
+			delete:    slices.Contains([]string{kindProvider, kindRoute, kindProfile, kindPolicy, kindBudget}, old.Kind), mutate: r.ending(old.Kind)})
 		if err != nil {
 			return nil, err
 		}
 		made = append(made, m)
 	}
 	return made, nil
+}
+
+// whole refuses a declaration after which something would point at nothing, be it
+// declared or made by people.
+func whole(ctx context.Context, tx *rowStore) error {
+	rows, err := tx.latest(ctx)
+	if err != nil {
+		return err
+	}
+	states, err := assemble(rows)
+	if err != nil {
+		return err
+	}
+	for _, s := range states {
+		for i := range s.Systems {
+			if v := &s.Systems[i]; v.Lifecycle != Retired && checkProfileOf(s, v) != nil {
+				return dangling(v.Origin, "AI system", string(v.ID), checkProfileOf(s, v))
+			}
+		}
+		for _, v := range s.Routes {
+			if err := checkRoute(s, v); err != nil {
+				return dangling(v.Origin, "route", v.Model, err)
+			}
+		}
+	}
+	return nil
+}
+
+func dangling(o Origin, what, id string, err error) error {
+	if o.FromFile() {
+		return fault.Wrap(fault.Invalid, "config", err, "%s, line %d: %s %q", o.File, o.Line, what, id)
+	}
+	return fault.Wrap(fault.Invalid, "config", err, "%s %q, which people made, rests on something that is not declared any more", what, id)
 }
 
 // ending is how a row of a kind ends: systems and keys stay known.
@@ -225,40 +269,49 @@ func (r *Register) ending(kind string) func([]byte) (any, error) {
 // wanted checks one organisation and gives its rows. References are checked
 // against the declaration and, for what it does not declare, the register.
 func (r *Register) wanted(d *Declaration, i int, o *DeclaredOrg) (out []declared, err error) {
-	at := func(path ...any) Origin {
-		return Origin{d.file, config.LineOf(d.doc, append([]any{"organisations", i}, path...)...)}
+	var path []any // of what is looked at
+	at := func(steps ...any) Origin {
+		path = append([]any{"organisations", i}, steps...)
+		return Origin{d.file, config.LineOf(d.doc, path...)}
 	}
-	var here Origin
 	fail := func(err error) ([]declared, error) {
-		return nil, fault.Wrap(fault.Invalid, "config", err, "%s, line %d", here.File, here.Line)
+		var f *fault.Error
+		if errors.As(err, &f) && len(f.Fields) == 1 {
+			for name := range f.Fields {
+				path = append(path, name) // the line of the key itself, when it is there
+			}
+		}
+		return nil, fault.Wrap(fault.Invalid, "config", err, "%s, line %d", d.file, config.LineOf(d.doc, path...))
 	}
-	here = at()
+	here := at()
 	if err := checkID("id", string(o.ID)); err != nil {
 		return fail(err)
 	}
 	if o.Name == "" {
 		return fail(fault.Field("name", "give the organisation a name"))
 	}
-	out = append(out, declared{kindOrg, string(o.ID), Org{ID: o.ID, Name: o.Name}, here})
+	out = append(out, declared{o.ID, kindOrg, string(o.ID), Org{ID: o.ID, Name: o.Name}, here})
 	view := r.declaredState(o)
 	if o.Settings != nil {
 		here = at("settings")
 		if err := checkSettings(o.Settings); err != nil {
 			return fail(err)
 		}
-		out = append(out, declared{kindSettings, "settings", *o.Settings, here})
+		out = append(out, declared{o.ID, kindSettings, "settings", *o.Settings, here})
 	}
 	for k, p := range o.Providers {
-		if here = at("providers", k); r.checkProvider(p) != nil {
-			return fail(r.checkProvider(p))
+		here = at("providers", k)
+		if err := r.declaredProvider(p); err != nil {
+			return fail(err)
 		}
-		out = append(out, declared{kindProvider, string(p.ID), p, here})
+		out = append(out, declared{o.ID, kindProvider, string(p.ID), p, here})
 	}
 	for k, p := range o.GuardProfiles {
-		if here = at("guard_profiles", k); r.checkProfile(p) != nil {
-			return fail(r.checkProfile(p))
+		here = at("guard_profiles", k)
+		if err := r.checkProfile(p); err != nil {
+			return fail(err)
 		}
-		out = append(out, declared{kindProfile, string(p.ID), p, here})
+		out = append(out, declared{o.ID, kindProfile, string(p.ID), p, here})
 	}
 	for k := range o.Policies {
 		here = at("policies", k)
@@ -266,15 +319,15 @@ func (r *Register) wanted(d *Declaration, i int, o *DeclaredOrg) (out []declared
 		if err != nil {
 			return fail(err)
 		}
-		out = append(out, declared{kindPolicy, string(p.ID), p, here})
+		out = append(out, declared{o.ID, kindPolicy, string(p.ID), p, here})
 	}
 	for k := range o.Systems {
 		here = at("systems", k)
-		s, err := r.declaredSystem(o.Systems[k].System)
+		s, err := declaredSystem(view, o.Systems[k].System)
 		if err != nil {
 			return fail(err)
 		}
-		out = append(out, declared{kindSystem, string(s.ID), s, here})
+		out = append(out, declared{o.ID, kindSystem, string(s.ID), s, here})
 	}
 	for k := range o.Keys {
 		here = at("keys", k)
@@ -282,13 +335,14 @@ func (r *Register) wanted(d *Declaration, i int, o *DeclaredOrg) (out []declared
 		if err != nil {
 			return fail(err)
 		}
-		out = append(out, declared{kindKey, string(key.ID), key, here})
+		out = append(out, declared{o.ID, kindKey, string(key.ID), key, here})
 	}
 	for k, v := range o.Routes {
-		if here = at("routes", k); checkRoute(view, v) != nil {
-			return fail(checkRoute(view, v))
+		here = at("routes", k)
+		if err := checkRoute(view, v); err != nil {
+			return fail(err)
 		}
-		out = append(out, declared{kindRoute, v.Model, v, here})
+		out = append(out, declared{o.ID, kindRoute, v.Model, v, here})
 	}
 	for k := range o.Budgets {
 		here = at("budgets", k)
@@ -296,13 +350,12 @@ func (r *Register) wanted(d *Declaration, i int, o *DeclaredOrg) (out []declared
 		if err != nil {
 			return fail(err)
 		}
-		out = append(out, declared{kindBudget, string(b.ID), b, here})
+		out = append(out, declared{o.ID, kindBudget, string(b.ID), b, here})
 	}
 	seen := map[string]Origin{}
 	for _, w := range out {
 		if first, twice := seen[w.kind+w.id]; twice {
-			here = w.origin
-			return fail(fmt.Errorf("%s %q is declared in line %d already", w.kind, w.id, first.Line))
+			return nil, fault.New(fault.Invalid, "config", "%s, line %d: %s %q is declared in line %d already", w.origin.File, w.origin.Line, w.kind, w.id, first.Line)
 		}
 		seen[w.kind+w.id] = w.origin
 	}
@@ -313,8 +366,10 @@ func (r *Register) wanted(d *Declaration, i int, o *DeclaredOrg) (out []declared
 func (r *Register) declaredState(o *DeclaredOrg) *State {
 	view := &State{}
 	if s, err := r.State(o.ID); err == nil {
-		*view = *s
-		view.Systems, view.Keys, view.Providers = slices.Clone(s.Systems), slices.Clone(s.Keys), slices.Clone(s.Providers)
+		view.Systems = undeclaredOf(s.Systems, func(v *System) Origin { return v.Origin })
+		view.Keys = undeclaredOf(s.Keys, func(v *Key) Origin { return v.Origin })
+		view.Providers = undeclaredOf(s.Providers, func(v *Provider) Origin { return v.Origin })
+		view.Profiles = undeclaredOf(s.Profiles, func(v *GuardProfile) Origin { return v.Origin })
 	}
 	for _, s := range o.Systems {
 		view.Systems = append(view.Systems, s.System)
@@ -323,10 +378,21 @@ func (r *Register) declaredState(o *DeclaredOrg) *State {
 		view.Keys = append(view.Keys, k.Key)
 	}
 	view.Providers = append(view.Providers, o.Providers...)
+	view.Profiles = append(view.Profiles, o.GuardProfiles...)
 	return view
 }
 
-func (r *Register) declaredSystem(s System) (System, error) {
+// undeclaredOf is what people made: the file's own rows may be gone from it.
+func undeclaredOf[T any](list []T, origin func(*T) Origin) (out []T) {
+	for i := range list {
+		if !origin(&list[i]).FromFile() {
+			out = append(out, list[i])
+		}
+	}
+	return out
+}
+
+func declaredSystem(view *State, s System) (System, error) {
 	if s.ID == "" {
 		return s, fault.Field("id", "a declared AI system needs an id, such as SYS-001")
 	}
@@ -339,10 +405,28 @@ func (r *Register) declaredSystem(s System) (System, error) {
 	if !slices.Contains([]ApprovalState{NotRequested, Requested, Approved, Rejected}, s.Approval.State) {
 		return s, fault.Field("approval", "%q is no state of an approval", s.Approval.State)
 	}
-	if s.Approval.State == Approved {
-		s.Approval.Imported = true
+	s.Approval.Imported = s.Approval.State == Approved
+	if err := s.check(); err != nil {
+		return s, err
 	}
-	return s, s.check()
+	if s.Approval.State == Approved && s.RiskClass == Prohibited {
+		return s, fault.Field("approval", "a prohibited practice cannot be approved")
+	}
+	return s, checkProfileOf(view, &s)
+}
+
+// declaredProvider holds a declared credential to being there: a file that names
+// what is not set is refused, not half obeyed.
+func (r *Register) declaredProvider(p Provider) error {
+	if err := r.checkProvider(p); err != nil {
+		return err
+	}
+	if p.CredentialRef != "" {
+		if _, err := r.d.Resolve(p.CredentialRef); err != nil {
+			return fault.Field("credential", "%v", err)
+		}
+	}
+	return nil
 }
 
 func (r *Register) declaredKey(view *State, d *DeclaredKey) (storedKey, error) {

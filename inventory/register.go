@@ -51,34 +51,6 @@ type Register struct {
 	loaded    mark
 }
 
-// State is an organisation's rows at one time, each list in the order of ids.
-type State struct {
-	Org       Org
-	Settings  Settings
-	Systems   []System
-	Keys      []Key
-	Budgets   []Budget
-	Providers []Provider
-	Routes    []Route
-	Profiles  []GuardProfile
-	Policies  []Policy
-	Members   []Person
-}
-
-// System finds a system; a fault of kind NotFound when there is none.
-func (s *State) System(id SystemID) (*System, error) {
-	for i := range s.Systems {
-		if s.Systems[i].ID == id {
-			return &s.Systems[i], nil
-		}
-	}
-	return nil, notFound("AI system", string(id))
-}
-
-func notFound(what, id string) error {
-	return &fault.Error{Kind: fault.NotFound, Code: "not_found", Message: fmt.Sprintf("there is no %s %q", what, id)}
-}
-
 // New opens the register, writes what an earlier run left unrecorded, and loads
 // the first snapshot.
 func New(ctx context.Context, d Deps) (*Register, error) {
@@ -188,15 +160,18 @@ func (r *Register) AsOf(ctx context.Context, org OrgID, size uint64) (*State, er
 	if err != nil {
 		return nil, err
 	}
-	states, err := assemble(rows)
+	return one(rows, org)
+}
+
+// AsOfTime is an organisation's register as it stood at a time: of each row the
+// newest version that was made by then. A version that waited for its record
+// counts from when it was made.
+func (r *Register) AsOfTime(ctx context.Context, org OrgID, at time.Time) (*State, error) {
+	rows, err := r.store.asOfTime(ctx, org, at.UnixMicro())
 	if err != nil {
 		return nil, err
 	}
-	s, ok := states[org]
-	if !ok {
-		return nil, notFound("organisation", string(org))
-	}
-	return s, nil
+	return one(rows, org)
 }
 
 // Version is one version of a row, as its page shows it.
@@ -214,6 +189,9 @@ type Version struct {
 
 // History lists every version of a row, the newest first.
 func (r *Register) History(ctx context.Context, org OrgID, kind, id string) ([]Version, error) {
+	if org == "" {
+		return nil, errors.New("inventory: a history needs an organisation")
+	}
 	rows, err := r.store.versions(ctx, org, kind, id)
 	if err != nil {
 		return nil, err
@@ -237,6 +215,8 @@ type spec struct {
 	origin    Origin
 	delete    bool
 	fresh     bool // must not exist yet
+	beside    bool // a person's act that stands beside what the file declares
+	release   bool // the file does not declare the row any more
 	// mutate gives the new body from the old one; old is empty for a new row.
 	mutate func(old []byte) (any, error)
 }
@@ -281,7 +261,12 @@ func (r *Register) insert(ctx context.Context, tx *rowStore, actor authz.Actor, 
 	if s.org == "" || actor.ID == "" {
 		return row{}, errors.New("inventory: a change needs an organisation and an actor")
 	}
+	// What restricts builds on the version in force, so that a change that still
+	// waits for its record does not come into force with it.
 	old, err := tx.newest(ctx, s.org, s.kind, s.id, s.restricts)
+	if s.restricts && fault.Is(err, fault.NotFound) {
+		old, err = tx.newest(ctx, s.org, s.kind, s.id, false)
+	}
 	found := err == nil && old.Deleted == 0
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return row{}, err
@@ -292,13 +277,24 @@ func (r *Register) insert(ctx context.Context, tx *rowStore, actor authz.Actor, 
 	}
 	switch {
 	case s.fresh && found:
-		return row{}, &fault.Error{Kind: fault.Conflict, Code: "exists", Message: fmt.Sprintf("there is already a %s %q", s.kind, s.id)}
-	case found && old.File != "" && s.origin.File == "":
-		return row{}, &fault.Error{Kind: fault.Conflict, Code: "declared", Message: fmt.Sprintf("%s %q is declared in %s, line %d; change it there", s.kind, s.id, old.File, old.Line)}
-	case s.expect != 0 && found && uint32(old.Version) != s.expect:
-		return row{}, &fault.Error{Kind: fault.Conflict, Code: "version", Message: fmt.Sprintf("%s %q was changed by %s meanwhile; look at version %d and try again", s.kind, s.id, old.Author, old.Version)}
+		return row{}, fault.New(fault.Conflict, "exists", "there is already a %s %q", s.kind, s.id)
+	case found && old.File != "" && s.origin.File == "" && !s.beside && !s.release:
+		return row{}, fault.New(fault.Conflict, "declared", "%s %q is declared in %s, line %d; change it there", s.kind, s.id, old.File, old.Line)
+	case s.expect != 0 && !found:
+		return row{}, fault.New(fault.Conflict, "version", "%s %q is not there any more; you saw version %d", s.kind, s.id, s.expect)
+	case s.expect != 0 && uint32(old.Version) != s.expect:
+		return row{}, fault.New(fault.Conflict, "version", "%s %q was changed by %s meanwhile; look at version %d and try again", s.kind, s.id, old.Author, old.Version)
 	case s.delete && !found:
 		return row{}, notFound(s.kind, s.id)
+	}
+	if s.kind == kindKey && !found {
+		// The public part of a key finds its organisation, so it is one of a kind.
+		if taken, err := tx.elsewhere(ctx, s.org, s.kind, s.id); err != nil || taken {
+			return row{}, errors.Join(err, fault.Field("id", "the id %q is taken", s.id))
+		}
+	}
+	if s.beside && found {
+		s.origin = Origin{old.File, int(old.Line)}
 	}
 	var before []byte
 	if found {
@@ -317,7 +313,7 @@ func (r *Register) insert(ctx context.Context, tx *rowStore, actor authz.Actor, 
 		return row{}, err
 	}
 	made := row{Org: string(s.org), Kind: s.kind, ID: s.id, Version: int64(last) + 1, Body: string(after), ChangeID: id.String(), ChangeKind: s.change, Author: actor.ID,
-		Approver: s.approver, Imported: flag(s.origin.File != ""), Reason: s.reason, File: s.origin.File, Line: int64(s.origin.Line), At: r.d.Now().UnixMicro(), Leaf: -1,
+		Approver: s.approver, Imported: flag(s.origin.File != "" && !s.beside), Reason: s.reason, File: s.origin.File, Line: int64(s.origin.Line), At: r.d.Now().UnixMicro(), Leaf: -1,
 		Restricts: flag(s.restricts), Deleted: flag(s.delete)}
 	if !actor.Request.IsZero() {
 		made.Request = actor.Request.String()
@@ -386,188 +382,4 @@ func (r *Register) drain(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// build makes the gateway's view of all organisations.
-func (r *Register) build(states map[OrgID]*State, m mark) *Snapshot {
-	snap := &Snapshot{Revision: uint64(m.Seq), Orgs: map[OrgID]*OrgView{}, Keys: map[KeyID]*Key{}}
-	var old *Snapshot
-	if old = r.snap.Load(); old == nil {
-		old = &Snapshot{Orgs: map[OrgID]*OrgView{}}
-	}
-	for id, s := range states {
-		before := old.Orgs[id]
-		if before == nil {
-			before = &OrgView{}
-		}
-		v := &OrgView{Org: s.Org, Settings: s.Settings, Systems: map[SystemID]*System{}, Providers: map[ProviderID]*Provider{}, Routes: map[string]*Route{},
-			Profiles: map[ProfileID]*GuardProfile{}, SystemBudgets: map[SystemID][]*Budget{}, KeyBudgets: map[KeyID][]*Budget{}}
-		for i := range s.Systems {
-			v.Systems[s.Systems[i].ID] = &s.Systems[i]
-		}
-		for i := range s.Providers {
-			p := r.resolved(&s.Providers[i])
-			if b := before.Providers[p.ID]; b != nil && b.Version == p.Version && b.Credential == p.Credential {
-				p = b // the same, so what was compiled from it stays
-			}
-			v.Providers[p.ID] = p
-		}
-		for i := range s.Routes {
-			v.Routes[s.Routes[i].Model] = &s.Routes[i]
-		}
-		for i := range s.Profiles {
-			p := &s.Profiles[i]
-			if b := before.Profiles[p.ID]; b != nil && b.Version == p.Version {
-				p = b
-			}
-			v.Profiles[p.ID] = p
-		}
-		for i := range s.Policies {
-			v.Policies = append(v.Policies, &s.Policies[i])
-		}
-		for i := range s.Budgets {
-			b := &s.Budgets[i]
-			switch b.Scope {
-			case ScopeOrg:
-				v.OrgBudgets = append(v.OrgBudgets, b)
-			case ScopeSystem:
-				v.SystemBudgets[SystemID(b.Target)] = append(v.SystemBudgets[SystemID(b.Target)], b)
-			case ScopeKey:
-				v.KeyBudgets[KeyID(b.Target)] = append(v.KeyBudgets[KeyID(b.Target)], b)
-			}
-		}
-		for i := range s.Keys {
-			snap.Keys[s.Keys[i].ID] = &s.Keys[i]
-		}
-		snap.Orgs[id] = v
-	}
-	return snap
-}
-
-// resolved is a provider with its credential.
-func (r *Register) resolved(p *Provider) *Provider {
-	c := *p
-	if c.CredentialRef != "" && r.d.Resolve != nil {
-		secret, err := r.d.Resolve(c.CredentialRef)
-		if err != nil {
-			r.d.Log.Error("credential of provider not resolved", "provider", c.ID, "error", err)
-		}
-		c.Credential = secret
-	}
-	return &c
-}
-
-// assemble decodes rows into states.
-func assemble(rows []row) (map[OrgID]*State, error) {
-	states := map[OrgID]*State{}
-	for i := range rows {
-		m := &rows[i]
-		s := states[OrgID(m.Org)]
-		if s == nil {
-			s = &State{}
-			states[OrgID(m.Org)] = s
-		}
-		if m.Deleted != 0 {
-			continue
-		}
-		if err := s.take(m); err != nil {
-			return nil, fmt.Errorf("read %s %s/%s: %w", m.Kind, m.Org, m.ID, err)
-		}
-	}
-	for id, s := range states {
-		if s.Org.ID == "" {
-			delete(states, id) // created, and not recorded yet
-			continue
-		}
-		if s.Settings.Org == "" {
-			s.Settings = Settings{Org: id, Unregistered: "block"}
-		}
-	}
-	return states, nil
-}
-
-func (s *State) take(m *row) error {
-	stamp := Stamp{Version: uint32(m.Version), ValidAt: time.UnixMicro(m.At).UTC(), Author: m.Author, Leaf: uint64(max(m.Leaf, 0))}
-	stamp.ChangeID, _ = ident.Parse(m.ChangeID)
-	origin := Origin{m.File, int(m.Line)}
-	org := OrgID(m.Org)
-	body := []byte(m.Body)
-	switch m.Kind {
-	case kindOrg:
-		return json.Unmarshal(body, &s.Org)
-	case kindSettings:
-		s.Settings.Org = org
-		err := json.Unmarshal(body, &s.Settings)
-		s.Settings.Stamp, s.Settings.Origin, s.Settings.Org = stamp, origin, org
-		return err
-	case kindSystem:
-		var v System
-		err := json.Unmarshal(body, &v)
-		v.Stamp, v.Origin, v.Org = stamp, origin, org
-		s.Systems = append(s.Systems, v)
-		return err
-	case kindKey:
-		var v storedKey
-		err := json.Unmarshal(body, &v)
-		v.Key.Stamp, v.Key.Origin, v.Key.Org = stamp, origin, org
-		copy(v.Key.Hash[:], v.Hash)
-		s.Keys = append(s.Keys, v.Key)
-		return err
-	case kindBudget:
-		var v Budget
-		err := json.Unmarshal(body, &v)
-		v.Stamp, v.Origin, v.Org = stamp, origin, org
-		s.Budgets = append(s.Budgets, v)
-		return err
-	case kindProvider:
-		var v Provider
-		err := json.Unmarshal(body, &v)
-		v.Stamp, v.Origin, v.Org = stamp, origin, org
-		s.Providers = append(s.Providers, v)
-		return err
-	case kindRoute:
-		var v Route
-		err := json.Unmarshal(body, &v)
-		v.Stamp, v.Origin, v.Org = stamp, origin, org
-		s.Routes = append(s.Routes, v)
-		return err
-	case kindProfile:
-		var v GuardProfile
-		err := json.Unmarshal(body, &v)
-		v.Stamp, v.Origin, v.Org = stamp, origin, org
-		s.Profiles = append(s.Profiles, v)
-		return err
-	case kindPolicy:
-		var v Policy
-		err := json.Unmarshal(body, &v)
-		v.Stamp, v.Origin, v.Org = stamp, origin, org
-		s.Policies = append(s.Policies, v)
-		return err
-	case kindMember:
-		var v Person
-		err := json.Unmarshal(body, &v)
-		v.Org = org
-		s.Members = append(s.Members, v)
-		return err
-	}
-	return fmt.Errorf("unknown kind %q", m.Kind)
-}
-
-// The kinds of rows. They are stored, and name a row in the API.
-const (
-	kindOrg      = "organisation"
-	kindSettings = "settings"
-	kindSystem   = "system"
-	kindKey      = "key"
-	kindBudget   = "budget"
-	kindProvider = "provider"
-	kindRoute    = "route"
-	kindProfile  = "guard_profile"
-	kindPolicy   = "policy"
-	kindMember   = "account"
-)
-
-// Kinds lists the kinds of rows.
-func Kinds() []string {
-	return []string{kindOrg, kindSettings, kindSystem, kindKey, kindBudget, kindProvider, kindRoute, kindProfile, kindPolicy, kindMember}
 }

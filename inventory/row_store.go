@@ -77,6 +77,47 @@ func (s *rowStore) asOf(ctx context.Context, org OrgID, size uint64) ([]row, err
 		ON n.org = r.org AND n.kind = r.kind AND n.id = r.id AND n.version = r.version ORDER BY r.org, r.kind, r.id`, string(org), int64(size))
 }
 
+// asOfTime is the newest version of each row that was made by a time and is in
+// force.
+func (s *rowStore) asOfTime(ctx context.Context, org OrgID, at int64) ([]row, error) {
+	return s.rows(ctx, newestVersion+`org = ? AND at <= ? AND (leaf >= 0 OR restricts = 1) GROUP BY org, kind, id) n
+		ON n.org = r.org AND n.kind = r.kind AND n.id = r.id AND n.version = r.version ORDER BY r.org, r.kind, r.id`, string(org), at)
+}
+
+// latest is the newest version of every row, in force or not.
+func (s *rowStore) latest(ctx context.Context) ([]row, error) {
+	return s.rows(ctx, newestVersion+`1 = 1 GROUP BY org, kind, id) n
+		ON n.org = r.org AND n.kind = r.kind AND n.id = r.id AND n.version = r.version ORDER BY r.org, r.kind, r.id`)
+}
+
+// fromFile is the newest version of every row that the declarations file holds.
+// It asks of the newest version alone whether it is declared: a row that was let
+// go stays let go.
+func (s *rowStore) fromFile(ctx context.Context) ([]row, error) {
+	return s.rows(ctx, newestVersion+`1 = 1 GROUP BY org, kind, id) n
+		ON n.org = r.org AND n.kind = r.kind AND n.id = r.id AND n.version = r.version WHERE r.deleted = 0 AND r.file <> '' ORDER BY r.seq`)
+}
+
+// elsewhere reports whether another organisation has a row of that id.
+func (s *rowStore) elsewhere(ctx context.Context, org OrgID, kind, id string) (bool, error) {
+	var n int64
+	err := s.db.WithContext(ctx).Model(&row{}).Where("org <> ? AND kind = ? AND id = ?", string(org), kind, id).Count(&n).Error
+	if err != nil {
+		return false, fmt.Errorf("read register: %w", err)
+	}
+	return n > 0, nil
+}
+
+// relocate notes that a row is declared in another line now. That is no version:
+// what is declared stayed the same.
+func (s *rowStore) relocate(ctx context.Context, change, file string, line int) error {
+	err := s.db.WithContext(ctx).Model(&row{}).Where("change_id = ?", change).Updates(map[string]any{"file": file, "line": line}).Error
+	if err != nil {
+		return fmt.Errorf("note line: %w", err)
+	}
+	return nil
+}
+
 func (s *rowStore) rows(ctx context.Context, query string, args ...any) ([]row, error) {
 	var out []row
 	if err := s.db.WithContext(ctx).Raw(query, args...).Scan(&out).Error; err != nil {

@@ -37,6 +37,24 @@ func (r *Register) CreateOrg(ctx context.Context, actor authz.Actor, o Org) erro
 	return err
 }
 
+// UpdateOrg changes an organisation's name. Its id stays: it names the log.
+func (r *Register) UpdateOrg(ctx context.Context, actor authz.Actor, name, reason string) error {
+	if strings.TrimSpace(name) == "" {
+		return fault.Field("name", "give the organisation a name")
+	}
+	_, err := r.apply(ctx, actor, spec{org: actor.Org, kind: kindOrg, id: string(actor.Org), change: "organisation.changed", reason: reason,
+		mutate: func(body []byte) (any, error) {
+			var o Org
+			if body == nil {
+				return nil, notFound("organisation", string(actor.Org))
+			}
+			err := json.Unmarshal(body, &o)
+			o.Name = strings.TrimSpace(name)
+			return o, err
+		}})
+	return err
+}
+
 // storedKey keeps what the API never shows.
 type storedKey struct {
 	Key
@@ -57,6 +75,7 @@ func (r *Register) CreateKey(ctx context.Context, actor authz.Actor, k Key, reas
 		return k, "", fmt.Errorf("make key: %w", err)
 	}
 	text := base64.RawURLEncoding.EncodeToString(secret)
+	k.Stamp, k.Origin, k.RevokedAt = Stamp{}, Origin{}, time.Time{}
 	k.Hash = r.d.HashKey(text)
 	if err := r.checkKey(actor.Org, &k); err != nil {
 		return k, "", err
@@ -85,12 +104,40 @@ func (r *Register) checkKey(org OrgID, k *Key) error {
 			return fault.Field("system", "there is no AI system %q", k.System)
 		}
 	}
-	for id, other := range r.Snapshot().Keys {
-		if id == k.ID && other.Org != org {
-			return fault.Field("id", "the id %q is taken", k.ID)
-		}
-	}
 	return nil
+}
+
+// UpdateKey changes a key's name, models, limits and end; its AI system and its
+// secret stay. k.Version is the version that the author saw, 0 whichever.
+func (r *Register) UpdateKey(ctx context.Context, actor authz.Actor, k Key, reason string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	old, err := r.store.newest(ctx, actor.Org, kindKey, string(k.ID), false)
+	if err != nil {
+		return err
+	}
+	var stored storedKey
+	if err := json.Unmarshal([]byte(old.Body), &stored); err != nil {
+		return fmt.Errorf("read key: %w", err)
+	}
+	if !stored.RevokedAt.IsZero() {
+		return fault.New(fault.Conflict, "revoked", "the key %s is revoked and stays so; make another", k.ID)
+	}
+	stored.Name, stored.Models, stored.PerMinute, stored.Concurrency, stored.ExpiresAt = k.Name, k.Models, k.PerMinute, k.Concurrency, k.ExpiresAt
+	if err := r.checkKey(actor.Org, &stored.Key); err != nil {
+		return err
+	}
+	body, err := json.Marshal(stored)
+	if err != nil {
+		return fmt.Errorf("encode key: %w", err)
+	}
+	restricts, err := r.narrows(ctx, r.store, actor.Org, kindKey, string(k.ID), body)
+	if err != nil {
+		return err
+	}
+	_, err = r.applyLocked(ctx, actor, spec{org: actor.Org, kind: kindKey, id: string(k.ID), change: "key.changed", reason: reason, expect: k.Version, restricts: restricts,
+		mutate: func([]byte) (any, error) { return stored, nil }})
+	return err
 }
 
 // RevokeKey ends a key at once, also while the ledger is down.
@@ -112,7 +159,8 @@ func (r *Register) RevokeKey(ctx context.Context, actor authz.Actor, id KeyID, r
 	return err
 }
 
-// PutBudget adds or changes a budget. Lowering one is in force at once.
+// PutBudget adds or changes a budget. Lowering one is in force at once. Like every
+// Put, it takes b.Version as the version that the author saw; 0 is whichever.
 func (r *Register) PutBudget(ctx context.Context, actor authz.Actor, b Budget, reason string) error {
 	s, err := r.State(actor.Org)
 	if err != nil {
@@ -121,9 +169,9 @@ func (r *Register) PutBudget(ctx context.Context, actor authz.Actor, b Budget, r
 	if err := checkBudgetIn(s, b); err != nil {
 		return err
 	}
-	i := slices.IndexFunc(s.Budgets, func(o Budget) bool { return o.ID == b.ID })
-	lower := i < 0 || b.Limit < s.Budgets[i].Limit && b.Scope == s.Budgets[i].Scope && b.Target == s.Budgets[i].Target
-	return r.put(ctx, actor, kindBudget, string(b.ID), reason, lower, Origin{}, b)
+	expect := b.Version
+	b.Stamp, b.Origin, b.Org = Stamp{}, Origin{}, ""
+	return r.put(ctx, actor, kindBudget, string(b.ID), reason, expect, b)
 }
 
 func checkBudgetIn(s *State, b Budget) error {
@@ -163,7 +211,9 @@ func (r *Register) PutProvider(ctx context.Context, actor authz.Actor, p Provide
 	if err := r.checkProvider(p); err != nil {
 		return err
 	}
-	return r.put(ctx, actor, kindProvider, string(p.ID), reason, false, Origin{}, p)
+	expect := p.Version
+	p.Stamp, p.Origin, p.Org = Stamp{}, Origin{}, ""
+	return r.put(ctx, actor, kindProvider, string(p.ID), reason, expect, p)
 }
 
 func (r *Register) checkProvider(p Provider) error {
@@ -190,7 +240,9 @@ func (r *Register) PutRoute(ctx context.Context, actor authz.Actor, v Route, rea
 	if err := checkRoute(s, v); err != nil {
 		return err
 	}
-	return r.put(ctx, actor, kindRoute, v.Model, reason, false, Origin{}, v)
+	expect := v.Version
+	v.Stamp, v.Origin, v.Org = Stamp{}, Origin{}, ""
+	return r.put(ctx, actor, kindRoute, v.Model, reason, expect, v)
 }
 
 func checkRoute(s *State, v Route) error {
@@ -208,7 +260,9 @@ func (r *Register) PutProfile(ctx context.Context, actor authz.Actor, p GuardPro
 	if err := r.checkProfile(p); err != nil {
 		return err
 	}
-	return r.put(ctx, actor, kindProfile, string(p.ID), reason, false, Origin{}, p)
+	expect := p.Version
+	p.Stamp, p.Origin, p.Org = Stamp{}, Origin{}, ""
+	return r.put(ctx, actor, kindProfile, string(p.ID), reason, expect, p)
 }
 
 func (r *Register) checkProfile(p GuardProfile) error {
@@ -228,7 +282,9 @@ func (r *Register) PutPolicy(ctx context.Context, actor authz.Actor, p Policy, r
 	if err := r.checkPolicy(p); err != nil {
 		return err
 	}
-	return r.put(ctx, actor, kindPolicy, string(p.ID), reason, false, Origin{}, p)
+	expect := p.Version
+	p.Stamp, p.Origin, p.Org = Stamp{}, Origin{}, ""
+	return r.put(ctx, actor, kindPolicy, string(p.ID), reason, expect, p)
 }
 
 func (r *Register) checkPolicy(p Policy) error {
@@ -251,7 +307,9 @@ func (r *Register) PutSettings(ctx context.Context, actor authz.Actor, v Setting
 	if err := checkSettings(&v); err != nil {
 		return err
 	}
-	return r.put(ctx, actor, kindSettings, "settings", reason, v.Unregistered == "block", Origin{}, v)
+	expect := v.Version
+	v.Stamp, v.Origin, v.Org = Stamp{}, Origin{}, ""
+	return r.put(ctx, actor, kindSettings, "settings", reason, expect, v)
 }
 
 func checkSettings(v *Settings) error {
@@ -264,19 +322,73 @@ func checkSettings(v *Settings) error {
 	return nil
 }
 
-func (r *Register) put(ctx context.Context, actor authz.Actor, kind, id, reason string, restricts bool, origin Origin, body any) error {
-	_, err := r.apply(ctx, actor, spec{org: actor.Org, kind: kind, id: id, change: kind + ".changed", reason: reason, restricts: restricts, origin: origin,
+func (r *Register) put(ctx context.Context, actor authz.Actor, kind, id, reason string, expect uint32, body any) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	text, err := json.Marshal(body)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", kind, err)
+	}
+	restricts, err := r.narrows(ctx, r.store, actor.Org, kind, id, text)
+	if err != nil {
+		return err
+	}
+	_, err = r.applyLocked(ctx, actor, spec{org: actor.Org, kind: kind, id: id, change: kind + ".changed", reason: reason, expect: expect, restricts: restricts,
 		mutate: func([]byte) (any, error) { return body, nil }})
 	return err
 }
 
-// Delete takes a budget, provider, route, guard profile or policy out of force.
+// narrows compares a new body with the row that is in force.
+func (r *Register) narrows(ctx context.Context, store *rowStore, org OrgID, kind, id string, body []byte) (bool, error) {
+	old, err := store.newest(ctx, org, kind, id, true)
+	switch {
+	case fault.Is(err, fault.NotFound) || err == nil && old.Deleted != 0:
+		return narrows(kind, nil, body), nil
+	case err != nil:
+		return false, err
+	}
+	return narrows(kind, []byte(old.Body), body), nil
+}
+
+// Delete takes a budget, provider, route, guard profile or policy out of force. It
+// returns Conflict with the code in_use while something else rests on the row.
 func (r *Register) Delete(ctx context.Context, actor authz.Actor, kind, id, reason string) error {
 	if !slices.Contains([]string{kindBudget, kindProvider, kindRoute, kindProfile, kindPolicy}, kind) {
 		return fault.New(fault.Invalid, "not_deletable", "a %s cannot be deleted", kind)
 	}
-	_, err := r.apply(ctx, actor, spec{org: actor.Org, kind: kind, id: id, change: kind + ".deleted", reason: reason, delete: true,
-		restricts: kind == kindProvider || kind == kindRoute,
-		mutate:    func(body []byte) (any, error) { return json.RawMessage(body), nil }})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s, err := r.State(actor.Org)
+	if err != nil {
+		return err
+	}
+	if by := s.user(kind, id); by != "" {
+		return fault.New(fault.Conflict, "in_use", "%s %q is used by %s; change that first", kind, id, by)
+	}
+	_, err = r.applyLocked(ctx, actor, spec{org: actor.Org, kind: kind, id: id, change: kind + ".deleted", reason: reason, delete: true, restricts: takesAway(kind),
+		mutate: func(body []byte) (any, error) { return json.RawMessage(body), nil }})
 	return err
+}
+
+// takesAway reports whether deleting a row of that kind allows less. Without a
+// budget, a guard profile or a policy more is allowed.
+func takesAway(kind string) bool { return kind == kindProvider || kind == kindRoute }
+
+// user names what rests on a provider or a guard profile; empty when nothing does.
+func (s *State) user(kind, id string) string {
+	switch kind {
+	case kindProvider:
+		for _, v := range s.Routes {
+			if v.Provider == ProviderID(id) {
+				return "the route of the model " + v.Model
+			}
+		}
+	case kindProfile:
+		for _, v := range s.Systems {
+			if v.Profile == ProfileID(id) && v.Lifecycle != Retired {
+				return "the AI system " + string(v.ID)
+			}
+		}
+	}
+	return ""
 }

@@ -118,8 +118,8 @@ type System struct {
 	Profile        ProfileID   `json:"guard_profile,omitempty" yaml:"guard_profile,omitempty"`
 	Commit         string      `json:"commit,omitempty" yaml:"commit,omitempty"` // before_send (default) or before_answer
 	Approval       Approval    `json:"approval" yaml:"approval"`
-	Suspended      *Suspension `json:"suspended,omitempty" yaml:"suspended,omitempty"`
-	ReviewedAt     time.Time   `json:"reviewed_at,omitzero" yaml:"reviewed_at,omitempty"`
+	Suspended      *Suspension `json:"suspended,omitempty" yaml:"-"` // by a person, also of a declared system
+	ReviewedAt     time.Time   `json:"reviewed_at,omitzero" yaml:"-"`
 	Stamp          `yaml:"-"`
 	Origin         Origin `json:"origin,omitzero" yaml:"-"`
 }

@@ -57,9 +57,9 @@ func (r *Register) AddSystem(ctx context.Context, actor authz.Actor, s System, r
 		}
 		s.ID = SystemID(nextID("SYS", ids))
 	}
-	s.Approval, s.Suspended = Approval{State: NotRequested}, nil
+	s.Approval, s.Suspended, s.Stamp, s.Origin = Approval{State: NotRequested}, nil, Stamp{}, Origin{}
 	r.stampRisk(&s, System{}, actor)
-	if err := s.check(); err != nil {
+	if err := r.checkSystem(actor.Org, &s); err != nil {
 		return s, err
 	}
 	m, err := r.applyLocked(ctx, actor, spec{org: actor.Org, kind: kindSystem, id: string(s.ID), change: "system.created", reason: reason, fresh: true,
@@ -94,41 +94,69 @@ func (r *Register) stampRisk(s *System, old System, actor authz.Actor) {
 // the author saw. What an approval rests on (purpose, risk class, roles, models)
 // ends it when it changes.
 func (r *Register) UpdateSystem(ctx context.Context, actor authz.Actor, s System, expect uint32, reason string) error {
-	if err := s.check(); err != nil {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.checkSystem(actor.Org, &s); err != nil {
 		return err
-	}
-	ends := false
-	sp := spec{org: actor.Org, kind: kindSystem, id: string(s.ID), change: "system.changed", expect: expect, reason: reason}
-	sp.mutate = func(body []byte) (any, error) {
-		old, err := oldSystem(body, s.ID)
-		if err != nil {
-			return nil, err
-		}
-		if old.Lifecycle == Retired {
-			return nil, fault.New(fault.Conflict, "retired", "a retired system stays as it was; register a new one")
-		}
-		if s.Lifecycle == Retired {
-			return nil, fault.Field("lifecycle", "a system is retired by its own action, which takes its keys' use away")
-		}
-		s.Approval, s.Suspended = old.Approval, old.Suspended
-		r.stampRisk(&s, old, actor)
-		if ends = endsApproval(old, s); ends {
-			s.Approval = Approval{State: NotRequested}
-		}
-		return s, nil
 	}
 	current, err := r.System(actor.Org, s.ID)
 	if err != nil {
 		return err
 	}
-	// Whether it restricts must be known before it is written.
-	sp.restricts = endsApproval(*current, s)
-	_, err = r.apply(ctx, actor, sp)
+	_, err = r.applyLocked(ctx, actor, spec{org: actor.Org, kind: kindSystem, id: string(s.ID), change: "system.changed", expect: expect, reason: reason,
+		restricts: endsApproval(*current, s) || current.runs() && !inUse(s.Lifecycle), // must be known before it is written
+		mutate: func(body []byte) (any, error) {
+			old, err := oldSystem(body, s.ID)
+			if err != nil {
+				return nil, err
+			}
+			if old.Lifecycle == Retired {
+				return nil, fault.New(fault.Conflict, "retired", "a retired system stays as it was; register a new one")
+			}
+			if s.Lifecycle == Retired {
+				return nil, fault.Field("lifecycle", "a system is retired by its own action, which takes its keys' use away")
+			}
+			s.Approval, s.Suspended, s.ReviewedAt, s.Stamp, s.Origin = old.Approval, old.Suspended, old.ReviewedAt, Stamp{}, Origin{}
+			r.stampRisk(&s, old, actor)
+			if old.Approval.State != Rejected && restsOnOther(old, s) {
+				s.Approval = Approval{State: NotRequested} // asked for or given for something else
+			}
+			return s, nil
+		}})
 	return err
 }
 
+// runs reports whether a system may call models, its suspension aside.
+func (s *System) runs() bool { return s.Approval.State == Approved && inUse(s.Lifecycle) }
+
+func inUse(l Lifecycle) bool { return l == InUse || l == Pilot }
+
+// checkSystem is check, and that the guard profile is there.
+func (r *Register) checkSystem(org OrgID, s *System) error {
+	if err := s.check(); err != nil {
+		return err
+	}
+	state, err := r.State(org)
+	if err != nil {
+		return err
+	}
+	return checkProfileOf(state, s)
+}
+
+func checkProfileOf(state *State, s *System) error {
+	if s.Profile != "" && !slices.ContainsFunc(state.Profiles, func(p GuardProfile) bool { return p.ID == s.Profile }) {
+		return fault.Field("guard_profile", "there is no guard profile %q", s.Profile)
+	}
+	return nil
+}
+
 func endsApproval(old, s System) bool {
-	return old.Approval.State == Approved && (old.Purpose != s.Purpose || old.RiskClass != s.RiskClass || !slices.Equal(old.Roles, s.Roles) || !slices.Equal(old.Models, s.Models))
+	return old.Approval.State == Approved && restsOnOther(old, s)
+}
+
+// restsOnOther reports whether what an approval rests on is another.
+func restsOnOther(old, s System) bool {
+	return old.Purpose != s.Purpose || old.RiskClass != s.RiskClass || !slices.Equal(old.Roles, s.Roles) || !slices.Equal(old.Models, s.Models)
 }
 
 func oldSystem(body []byte, id SystemID) (System, error) {
@@ -151,6 +179,7 @@ func (r *Register) System(org OrgID, id SystemID) (*System, error) {
 // changeSystem carries out one action on a system.
 func (r *Register) changeSystem(ctx context.Context, actor authz.Actor, id SystemID, change, reason string, restricts bool, approver string, f func(*System) error) error {
 	_, err := r.apply(ctx, actor, spec{org: actor.Org, kind: kindSystem, id: string(id), change: change, reason: reason, restricts: restricts, approver: approver,
+		beside: slices.Contains(besideFile, change),
 		mutate: func(body []byte) (any, error) {
 			s, err := oldSystem(body, id)
 			if err != nil {
@@ -160,6 +189,10 @@ func (r *Register) changeSystem(ctx context.Context, actor authz.Actor, id Syste
 		}})
 	return err
 }
+
+// besideFile is what people do to a declared system too: a stop must not wait for
+// whoever keeps the file.
+var besideFile = []string{"system.suspended", "system.resumed", "system.reviewed"}
 
 // RequestApproval asks for a decision that the system may be used.
 func (r *Register) RequestApproval(ctx context.Context, actor authz.Actor, id SystemID, reason string) error {

@@ -27,6 +27,7 @@ type Config struct {
 	Declarations string        `yaml:"declarations" env:"PLUMBLINE_DECLARATIONS"` // YAML file with what the gateway needs
 	Prices       string        `yaml:"prices" env:"PLUMBLINE_PRICES"`             // price table in place of the embedded one
 	LogLevel     string        `yaml:"log_level" env:"PLUMBLINE_LOG_LEVEL"`       // debug, info, warn, error
+	Credentials  []string      `yaml:"credentials"`                               // what people may name as a provider's credential
 	Timeout      time.Duration `yaml:"exchange_timeout"`                          // of one exchange
 	DrainTimeout time.Duration `yaml:"drain_timeout"`                             // for what runs at shutdown
 	CommitPause  time.Duration `yaml:"commit_pause"`                              // between two commits of the ledger
@@ -70,6 +71,9 @@ func (c *Config) defaults() {
 	set(&c.LogLevel, "info")
 	set(&c.KeyFile, filepath.Join(c.DataDir, "instance.key"))
 	set(&c.PublicURL, "http://"+dialable(c.Listen))
+	if c.Credentials == nil {
+		c.Credentials = []string{"env:*_API_KEY"}
+	}
 	duration := func(d *time.Duration, v time.Duration) {
 		if *d == 0 {
 			*d = v
@@ -107,7 +111,34 @@ func (c *Config) check() error {
 	if !strings.HasPrefix(c.PublicURL, "http://") && !strings.HasPrefix(c.PublicURL, "https://") {
 		return bad("public_url", "%q must begin with http:// or https://", c.PublicURL)
 	}
+	for _, reference := range c.Credentials {
+		if !strings.HasPrefix(reference, "env:") && !strings.HasPrefix(reference, "file:") {
+			return bad("credentials", "a credential is named as env:NAME or file:PATH")
+		}
+	}
+	for key, d := range map[string]time.Duration{"exchange_timeout": c.Timeout, "drain_timeout": c.DrainTimeout, "commit_pause": c.CommitPause, "session_life": c.SessionLife} {
+		if d < 0 {
+			return bad(key, "%v is below zero", d)
+		}
+	}
 	return nil
+}
+
+// Namable reports whether people may name a credential of that reference in the UI
+// and the API. Whoever sets a provider's address decides where its credential is
+// sent, so not every secret of the server may be named. The declarations file is
+// the operator's and may name any. A * stands for one or more characters.
+func (c *Config) Namable(reference string) bool {
+	if path, ok := strings.CutPrefix(reference, "file:"); ok && filepath.Clean(path) != path {
+		return false // a pattern names a folder, and .. would leave it
+	}
+	for _, pattern := range c.Credentials {
+		before, after, wild := strings.Cut(pattern, "*")
+		if reference == pattern || wild && len(reference) > len(before)+len(after) && strings.HasPrefix(reference, before) && strings.HasSuffix(reference, after) {
+			return true
+		}
+	}
+	return false
 }
 
 // Resolver finds secrets that a file only names: env:NAME or file:PATH.

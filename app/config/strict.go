@@ -1,8 +1,10 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"reflect"
 	"sort"
 	"strings"
@@ -16,12 +18,17 @@ import (
 // value of the wrong type is an error of kind Invalid that names file and line.
 // It returns the document, for LineOf.
 func Strict(text []byte, file string, into any) (*yaml.Node, error) {
-	var doc yaml.Node
-	if err := yaml.Unmarshal(text, &doc); err != nil {
+	var doc, more yaml.Node
+	d := yaml.NewDecoder(bytes.NewReader(text))
+	if err := d.Decode(&doc); errors.Is(err, io.EOF) {
+		return &doc, nil // an empty file declares nothing
+	} else if err != nil {
 		return nil, fault.New(fault.Invalid, "config", "%s: %v", file, plain(err))
 	}
-	if len(doc.Content) == 0 {
-		return &doc, nil // an empty file declares nothing
+	if err := d.Decode(&more); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fault.New(fault.Invalid, "config", "%s: %v", file, plain(err))
+	} else if err == nil {
+		return nil, fault.New(fault.Invalid, "config", "%s: line %d: a second document; it would not be read", file, more.Line)
 	}
 	if err := known(doc.Content[0], reflect.TypeOf(into), ""); err != nil {
 		return nil, fault.New(fault.Invalid, "config", "%s: %v", file, err)
