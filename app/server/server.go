@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
-	"gorm.io/gorm"
 
 	"plumbline/app/authz"
 	"plumbline/app/config"
@@ -180,16 +179,12 @@ func (s *Server) open(ctx context.Context) error {
 	}
 	s.jobs = newJobs(s)
 	s.meter = newMeter(s)
-	return s.openWeb(state)
-}
-
-func (s *Server) openWeb(state *gorm.DB) error {
 	enforcer, err := authz.New()
 	if err != nil {
 		return err
 	}
-	s.Web, err = web.New(web.Deps{Register: s.Register, Engine: s.Engine, Projection: s.Projection, Ledger: s.Ledger, Reports: s.Reports, Catalog: s.Catalog, Enforcer: enforcer,
-		Jobs: s.jobs, Budgets: s.balance, DB: state, Now: s.o.Now, Rand: s.o.Rand, Log: s.log, PublicURL: s.Config.PublicURL, SessionLife: s.Config.SessionLife, Version: s.o.Version})
+	s.Web, err = web.New(web.Deps{Register: register, Engine: s.Engine, Projection: s.Projection, Ledger: s.Ledger, Reports: s.Reports, Catalog: s.Catalog, Enforcer: enforcer,
+		Jobs: s.jobs, Budgets: s.balance, DB: state, Now: o.Now, Rand: o.Rand, Log: s.log, PublicURL: c.PublicURL, SessionLife: c.SessionLife, Version: o.Version})
 	return err
 }
 

@@ -70,8 +70,8 @@ func checkpointText(origin string, size uint64, root tlog.Hash) string {
 func (l *Ledger) openFrom(s *logState) uint64 {
 	if l.mu.TryLock() {
 		s.tree.openFrom = s.tree.size
-		for _, number := range s.open {
-			s.tree.openFrom = min(s.tree.openFrom, s.base+number-1)
+		for _, leaf := range s.open {
+			s.tree.openFrom = min(s.tree.openFrom, leaf)
 		}
 		l.mu.Unlock()
 	}

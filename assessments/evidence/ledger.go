@@ -96,9 +96,11 @@ type Ledger struct {
 	keyMu  sync.RWMutex
 	keys   map[secretID][32]byte
 
-	kick chan struct{}
-	stop chan struct{}
-	done sync.WaitGroup
+	kick   chan struct{}
+	stop   chan struct{}
+	done   sync.WaitGroup
+	work   context.Context // ends when Close has waited long enough
+	giveUp context.CancelFunc
 }
 
 // logState is one log's current generation.
@@ -108,9 +110,9 @@ type logState struct {
 	origin     string
 
 	// Guarded by Ledger.mu.
-	base   uint64 // leaf of this writer's number 1
-	number uint64 // last number given
-	open   map[ident.ID]uint64
+	base   uint64              // leaf of this writer's number 1
+	number uint64              // last number given
+	open   map[ident.ID]uint64 // exchanges without a durable end, and the leaf of their intent
 	hour   int64
 
 	size atomic.Uint64 // durable leaves
@@ -205,6 +207,7 @@ func connect(ctx context.Context, c Config, reader bool) (*Ledger, error) {
 	l := &Ledger{c: c, store: st, reader: reader, unlock: unlock, logs: map[string]*logState{},
 		random: bufio.NewReaderSize(c.Rand, 4096), windows: map[refusalKey]*refusalWindow{}, keyless: map[refusalKey]*refusalWindow{},
 		inflyID: map[appendKey]*pendingID{}, keys: map[secretID][32]byte{}, kick: make(chan struct{}, 1), stop: make(chan struct{})}
+	l.work, l.giveUp = context.WithCancel(context.WithoutCancel(ctx))
 	id, err := ident.New(c.Now(), l.random)
 	if err != nil {
 		return nil, errors.Join(err, l.release())
@@ -213,10 +216,14 @@ func connect(ctx context.Context, c Config, reader bool) (*Ledger, error) {
 	return l, nil
 }
 
-func (l *Ledger) release() error { return errors.Join(l.store.close(), l.unlock()) }
+func (l *Ledger) release() error {
+	l.giveUp()
+	return errors.Join(l.store.close(), l.unlock())
+}
 
 // Close ends in order: nothing more is taken, what waits is written, each log
-// gets its ledger.stopped record and a last signature.
+// gets its ledger.stopped record and a last signature. When ctx ends before
+// that, it gives up, as a crash would: the next start closes what is open.
 func (l *Ledger) Close(ctx context.Context) error {
 	if l.reader {
 		return l.release()
@@ -238,7 +245,9 @@ func (l *Ledger) Close(ctx context.Context) error {
 	select {
 	case <-finished:
 	case <-ctx.Done():
-		return fmt.Errorf("close ledger: what waits could not be written: %w", ctx.Err())
+		l.giveUp()
+		<-finished
+		return errors.Join(fmt.Errorf("close ledger: what waits could not be written: %w", ctx.Err()), l.release())
 	}
 	return l.release()
 }

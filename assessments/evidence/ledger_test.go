@@ -80,11 +80,12 @@ func open(t testing.TB, c Config) *Ledger {
 	return l
 }
 
-// abandon ends a ledger as a crash would: nothing more is written.
+// abandon ends a ledger as a crash would: nothing more is written or signed.
 func abandon(l *Ledger) {
 	l.mu.Lock()
 	l.closed, l.pending = true, nil
 	l.mu.Unlock()
+	l.giveUp()
 	close(l.stop)
 	l.done.Wait()
 	l.release()
@@ -263,6 +264,80 @@ func TestOpenIntentsAreClosedAtTheirHoldAfterACrash(t *testing.T) {
 			t.Errorf("closed %d times", n)
 		}
 	})
+}
+
+// A checkpoint says before which leaf nothing is open, and the next start looks no
+// further back. An end that is not durable yet must not count there, nor must the
+// closings of an earlier run's intents.
+func TestACheckpointSignedBeforeAnEndIsDurableLeavesItsIntentOpen(t *testing.T) {
+	backends(t, func(t *testing.T, c Config) {
+		c.Checkpoint = time.Hour // SignNow alone signs
+		var broken atomic.Bool
+		c.Hook = func(p string) error {
+			if p == PointGroup && broken.Load() {
+				return errors.New("disk I/O error (planted)")
+			}
+			return nil
+		}
+		l := open(t, c)
+		lost := intent(t)
+		submit(t, l, lost)
+		broken.Store(true)
+		if _, err := l.Submit(outcome(lost)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.SignNow(t.Context(), "acme"); err != nil {
+			t.Fatal(err)
+		}
+		abandon(l)
+
+		// The next run signs before its closings are durable, and dies too.
+		broken.Store(false)
+		again, err := prepare(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		startAndDie(t, again)
+		closed := count(records(t, open(t, c), "acme"), record.ExchangeIncomplete)
+		if closed != 1 {
+			t.Errorf("the intent was closed %d times", closed)
+		}
+	})
+}
+
+// startAndDie lets a run say that it started and sign that, and ends it before
+// it could close anything.
+func startAndDie(t *testing.T, l *Ledger) {
+	t.Helper()
+	if err := l.load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	began := make(chan error, 1)
+	go func() { began <- l.begin(context.Background()) }()
+	deadline := time.Now().Add(5 * time.Second)
+	for queued := 0; queued < 3; { // two starts and one closing
+		if time.Now().After(deadline) {
+			t.Fatal("the open intent was not seen, so nothing closes it")
+		}
+		time.Sleep(time.Millisecond)
+		l.mu.Lock()
+		queued = int(l.appended.Load())
+		l.mu.Unlock()
+	}
+	// Cut the batch after the first record of each log, as a writer that took it
+	// at that moment would have.
+	b := l.take()
+	for _, lb := range b.logs {
+		lb.data, lb.ends, lb.ended = lb.data[:lb.ends[0]], lb.ends[:1], nil
+	}
+	if !l.commit(b) {
+		t.Fatal("not written")
+	}
+	if err := <-began; err != nil {
+		t.Fatal(err)
+	}
+	l.signGrown(t.Context())
+	l.release()
 }
 
 // Each named write fails twice: not persisted, and persisted but reported failed.

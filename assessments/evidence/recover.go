@@ -248,41 +248,43 @@ func (l *Ledger) begin(ctx context.Context) error {
 			return err
 		}
 	}
+	var last *event.Commit // promises are kept in the order in which they are given
 	for _, s := range l.logs {
 		open, previous, err := l.openIntents(ctx, s)
 		if err != nil {
 			return err
 		}
 		l.mu.Lock()
+		for _, o := range open {
+			s.open[o.intent.Exchange] = o.leaf
+		}
 		l.putBody(s, record.LedgerStarted, "ledger", &record.Started{Version: l.c.Version, Previous: previous, Open: uint64(len(open))})
+		last = l.pending.promise
 		l.mu.Unlock()
-		for _, e := range open {
-			if _, err := l.Submit(closing(e, s.name, l.c.Now())); err != nil {
-				return fmt.Errorf("close exchange %s: %w", e.Exchange, err)
+		for _, o := range open {
+			if last, err = l.Submit(closing(o.intent, s.name, l.c.Now())); err != nil {
+				return fmt.Errorf("close exchange %s: %w", o.intent.Exchange, err)
 			}
 		}
 	}
-	l.mu.Lock()
-	var promise *event.Commit
-	if l.pending != nil {
-		promise = l.pending.promise
-	}
-	l.mu.Unlock()
-	if promise == nil {
-		return nil
-	}
 	select {
-	case <-promise.Done():
-		return promise.Err()
+	case <-last.Done():
+		return last.Err()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
+// openIntent is an intent without an end.
+type openIntent struct {
+	leaf   uint64
+	intent *event.Event
+}
+
 // openIntents finds the intents without an end, reading from where none before
 // was open. For an exchange with further attempts the dearest hold counts.
-func (l *Ledger) openIntents(ctx context.Context, s *logState) ([]*event.Event, string, error) {
-	open := map[ident.ID]*event.Event{}
+func (l *Ledger) openIntents(ctx context.Context, s *logState) ([]openIntent, string, error) {
+	open := map[ident.ID]openIntent{}
 	var order []ident.ID
 	previous := ""
 	for from := s.tree.openFrom; from < s.base; {
@@ -306,21 +308,21 @@ func (l *Ledger) openIntents(ctx context.Context, s *logState) ([]*event.Event, 
 			}
 			switch e.Kind {
 			case event.Intent:
-				open[e.Exchange] = e
+				open[e.Exchange] = openIntent{leaf.Index, e}
 				order = append(order, e.Exchange)
 			case event.Attempt:
-				if first, ok := open[e.Exchange]; ok && total(e.Holds) > total(first.Holds) {
-					first.Holds = e.Holds
+				if first, ok := open[e.Exchange]; ok && total(e.Holds) > total(first.intent.Holds) {
+					first.intent.Holds = e.Holds
 				}
 			case event.Outcome, event.Incomplete:
 				delete(open, e.Exchange)
 			}
 		}
 	}
-	var out []*event.Event
+	var out []openIntent
 	for _, id := range order {
-		if e, ok := open[id]; ok {
-			out = append(out, e)
+		if o, ok := open[id]; ok {
+			out = append(out, o)
 			delete(open, id)
 		}
 	}

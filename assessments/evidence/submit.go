@@ -35,6 +35,7 @@ type logBatch struct {
 	data  []byte
 	ends  []int // where each record ends in data
 	ids   []*pendingID
+	ended []ident.ID // exchanges whose end is among the records
 }
 
 // pendingID is a record that must be written once by its id.
@@ -96,9 +97,11 @@ func (l *Ledger) Submit(e *event.Event) (*event.Commit, error) {
 	}
 	switch e.Kind {
 	case event.Intent:
-		s.open[e.Exchange] = s.number
+		s.open[e.Exchange] = s.base + s.number - 1
 	case event.Outcome, event.Incomplete:
-		delete(s.open, e.Exchange)
+		// It stays open until this is durable: a checkpoint signed before that
+		// must not say that nothing is open, or a crash leaves it so for ever.
+		lb.ended = append(lb.ended, e.Exchange)
 	}
 	l.appended.Add(1)
 	l.wake()
@@ -227,7 +230,7 @@ func (l *Ledger) batchFor(s *logState) *logBatch {
 		}
 	}
 	lb := logBatches.Get().(*logBatch)
-	lb.log, lb.first, lb.data, lb.ends, lb.ids = s, s.number+1, lb.data[:0], lb.ends[:0], nil
+	lb.log, lb.first, lb.data, lb.ends, lb.ended, lb.ids = s, s.number+1, lb.data[:0], lb.ends[:0], lb.ended[:0], nil
 	l.pending.logs = append(l.pending.logs, lb)
 	return lb
 }

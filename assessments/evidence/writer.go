@@ -41,11 +41,12 @@ func (l *Ledger) write() {
 		case <-l.stop:
 			stopping = true
 		}
-		if b := l.take(); b != nil && !l.commit(b, stopping) {
+		if b := l.take(); b != nil && !l.commit(b) {
+			l.breakPromises()
 			return
 		}
 		if now := l.c.Now(); stopping || now.Sub(signed) >= l.c.Checkpoint || now.Before(signed) {
-			l.signGrown(context.Background())
+			l.signGrown(l.work)
 			signed = now
 		}
 		if stopping {
@@ -65,11 +66,17 @@ func (l *Ledger) take() *batch {
 	return b
 }
 
+// commitTimeout bounds one attempt, so that a database that does not answer is
+// left and reached anew.
+const commitTimeout = 10 * time.Second
+
 // commit writes a batch, and tries again until it is written: records have
-// their numbers, so none may be left out. It gives up only when stopping.
-func (l *Ledger) commit(b *batch, stopping bool) bool {
+// their numbers, so none may be left out. It gives up only when Close does.
+func (l *Ledger) commit(b *batch) bool {
 	for wait := 20 * time.Millisecond; ; wait = min(wait*2, time.Second) {
-		err := l.store.commit(context.Background(), b)
+		ctx, cancel := context.WithTimeout(l.work, commitTimeout)
+		err := l.store.commit(ctx, b)
+		cancel()
 		if err == nil {
 			break
 		}
@@ -77,10 +84,11 @@ func (l *Ledger) commit(b *batch, stopping bool) bool {
 		l.mu.Lock()
 		l.outage.cause = classOf(err)
 		l.mu.Unlock()
-		if stopping && l.down.Load() {
+		select {
+		case <-l.work.Done():
 			return false
+		case <-time.After(wait):
 		}
-		time.Sleep(wait)
 	}
 	l.grow(b)
 	l.mu.Lock()
@@ -90,6 +98,9 @@ func (l *Ledger) commit(b *batch, stopping bool) bool {
 		b.promise.Resolve(nil)
 	}
 	for _, lb := range b.logs {
+		for _, id := range lb.ended {
+			delete(lb.log.open, id)
+		}
 		for _, p := range lb.ids {
 			delete(l.inflyID, appendKey{lb.log.name, p.id})
 		}
@@ -105,6 +116,18 @@ func (l *Ledger) commit(b *batch, stopping bool) bool {
 		}
 	}
 	return true
+}
+
+// breakPromises tells who still waits that nothing more is written.
+func (l *Ledger) breakPromises() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, b := range []*batch{l.inflight, l.pending} {
+		if b != nil && !b.resolved {
+			b.resolved = true
+			b.promise.Resolve(event.ErrUnavailable)
+		}
+	}
 }
 
 func (b *batch) groups() []group {

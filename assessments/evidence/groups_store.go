@@ -1,0 +1,132 @@
+package evidence
+
+import (
+	"context"
+	"database/sql"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"plumbline/app/ident"
+	"plumbline/assessments/evidence/record"
+)
+
+// commit makes groups durable. Called again after an error it writes nothing
+// twice: a group that is there with the same bytes is done.
+func (st *store) commit(ctx context.Context, b *batch) error {
+	groups := b.groups()
+	if st.pg {
+		return st.commitInbox(ctx, groups, b)
+	}
+	tx, err := st.db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	defer tx.Rollback()
+	for _, g := range groups {
+		if err := st.insertGroup(ctx, tx, g.log.name, g.log.generation, g.first, g.leaves, g.data); err != nil {
+			return err
+		}
+	}
+	if err := st.insertIDs(ctx, tx, b); err != nil {
+		return err
+	}
+	if err := st.c.Hook(PointGroup); err != nil {
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("commit group: %w", err)
+	}
+	return st.c.Hook(PointGroupDone)
+}
+
+var errTwoWriters = errors.New("another process wrote to this ledger: leaves differ from ours")
+
+func (st *store) insertGroup(ctx context.Context, tx *sql.Tx, log string, generation, first uint64, leaves int, data []byte) error {
+	res, err := tx.ExecContext(ctx, st.q(`INSERT INTO ledger_groups (log, generation, first_leaf, leaves, data) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`),
+		log, generation, first, leaves, data)
+	if err != nil {
+		return fmt.Errorf("insert group: %w", err)
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 1 {
+		return err
+	}
+	var there []byte
+	err = tx.QueryRowContext(ctx, st.q(`SELECT data FROM ledger_groups WHERE log = ? AND generation = ? AND first_leaf = ?`), log, generation, first).Scan(&there)
+	if err != nil {
+		return fmt.Errorf("read group: %w", err)
+	}
+	if string(there) != string(data) {
+		return errTwoWriters
+	}
+	return nil
+}
+
+// insertIDs notes where records stand that are looked up: by id, and by hour.
+func (st *store) insertIDs(ctx context.Context, tx *sql.Tx, b *batch) error {
+	for _, h := range b.hours {
+		_, err := tx.ExecContext(ctx, st.q(`INSERT INTO ledger_hours (log, generation, hour, leaf) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`),
+			h.log.name, h.log.generation, h.hour, h.log.base+h.number-1)
+		if err != nil {
+			return fmt.Errorf("insert hour: %w", err)
+		}
+	}
+	for _, lb := range b.logs {
+		for _, p := range lb.ids {
+			_, err := tx.ExecContext(ctx, st.q(`INSERT INTO ledger_ids (log, id, generation, leaf) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`),
+				lb.log.name, p.id.String(), lb.log.generation, lb.log.base+p.number-1)
+			if err != nil {
+				return fmt.Errorf("insert record id: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+func (st *store) leafOf(ctx context.Context, log string, id ident.ID) (leaf uint64, found bool, err error) {
+	err = st.read.QueryRowContext(ctx, st.q(`SELECT leaf FROM ledger_ids WHERE log = ? AND id = ?`), log, id.String()).Scan(&leaf)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, false, nil
+	}
+	return leaf, err == nil, err
+}
+
+func (st *store) leaves(ctx context.Context, s *logState, from uint64, limit int) ([]record.Leaf, error) {
+	rows, err := st.read.QueryContext(ctx, st.q(`SELECT first_leaf, leaves, data FROM ledger_groups WHERE log = ? AND generation = ? AND first_leaf >=
+		COALESCE((SELECT MAX(first_leaf) FROM ledger_groups WHERE log = ? AND generation = ? AND first_leaf <= ?), 0) ORDER BY first_leaf`),
+		s.name, s.generation, s.name, s.generation, from)
+	if err != nil {
+		return nil, fmt.Errorf("read groups: %w", err)
+	}
+	defer rows.Close()
+	var out []record.Leaf
+	for len(out) < limit && rows.Next() {
+		var first, n uint64
+		var data []byte
+		if err := rows.Scan(&first, &n, &data); err != nil {
+			return nil, fmt.Errorf("read group: %w", err)
+		}
+		if out, err = appendLeaves(out, first, n, data, from); err != nil {
+			return nil, err
+		}
+	}
+	return out, rows.Err()
+}
+
+// appendLeaves splits a group, leaving out what is before from.
+func appendLeaves(out []record.Leaf, first, n uint64, data []byte, from uint64) ([]record.Leaf, error) {
+	for i := range n {
+		if len(data) < 2 || len(data) < 2+int(binary.BigEndian.Uint16(data)) {
+			return nil, fmt.Errorf("group at leaf %d is cut at its record %d", first, i)
+		}
+		size := 2 + int(binary.BigEndian.Uint16(data))
+		if first+i >= from {
+			out = append(out, record.Leaf{Index: first + i, Bytes: data[2:size:size]})
+		}
+		data = data[size:]
+	}
+	if len(data) > 0 {
+		return nil, fmt.Errorf("group at leaf %d has %d bytes too many", first, len(data))
+	}
+	return out, nil
+}
