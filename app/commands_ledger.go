@@ -73,30 +73,14 @@ func prepareVerify(fs *flag.FlagSet) action {
 				return err
 			}
 		} else {
-			printResults(c, results)
+			for _, r := range results {
+				c.printf("%s", r.Text())
+			}
 		}
 		if code != verify.OK {
 			return &exitError{code: code}
 		}
 		return nil
-	}
-}
-
-func printResults(c *console, results []verify.Result) {
-	verdicts := map[int]string{verify.OK: "VERIFIED", verify.Failed: "NOT VERIFIED", verify.Unreadable: "UNREADABLE", verify.NotChecked: "DOCUMENT HASH NOT CHECKED"}
-	for _, r := range results {
-		c.printf("%s\n", r.File)
-		for _, l := range r.Lines {
-			mark := "ok  "
-			switch {
-			case !l.OK:
-				mark = "FAIL"
-			case l.Note:
-				mark = "note"
-			}
-			c.printf("  %s  %s\n", mark, l.Text)
-		}
-		c.printf("  %s\n", verdicts[r.Code])
 	}
 }
 

@@ -2,7 +2,6 @@ package reports
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -156,22 +155,11 @@ func (b *builder) changes() render.Blocks {
 	if p == nil {
 		return render.Blocks{&render.Paragraph{Text: render.T("First issue: there is no earlier revision to compare with.")}}
 	}
-	now := summary(b.in)
-	keys := map[string]bool{}
-	for k := range now {
-		keys[k] = true
-	}
-	for k := range p.Summary {
-		keys[k] = true
-	}
 	t := &render.Table{Caption: fmt.Sprintf("What moved since revision %d of %s", p.Revision, day(p.IssuedAt)), Columns: []render.Column{
 		{Title: "Figure", Width: 80, Key: true}, {Title: "Before", Width: 28, Right: true}, {Title: "Now", Width: 28, Right: true}, {Title: "Change", Width: 30, Right: true}}}
-	for _, k := range slices.Sorted(maps.Keys(keys)) {
-		if now[k] == p.Summary[k] {
-			continue
-		}
-		t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(sentence(words(k))), render.T(count(uint64(max(p.Summary[k], 0)))),
-			render.T(count(uint64(max(now[k], 0)))), render.T(fmt.Sprintf("%+d", now[k]-p.Summary[k]))}})
+	for _, m := range Moves(p.Summary, summary(b.in)) {
+		t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(m.Figure), render.T(count(uint64(max(m.Before, 0)))),
+			render.T(count(uint64(max(m.Now, 0)))), render.T(fmt.Sprintf("%+d", m.Now-m.Before))}})
 	}
 	if len(t.Rows) == 0 {
 		return render.Blocks{&render.Paragraph{Text: render.T(fmt.Sprintf("No figure moved since revision %d of %s.", p.Revision, day(p.IssuedAt)))}}

@@ -3,8 +3,10 @@ package reports
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"time"
 
 	"plumbline/app/authz"
@@ -61,6 +63,28 @@ func (d Document) Completeness() int {
 		return 0
 	}
 	return d.Provided * 100 / d.Required
+}
+
+// Move is a figure that is another than in the revision before.
+type Move struct {
+	Figure      string
+	Before, Now int
+}
+
+// Moves compares the figures of two revisions, in the order of their names.
+func Moves(before, now map[string]int) []Move {
+	names := maps.Clone(now)
+	if names == nil {
+		names = map[string]int{}
+	}
+	maps.Copy(names, before)
+	var out []Move
+	for _, k := range slices.Sorted(maps.Keys(names)) {
+		if now[k] != before[k] {
+			out = append(out, Move{sentence(words(k)), before[k], now[k]})
+		}
+	}
+	return out
 }
 
 // MarshalJSON adds the hashes as hex.

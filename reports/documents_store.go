@@ -145,6 +145,11 @@ func (s *Service) List(ctx context.Context, org authz.OrgID) ([]Document, error)
 	return s.documents(ctx, "org = ? AND state IN ?", org, []State{Issued, Superseded})
 }
 
+// Pending gives the documents that are written and wait for their record.
+func (s *Service) Pending(ctx context.Context, org authz.OrgID) ([]Document, error) {
+	return s.documents(ctx, "org = ? AND state = ?", org, Rendered)
+}
+
 // Get gives one document. It returns a fault of kind NotFound when there is none
 // in this organisation.
 func (s *Service) Get(ctx context.Context, org authz.OrgID, id string) (Document, error) {

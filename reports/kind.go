@@ -18,6 +18,7 @@ const (
 type KindInfo struct {
 	Kind           Kind
 	Title          string
+	About          string // one line for whoever chooses
 	Prefix         string // of document numbers
 	Template       string // name and version of the builder; changes with what it prints
 	NeedsSystem    bool
@@ -31,9 +32,9 @@ type KindInfo struct {
 // document is added here and nowhere else.
 func Kinds() []KindInfo {
 	return []KindInfo{
-		{Kind: KindAudit, Title: "Audit report", Prefix: "AR", Template: "audit/1", NeedsSystem: true, NeedsFramework: true, Days: 30, build: Audit},
-		{Kind: KindModelCard, Title: "Model card", Prefix: "MC", Template: "model_card/1", NeedsSystem: true, Days: 30, build: ModelCard},
-		{Kind: KindVendorRisk, Title: "Vendor-risk report", Prefix: "VR", Template: "vendor_risk/1", NeedsVendor: true, Days: 90, build: VendorRisk},
+		{Kind: KindAudit, Title: "Audit report", About: "One AI system against one framework: findings, control matrix, runtime annex", Prefix: "AR", Template: "audit/1", NeedsSystem: true, NeedsFramework: true, Days: 30, build: Audit},
+		{Kind: KindModelCard, Title: "Model card", About: "What is declared of one AI system beside what production showed", Prefix: "MC", Template: "model_card/1", NeedsSystem: true, Days: 30, build: ModelCard},
+		{Kind: KindVendorRisk, Title: "Vendor-risk report", About: "One vendor: which systems use it, what was sent to it, what was seen of it", Prefix: "VR", Template: "vendor_risk/1", NeedsVendor: true, Days: 90, build: VendorRisk},
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"plumbline/app/authz"
@@ -41,14 +42,29 @@ func (s *Service) RunOnce(ctx context.Context, org authz.OrgID, job string, tick
 	if err != nil || !first {
 		return false, err
 	}
-	detail, failure := f(ctx)
+	detail, failure := guarded(ctx, f)
 	r.EndedAt, r.State, r.Detail = s.d.Now().UTC(), RunOK, detail
 	if failure != nil {
 		r.State, r.Detail = Failed, code(failure)
 		s.d.Log.Error("job failed", "job", job, "org", string(org), "error", failure)
 	}
 	after := context.WithoutCancel(ctx)
-	return true, errors.Join(failure, s.endRun(after, r), s.recordRun(after, r))
+	kept := errors.Join(s.endRun(after, r), s.recordRun(after, r))
+	if kept != nil {
+		s.d.Log.Error("run of a job could not be kept", "job", job, "org", string(org), "error", kept)
+	}
+	return true, errors.Join(failure, kept)
+}
+
+// guarded makes a panic of f its error: a job must not end the process that calls
+// are answered by.
+func guarded(ctx context.Context, f func(context.Context) (string, error)) (detail string, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return f(ctx)
 }
 
 // code is what of an error may be shown and recorded.

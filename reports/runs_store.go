@@ -49,9 +49,24 @@ func (s *Service) interrupted(ctx context.Context) error {
 
 // Runs lists the newest runs of an organisation's jobs and of the instance's.
 func (s *Service) Runs(ctx context.Context, org authz.OrgID, limit int) ([]Run, error) {
+	return s.runs(ctx, limit, "org IN ?", []string{string(org), ""})
+}
+
+// RunsOf lists the newest runs of one job.
+func (s *Service) RunsOf(ctx context.Context, org authz.OrgID, job string, limit int) ([]Run, error) {
+	return s.runs(ctx, limit, "job IN ?", []string{runKey(Run{Org: org, Job: job}), runKey(Run{Job: job})})
+}
+
+// LastRuns gives the newest run of each job, however long ago.
+func (s *Service) LastRuns(ctx context.Context, org authz.OrgID) ([]Run, error) {
+	mine := []string{string(org), ""}
+	return s.runs(ctx, -1, "org IN ? AND (job, started_at) IN (SELECT job, MAX(started_at) FROM job_runs WHERE org IN ? GROUP BY job)", mine, mine)
+}
+
+func (s *Service) runs(ctx context.Context, limit int, where string, args ...any) ([]Run, error) {
 	var rows []runRow
 	err := s.d.DB.WithContext(ctx).Table("job_runs").Select("org, job, tick, started_at, ended_at, state, detail, by_actor").
-		Where("org IN ?", []string{string(org), ""}).Order("started_at DESC, job").Limit(limit).Find(&rows).Error
+		Where(where, args...).Order("started_at DESC, job").Limit(limit).Find(&rows).Error
 	if err != nil {
 		return nil, fmt.Errorf("read runs: %w", err)
 	}

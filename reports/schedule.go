@@ -53,10 +53,11 @@ func (s Schedule) Next(t time.Time) time.Time {
 }
 
 // CheckCron refuses a text that is no schedule, never fires, or fires more often
-// than once an hour. The fault names the field "cron".
+// than once an hour. @every is refused: it names no moments, only distances from
+// a start that differs with each process. The fault names the field "cron".
 func CheckCron(text string, now time.Time) error {
 	plan, err := cron.ParseStandard(text)
-	if err != nil {
+	if _, distance := plan.(cron.ConstantDelaySchedule); err != nil || distance {
 		return fault.Field("cron", "Write five fields such as \"0 6 * * 1\" (minute, hour, day, month, weekday; UTC), or @daily, @weekly, @monthly.")
 	}
 	at := plan.Next(now.UTC())

@@ -18,7 +18,7 @@ func TestCheckCron(t *testing.T) {
 		text string
 		want bool
 	}{
-		{"0 6 * * 1", true}, {"@daily", true}, {"@weekly", true}, {"30 4 1 * *", true}, {"@every 2h", true},
+		{"0 6 * * 1", true}, {"@daily", true}, {"@weekly", true}, {"30 4 1 * *", true}, {"@every 2h", false},
 		{"* * * * *", false}, {"*/30 * * * *", false}, {"0,5 6 * * *", false}, {"@every 10s", false}, {"0 0 31 2 *", false}, {"", false}, {"tomorrow", false}, {"0 6 * *", false},
 	}
 	for _, test := range tests {

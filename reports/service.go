@@ -222,10 +222,16 @@ func (s *Service) finish(ctx context.Context, d *Document) error {
 // Resume finishes what a crash interrupted: documents whose files are written,
 // and runs that never ended. Call it once at start, after the ledger is open.
 func (s *Service) Resume(ctx context.Context) error {
+	return errors.Join(s.Finish(ctx), s.interrupted(ctx))
+}
+
+// Finish records the documents whose files are written and whose record is not
+// confirmed: after a crash, or because the ledger could not write. The record's
+// id was fixed with the files, so that it is there once however often this runs.
+func (s *Service) Finish(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	docs, err := s.unfinished(ctx)
-	err = errors.Join(err, s.interrupted(ctx))
 	for i := range docs {
 		err = errors.Join(err, s.finish(ctx, &docs[i]))
 	}
@@ -270,6 +276,20 @@ func (s *Service) Open(ctx context.Context, org authz.OrgID, id string, part Par
 		return nil, "", fault.Wrap(fault.Unavailable, "document_missing", err, "The file of this document cannot be read. Its hash is still in the ledger.")
 	}
 	return f, kind.contentType, nil
+}
+
+// RecordDownload puts on record that a person takes a part of a document away. It
+// returns once the record is durable.
+func (s *Service) RecordDownload(ctx context.Context, actor authz.Actor, d Document, part Part) error {
+	id, err := ident.New(s.d.Now(), s.d.Rand)
+	if err != nil {
+		return err
+	}
+	if _, err := s.d.Ledger.Append(ctx, string(d.Org), &record.Record{Envelope: record.Envelope{Kind: record.DocumentTaken, ID: id, Actor: actor.ID},
+		Body: &record.Download{Document: d.ID, Part: string(part), Request: actor.Request}}); err != nil {
+		return fmt.Errorf("record download of %s: %w", d.ID, err)
+	}
+	return nil
 }
 
 // Path is where a file of a document lies.

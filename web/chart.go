@@ -67,6 +67,13 @@ func ring(counts map[assessments.State]int) template.HTML {
 	return template.HTML(b.String())
 }
 
+// dial draws a share of a whole, in percent, beside its figure.
+func dial(percent int) template.HTML {
+	const around = 2 * math.Pi * 6.5
+	full := around * float64(min(max(percent, 0), 100)) / 100
+	return template.HTML(fmt.Sprintf(`<svg class="ring ring-big" viewBox="0 0 16 16" role="img" aria-label="%d percent complete"><circle cx="8" cy="8" r="6.5" fill="none" class="s-line" stroke-width="2.6"/><circle cx="8" cy="8" r="6.5" fill="none" class="s-accent" stroke-width="2.6" stroke-dasharray="%.2f %.2f" transform="rotate(-90 8 8)"/></svg>`, percent, full, around-full))
+}
+
 // meter shows what of a budget is spent and held.
 func meter(charged, held, limit money.Nano) template.HTML {
 	share := func(n money.Nano) float64 {

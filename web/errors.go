@@ -6,13 +6,14 @@ import (
 	"net/url"
 
 	"plumbline/app/fault"
+	"plumbline/gateway/event"
 )
 
 // plain is an error as a client may see it. Faults carry words for people; of
 // everything else only the request's id is told.
 func (r *request) plain(err error) *fault.Error {
 	var f *fault.Error
-	if errors.As(err, &f) && f.Kind != fault.Internal {
+	if errors.As(ledgerDown(err), &f) && f.Kind != fault.Internal {
 		if f.Err != nil {
 			r.web.d.Log.Warn("request refused", "request", r.id.String(), "code", f.Code, "error", f.Err)
 		}
@@ -24,6 +25,14 @@ func (r *request) plain(err error) *fault.Error {
 	}
 	r.web.d.Log.Error("request failed", "request", r.id.String(), "path", r.c.Path(), "error", err)
 	return fault.New(fault.Internal, "internal", "Something went wrong on our side. The log has it under request %s.", r.id)
+}
+
+// ledgerDown gives words to a ledger that cannot write, wherever that came up.
+func ledgerDown(err error) error {
+	if errors.Is(err, event.ErrUnavailable) {
+		return fault.Wrap(fault.Unavailable, "ledger_unavailable", err, "The ledger cannot write now, and what is not on record does not count. Try again when it can.")
+	}
+	return err
 }
 
 type errorData struct {

@@ -61,7 +61,7 @@ func (f *form) wrong() (out []field) {
 // Errors that no form can mend are returned.
 func (r *request) again(p page, f *form, err error) error {
 	var known *fault.Error
-	if !errors.As(err, &known) || !slices.Contains([]fault.Kind{fault.Invalid, fault.Conflict, fault.Forbidden, fault.Unavailable, fault.RateLimited, fault.Unauthenticated}, known.Kind) {
+	if !errors.As(ledgerDown(err), &known) || !slices.Contains([]fault.Kind{fault.Invalid, fault.Conflict, fault.Forbidden, fault.Unavailable, fault.RateLimited, fault.Unauthenticated}, known.Kind) {
 		return err
 	}
 	if r.c.Request().Form == nil {

@@ -139,6 +139,8 @@ func (r *request) person(id string) string {
 		return ""
 	case id == "config":
 		return "configuration file"
+	case strings.HasPrefix(id, "job:document:"):
+		return "schedule of a document"
 	case strings.HasPrefix(id, "job:"):
 		return "job " + strings.TrimPrefix(id, "job:")
 	case id == firstRunActor:
@@ -263,6 +265,17 @@ func micros(us int64) string {
 	return group(us/1000) + " ms"
 }
 
+// took prints how long something ran.
+func took(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	}
+	return span(d)
+}
+
 func initials(name string) string {
 	out := ""
 	for _, part := range strings.Fields(name) {
@@ -287,11 +300,11 @@ func dict(pairs ...any) (map[string]any, error) {
 func (w *Web) funcs() template.FuncMap {
 	return template.FuncMap{
 		"icon": icon, "status": status, "statusBox": statusBox, "statusBare": statusBare, "words": words, "class": className, "roles": roleNames,
-		"num": group, "day": day, "minute": minute, "millis": millis, "short": short, "hex32": hex32, "micros": micros, "initials": initials, "dict": dict,
+		"num": group, "day": day, "minute": minute, "millis": millis, "short": short, "hex32": hex32, "micros": micros, "took": took, "initials": initials, "dict": dict,
 		"of":      func(counts map[assessments.State]int, state string) int { return counts[assessments.State(state)] },
 		"ago":     func(at any) string { return ago(w.d.Now(), clock(at)) },
 		"dollars": func(n money.Nano) string { return n.String() }, "nano": func(n money.Nano) string { return n.Ledger() },
-		"join": strings.Join, "cover": cover, "ring": ring, "meter": meter, "days": dayChart, "strip": strip,
+		"join": strings.Join, "cover": cover, "ring": ring, "meter": meter, "dial": dial, "days": dayChart, "strip": strip,
 		"has": func(list []string, s string) bool {
 			for _, x := range list {
 				if x == s {

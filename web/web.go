@@ -41,16 +41,23 @@ type Job struct {
 	Name  string    // control-tests
 	Org   string    // empty: of the instance
 	Title string    // Control tests
+	About string    // one line
 	Cron  string    // five fields, UTC
+	Said  string    // the same in words; may be empty
 	Next  time.Time // zero when never
 }
+
+// JobRunning is the code of the fault of a run that was not started because an
+// earlier one has not ended.
+const JobRunning = "job_running"
 
 // Jobs is the server's table of jobs. It exists because schedules run in
 // app/server, which nothing may import.
 type Jobs interface {
 	List() []Job
 	// Run runs a job of that name now for the actor's organisation and returns
-	// when it ended.
+	// when it ended, with its error. It returns a fault of code JobRunning while a
+	// run of it has not ended, and then starts none.
 	Run(ctx context.Context, actor authz.Actor, name string) error
 }
 

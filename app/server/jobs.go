@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -20,17 +21,18 @@ import (
 // job is one line of the table of scheduled jobs. It runs once for each
 // organisation and tick.
 type job struct {
-	name, title, cron string
-	run               func(s *Server, ctx context.Context, actor authz.Actor) (detail string, err error)
+	name, title, about string
+	cron, said         string // five fields in UTC, and in words
+	run                func(s *Server, ctx context.Context, actor authz.Actor) (detail string, err error)
 }
 
 // table is every job but the documents, whose schedules people set.
 var table = []job{
-	{"control-tests", "Control tests", "0 * * * *", func(s *Server, ctx context.Context, a authz.Actor) (string, error) {
+	{"control-tests", "Control tests", "Computes every test of every AI system and appends the results", "0 * * * *", "each hour", func(s *Server, ctx context.Context, a authz.Actor) (string, error) {
 		n, err := s.Engine.RunTests(ctx, a.Org)
 		return fmt.Sprintf("%d results recorded", n), err
 	}},
-	{"verify-ledger", "Checkpoint verification", "30 3 * * *", func(s *Server, ctx context.Context, a authz.Actor) (string, error) {
+	{"verify-ledger", "Checkpoint verification", "Hashes the whole log again and sets it against its signed checkpoint", "30 3 * * *", "each day at 03:30", func(s *Server, ctx context.Context, a authz.Actor) (string, error) {
 		ok, leaves, err := s.Engine.VerifyChain(ctx, a.Org)
 		if err == nil && !ok {
 			err = fault.New(fault.Internal, "ledger_broken", "the log does not verify; the server's log says why")
@@ -46,25 +48,30 @@ type jobs struct {
 	ctx  context.Context
 	end  context.CancelFunc
 	one  sync.Mutex // jobs do not run beside each other
+
+	mu   sync.Mutex
+	busy map[string]int // runs begun or waiting, by organisation and job; guarded by mu
+	seen time.Time      // up to when schedules of documents were looked at; guarded by mu
 }
 
+// catchUp is how far back a start looks for documents whose moment passed while
+// no server ran.
+const catchUp = 24 * time.Hour
+
 func newJobs(s *Server) *jobs {
-	j := &jobs{s: s, cron: cron.New(cron.WithLocation(time.UTC))}
+	j := &jobs{s: s, cron: cron.New(cron.WithLocation(time.UTC)), busy: map[string]int{}}
 	j.ctx, j.end = context.WithCancel(context.Background())
 	return j
 }
 
 func (j *jobs) start() {
+	j.seen = j.now().Add(-catchUp)
 	for _, t := range table {
 		schedule, err := cron.ParseStandard(t.cron)
 		if err != nil {
 			panic("jobs: " + err.Error()) // the table is code
 		}
-		j.cron.Schedule(schedule, cron.FuncJob(func() {
-			for _, org := range j.s.Register.Orgs() {
-				j.tick(org.ID, t.name, j.now(), func(ctx context.Context, a authz.Actor) (string, error) { return t.run(j.s, ctx, a) })
-			}
-		}))
+		j.cron.Schedule(schedule, cron.FuncJob(func() { j.fire(t, j.now()) }))
 	}
 	// Documents' schedules change while the server runs, so each minute asks.
 	j.cron.Schedule(every(time.Minute), cron.FuncJob(j.documents))
@@ -76,48 +83,105 @@ type every time.Duration
 
 func (e every) Next(t time.Time) time.Time { return t.Truncate(time.Duration(e)).Add(time.Duration(e)) }
 
+// stop lets what runs come to its end, told to hurry, and begins nothing more.
 func (j *jobs) stop() {
 	j.end()
 	<-j.cron.Stop().Done()
+	j.one.Lock()
+	defer j.one.Unlock()
 }
 
 func (j *jobs) now() time.Time { return j.s.o.Now().UTC().Truncate(time.Minute) }
 
-func (j *jobs) tick(org inventory.OrgID, name string, tick time.Time, f func(context.Context, authz.Actor) (string, error)) error {
-	j.one.Lock()
-	defer j.one.Unlock()
-	id, err := ident.New(j.s.o.Now(), j.s.o.Rand)
-	if err != nil {
-		return err
+// fire runs a job of the table for every organisation.
+func (j *jobs) fire(t job, tick time.Time) {
+	for _, org := range j.s.Register.Orgs() {
+		j.tick(org.ID, t.name, t.title, tick, func(ctx context.Context, a authz.Actor) (string, error) { return t.run(j.s, ctx, a) })
 	}
-	actor := authz.Actor{Org: org, ID: "job:" + name, Name: name, Request: id}
-	_, err = j.s.Reports.RunOnce(j.ctx, org, name, tick, actor, func(ctx context.Context) (string, error) { return f(ctx, actor) })
-	return err
 }
 
-// documents issues what is due in this minute.
+// tick runs f once for a moment of a schedule. A failure is in the history and in
+// the log; nobody waits for it here.
+func (j *jobs) tick(org inventory.OrgID, name, by string, tick time.Time, f func(context.Context, authz.Actor) (string, error)) {
+	id, err := ident.New(j.s.o.Now(), j.s.o.Rand)
+	if err != nil {
+		j.s.log.Error("job could not begin", "job", name, "error", err)
+		return
+	}
+	leave, _ := j.enter(org, name, false)
+	defer leave()
+	ran, err := j.once(j.ctx, authz.Actor{Org: org, ID: "job:" + name, Name: by, Request: id}, name, tick, f)
+	if err != nil && !ran {
+		j.s.log.Error("job could not begin", "job", name, "org", string(org), "error", err)
+	}
+}
+
+func (j *jobs) once(ctx context.Context, a authz.Actor, name string, tick time.Time, f func(context.Context, authz.Actor) (string, error)) (bool, error) {
+	j.one.Lock()
+	defer j.one.Unlock()
+	return j.s.Reports.RunOnce(ctx, a.Org, name, tick, a, func(ctx context.Context) (string, error) { return f(ctx, a) })
+}
+
+// enter counts a run that begins or waits; what it returns ends that. Alone, it
+// enters only when there is no other run of the job.
+func (j *jobs) enter(org inventory.OrgID, name string, alone bool) (leave func(), ok bool) {
+	key := string(org) + "/" + name
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if alone && j.busy[key] > 0 {
+		return nil, false
+	}
+	j.busy[key]++
+	return func() {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		if j.busy[key]--; j.busy[key] == 0 {
+			delete(j.busy, key)
+		}
+	}, true
+}
+
+// documents issues what became due since the last look: each schedule once, also
+// when several of its moments passed. Documents that wait for their record come
+// first.
 func (j *jobs) documents() {
+	now := j.now()
+	j.mu.Lock()
+	from := j.seen
+	j.seen = now
+	j.mu.Unlock()
+	if err := j.s.Reports.Finish(j.ctx); err != nil {
+		j.s.log.Warn("a document waits for its record", "error", err)
+	}
 	list, err := j.s.Reports.AllSchedules(j.ctx)
 	if err != nil {
 		j.s.log.Error("schedules could not be read", "error", err)
 		return
 	}
-	now := j.now()
 	for _, sch := range list {
-		if !sch.Next(now.Add(-time.Minute)).Equal(now) {
+		after := from
+		if sch.SetAt.After(after) {
+			after = sch.SetAt
+		}
+		due := sch.Next(after)
+		if due.IsZero() || due.After(now) {
 			continue
 		}
-		j.tick(sch.Org, sch.Job(), now, func(ctx context.Context, a authz.Actor) (string, error) { return j.issue(ctx, a, sch) })
+		j.tick(sch.Org, sch.Job(), scheduledBy(sch), due, func(ctx context.Context, a authz.Actor) (string, error) { return j.issue(ctx, a, sch, due) })
 	}
 }
 
-func (j *jobs) issue(ctx context.Context, a authz.Actor, sch reports.Schedule) (string, error) {
-	r := reports.Request{Org: sch.Org, Kind: sch.Kind, System: sch.System, Framework: sch.Framework, Vendor: sch.Vendor}
-	if sch.Days > 0 {
-		r.To = j.s.o.Now().UTC()
-		r.From = r.To.AddDate(0, 0, -sch.Days)
+// scheduledBy is whom a scheduled document names as its author: the schedule, and
+// the person who answers for it.
+func scheduledBy(sch reports.Schedule) string {
+	if sch.SetName == "" {
+		return "Schedule " + sch.Cron
 	}
-	d, err := j.s.Reports.Issue(ctx, a, r)
+	return "Schedule " + sch.Cron + ", set by " + sch.SetName
+}
+
+func (j *jobs) issue(ctx context.Context, a authz.Actor, sch reports.Schedule, tick time.Time) (string, error) {
+	d, err := j.s.Reports.Issue(ctx, a, sch.Request(tick))
 	return d.ID, err
 }
 
@@ -127,43 +191,62 @@ func (j *jobs) List() []web.Job {
 	for _, t := range table {
 		schedule, err := cron.ParseStandard(t.cron)
 		if err == nil {
-			out = append(out, web.Job{Name: t.name, Title: t.title, Cron: t.cron, Next: schedule.Next(j.s.o.Now().UTC())})
+			out = append(out, web.Job{Name: t.name, Title: t.title, About: t.about, Cron: t.cron, Said: t.said, Next: schedule.Next(j.s.o.Now().UTC())})
 		}
 	}
 	list, err := j.s.Reports.AllSchedules(j.ctx)
 	if err != nil {
+		j.s.log.Error("schedules could not be read", "error", err)
 		return out
 	}
 	for _, sch := range list {
-		out = append(out, web.Job{Name: sch.Job(), Org: string(sch.Org), Title: strings.ReplaceAll(string(sch.Kind), "_", " "), Cron: sch.Cron, Next: sch.Next(j.s.o.Now().UTC())})
+		kind, _ := reports.KindOf(sch.Kind) // was checked when it was set
+		about := strings.Join(slices.DeleteFunc([]string{string(sch.System), sch.Framework, sch.Vendor}, func(s string) bool { return s == "" }), ", ")
+		out = append(out, web.Job{Name: sch.Job(), Org: string(sch.Org), Title: kind.Title, About: about, Cron: sch.Cron, Next: sch.Next(j.s.o.Now().UTC())})
 	}
 	return out
 }
 
 // Run runs a job of the table, or a schedule's document, now for the actor's
-// organisation. Its tick is this moment, so that a scheduled run is not replaced.
+// organisation, and comes back with its error when it ended. Its tick is this
+// moment, so that a scheduled run is not replaced. While a run of the job begins
+// or waits it starts none and returns a fault of code web.JobRunning.
 func (j *jobs) Run(ctx context.Context, actor authz.Actor, name string) error {
-	run := func(f func(context.Context, authz.Actor) (string, error)) error {
-		j.one.Lock()
-		defer j.one.Unlock()
-		_, err := j.s.Reports.RunOnce(context.WithoutCancel(ctx), actor.Org, name, j.s.o.Now().UTC(), actor, func(ctx context.Context) (string, error) { return f(ctx, actor) })
-		return err
-	}
-	for _, t := range table {
-		if t.name == name {
-			return run(func(ctx context.Context, a authz.Actor) (string, error) { return t.run(j.s, ctx, a) })
-		}
-	}
-	list, err := j.s.Reports.Schedules(ctx, actor.Org)
+	f, err := j.named(ctx, actor.Org, name)
 	if err != nil {
 		return err
 	}
-	for _, sch := range list {
-		if sch.Job() == name {
-			return run(func(ctx context.Context, a authz.Actor) (string, error) { return j.issue(ctx, a, sch) })
+	leave, ok := j.enter(actor.Org, name, true)
+	if !ok {
+		return fault.New(fault.Conflict, web.JobRunning, "It is running already. Wait until that run ends; the history shows it.")
+	}
+	defer leave()
+	// Whoever asked may leave; the server's end does end it.
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(j.ctx, cancel)()
+	_, err = j.once(running, actor, name, j.s.o.Now().UTC(), f)
+	return err
+}
+
+func (j *jobs) named(ctx context.Context, org inventory.OrgID, name string) (func(context.Context, authz.Actor) (string, error), error) {
+	for _, t := range table {
+		if t.name == name {
+			return func(ctx context.Context, a authz.Actor) (string, error) { return t.run(j.s, ctx, a) }, nil
 		}
 	}
-	return fault.New(fault.NotFound, "not_found", "there is no job %q", name)
+	list, err := j.s.Reports.Schedules(ctx, org)
+	if err != nil {
+		return nil, err
+	}
+	for _, sch := range list {
+		if sch.Job() == name {
+			return func(ctx context.Context, a authz.Actor) (string, error) {
+				return j.issue(ctx, a, sch, j.s.o.Now().UTC())
+			}, nil
+		}
+	}
+	return nil, fault.New(fault.NotFound, "not_found", "there is no job %q", name)
 }
 
 // RunJob runs a job of the table, or a schedule's document, now, with its entry

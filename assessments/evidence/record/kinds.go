@@ -39,6 +39,7 @@ const (
 	ApplicabilityDecided Kind = 52
 	DocumentIssued       Kind = 56
 	JobRan               Kind = 57
+	DocumentTaken        Kind = 58
 )
 
 type kindInfo struct {
@@ -76,6 +77,7 @@ var kinds = map[Kind]kindInfo{
 	ApplicabilityDecided: {"applicability.decided", 1, 0, func() any { return new(Applicability) }},
 	DocumentIssued:       {"document.issued", 1, 0, func() any { return new(Document) }},
 	JobRan:               {"job.run", 1, 0, func() any { return new(Job) }},
+	DocumentTaken:        {"document.downloaded", 1, 0, func() any { return new(Download) }},
 }
 
 // String is the stable name.
@@ -248,4 +250,11 @@ type Job struct {
 	OK    bool   `cbor:"3,keyasint"`
 	Error string `cbor:"4,keyasint,omitzero"` // code
 	Took  int64  `cbor:"5,keyasint"`          // microseconds
+}
+
+// Download says that an auditor took a part of a document away.
+type Download struct {
+	Document string   `cbor:"1,keyasint"`
+	Part     string   `cbor:"2,keyasint"` // pdf, json, proof
+	Request  ident.ID `cbor:"3,keyasint,omitzero"`
 }

@@ -58,6 +58,27 @@ func (r *Result) fail(code int, format string, args ...any) {
 	}
 }
 
+// verdicts are the last lines, by exit code.
+var verdicts = map[int]string{OK: "VERIFIED", Failed: "NOT VERIFIED", Unreadable: "UNREADABLE", NotChecked: "DOCUMENT HASH NOT CHECKED"}
+
+// Text is the result as the command prints it: the file, each check, the verdict.
+func (r Result) Text() string {
+	var b strings.Builder
+	b.WriteString(r.File + "\n")
+	for _, l := range r.Lines {
+		mark := "ok  "
+		switch {
+		case !l.OK:
+			mark = "FAIL"
+		case l.Note:
+			mark = "note"
+		}
+		b.WriteString("  " + mark + "  " + l.Text + "\n")
+	}
+	b.WriteString("  " + verdicts[r.Code] + "\n")
+	return b.String()
+}
+
 // Files verifies documents, proof files and exports. The code is the worst of the
 // results: a failure before an unreadable file before a hash that was not checked.
 func Files(paths []string, o Options) ([]Result, int) {
