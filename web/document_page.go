@@ -16,7 +16,6 @@ import (
 
 type documentData struct {
 	documentRow
-	SystemName string
 	Content    reports.Content
 	Unreadable string // why its file cannot be read; empty when it can
 	Before     *reports.Document
@@ -33,9 +32,6 @@ func (r *request) documentPage() error {
 		return err
 	}
 	data := &documentData{documentRow: r.documentRow(d)}
-	if s, err := r.state.System(d.System); err == nil {
-		data.SystemName = s.Name
-	}
 	if data.Content, err = r.web.d.Reports.Content(r.ctx(), r.actor.Org, d.ID); err != nil {
 		var f *fault.Error
 		if !errors.As(err, &f) || f.Kind != fault.Unavailable {

@@ -12,6 +12,7 @@ type documentRow struct {
 	reports.Document
 	KindTitle      string
 	FrameworkTitle string
+	About          string // the system or vendor by its name
 	By             string
 }
 
@@ -64,7 +65,13 @@ func (r *request) documentsPage() error {
 }
 
 func (r *request) documentRow(d reports.Document) documentRow {
-	row := documentRow{Document: d, KindTitle: kindTitle(d.Kind), FrameworkTitle: r.frameworkTitle(d.Framework), By: d.IssuedName}
+	row := documentRow{Document: d, KindTitle: kindTitle(d.Kind), FrameworkTitle: r.frameworkTitle(d.Framework), About: d.Vendor, By: d.IssuedName}
+	if d.System != "" {
+		row.About = string(d.System)
+		if s, err := r.state.System(d.System); err == nil {
+			row.About = s.Name
+		}
+	}
 	if row.By == "" {
 		row.By = r.person(d.IssuedBy)
 	}

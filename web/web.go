@@ -125,13 +125,9 @@ func New(d Deps) (*Web, error) {
 }
 
 func (w *Web) newSessions() *scs.SessionManager {
-	m := scs.New()
-	m.Store = &sessionStore{w.d.DB, w.d.Now}
-	m.HashTokenInStore = true
-	m.Lifetime = w.d.SessionLife
-	m.Cookie.Name = "plumbline_session"
-	m.Cookie.HttpOnly = true
-	m.Cookie.SameSite = http.SameSiteLaxMode
+	// Not scs.New: the store that it makes keeps a goroutine for ever.
+	m := &scs.SessionManager{Store: &sessionStore{w.d.DB, w.d.Now}, Codec: scs.GobCodec{}, HashTokenInStore: true, Lifetime: w.d.SessionLife,
+		Cookie: scs.SessionCookie{Name: "plumbline_session", Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Persist: true}}
 	if w.public.Scheme == "https" {
 		m.Cookie.Name, m.Cookie.Secure = "__Host-plumbline_session", true
 	}

@@ -201,7 +201,11 @@ func (j *jobs) List() []web.Job {
 	}
 	for _, sch := range list {
 		kind, _ := reports.KindOf(sch.Kind) // was checked when it was set
-		about := strings.Join(slices.DeleteFunc([]string{string(sch.System), sch.Framework, sch.Vendor}, func(s string) bool { return s == "" }), ", ")
+		criteria := sch.Framework
+		if f, err := j.s.Catalog.Framework(criteria); err == nil {
+			criteria = f.Title
+		}
+		about := strings.Join(slices.DeleteFunc([]string{string(sch.System), criteria, sch.Vendor}, func(s string) bool { return s == "" }), ", ")
 		out = append(out, web.Job{Name: sch.Job(), Org: string(sch.Org), Title: kind.Title, About: about, Cron: sch.Cron, Next: sch.Next(j.s.o.Now().UTC())})
 	}
 	return out
