@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"strings"
 	"time"
 
 	"plumbline/app/fault"
@@ -16,13 +17,21 @@ func check(r Request) (KindInfo, error) {
 	case !ok:
 		return kind, fault.Field("kind", "There is no kind of document %q.", string(r.Kind))
 	case kind.NeedsSystem && r.System == "":
-		return kind, fault.Field("system", "A %s is about an AI system: name one.", lower(kind.Title))
+		return kind, fault.Field("system", "%s is about an AI system: name one.", one(kind.Title))
 	case kind.NeedsFramework && r.Framework == "":
-		return kind, fault.Field("framework", "An %s needs a framework as its criteria: name one.", lower(kind.Title))
+		return kind, fault.Field("framework", "%s needs a framework as its criteria: name one.", one(kind.Title))
 	case kind.NeedsVendor && r.Vendor == "":
-		return kind, fault.Field("vendor", "A %s is about a vendor: name one.", lower(kind.Title))
+		return kind, fault.Field("vendor", "%s is about a vendor: name one.", one(kind.Title))
 	}
 	return kind, nil
+}
+
+// one is a title with its article, at the head of a sentence.
+func one(title string) string {
+	if title != "" && strings.ContainsRune("AEIOU", rune(title[0])) {
+		return "An " + lower(title)
+	}
+	return "A " + lower(title)
 }
 
 // period completes the window: to the checkpoint, and as long as the kind says.

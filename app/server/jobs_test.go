@@ -158,15 +158,9 @@ func TestDocumentsOfPassedMoments(t *testing.T) {
 	look(30, 4, 41, "document 26 04:00 ok", "document 27 04:00 ok")
 }
 
-// TestARunThatFails changes one byte of the ledger under the server: the next
-// verification fails, and history and ledger say so by its code.
-func TestARunThatFails(t *testing.T) {
-	var log bytes.Buffer
-	s := open(t, Options{Config: testConfig(t.TempDir()), Log: slog.New(slog.NewJSONHandler(&log, nil))})
-	furnish(t, s, "http://127.0.0.1:9/v1")
-	if err := s.RunJob(t.Context(), officer, "verify-ledger"); err != nil {
-		t.Fatal(err)
-	}
+// spoil changes one byte of the ledger under a server.
+func spoil(t *testing.T, s *Server) {
+	t.Helper()
 	raw, err := sql.Open("sqlite", filepath.Join(s.Config.DataDir, "ledger.db"))
 	if err != nil {
 		t.Fatal(err)
@@ -181,6 +175,18 @@ func TestARunThatFails(t *testing.T) {
 	if _, err := raw.Exec(`UPDATE ledger_groups SET data = ? WHERE log = ? AND first_leaf = ?`, data, testOrg, first); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestARunThatFails changes one byte of the ledger under the server: the next
+// verification fails, and history and ledger say so by its code.
+func TestARunThatFails(t *testing.T) {
+	var log bytes.Buffer
+	s := open(t, Options{Config: testConfig(t.TempDir()), Log: slog.New(slog.NewJSONHandler(&log, nil))})
+	furnish(t, s, "http://127.0.0.1:9/v1")
+	if err := s.RunJob(t.Context(), officer, "verify-ledger"); err != nil {
+		t.Fatal(err)
+	}
+	spoil(t, s)
 	if err := s.RunJob(t.Context(), officer, "verify-ledger"); err == nil {
 		t.Fatal("a ledger with a changed byte verifies")
 	}
