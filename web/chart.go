@@ -167,3 +167,13 @@ func strip(states []string, label string) template.HTML {
 	b.WriteString(`</svg>`)
 	return template.HTML(b.String())
 }
+
+// holdBar shows what of a hold was charged and what was let go.
+func holdBar(held, charged money.Nano) template.HTML {
+	share := 100.0
+	if held > 0 {
+		share = math.Min(100, 100*float64(charged)/float64(held))
+	}
+	return template.HTML(fmt.Sprintf(`<svg class="meter" role="img" aria-label="Held %s; %s charged, %s released"><rect y="1" width="100%%" height="8" rx="2" fill="url(#p-later)"/><rect y="1" width="%.1f%%" height="8" rx="2" class="k1"/></svg>`,
+		held.Ledger(), charged.Ledger(), max(held-charged, 0).Ledger(), share))
+}

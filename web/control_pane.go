@@ -223,7 +223,7 @@ func (r *request) controlJoin(c *controlPane) ([]joinItem, error) {
 		return nil, err
 	}
 	traffic := joinItem{Label: fmt.Sprintf("Exchanges, %d days", days), Text: "none seen"}
-	if n := sum["intents"] + sum["refused"]; n > 0 {
+	if n := sum["closed"] + sum["refused"]; n > 0 {
 		traffic.Text = group(n)
 		if r.can("exchange", "read") {
 			traffic.Href = "/exchanges?" + query("system", string(c.System.ID))

@@ -42,10 +42,14 @@ var looks = map[string]look{
 	"incomplete":  {"blind", "broken", "Incomplete"},
 	"open":        {"mute", "clock", "Open"},
 	// Guards.
-	"clear":   {"mute", "clear", "Clear"},
-	"hit":     {"warn", "flag", "Hit"},
-	"not_run": {"blind", "notrun", "Not run"},
-	"errored": {"blind", "broken", "Errored"},
+	"clear":         {"mute", "clear", "Clear"},
+	"hit":           {"warn", "flag", "Hit"},
+	"not_run":       {"blind", "notrun", "Not run"},
+	"errored":       {"blind", "broken", "Errored"},
+	"nothing":       {"mute", "notrun", "Not run"},
+	"monitored":     {"warn", "flag", "Hit, let through"},
+	"redacted":      {"warn", "redacted", "Redacted"},
+	"guard_blocked": {"warn", "not", "Blocked"},
 	// Approvals and life cycle.
 	"approved":      {"ok", "satisfied", "Approved"},
 	"requested":     {"note", "held", "Approval requested"},

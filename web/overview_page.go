@@ -3,7 +3,6 @@ package web
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"plumbline/app/fault"
@@ -62,6 +61,14 @@ type systemUse struct {
 	Spend                      money.Nano
 }
 
+// Listed is how the list of exchanges names the system.
+func (u systemUse) Listed() string {
+	if u.ID == "" {
+		return none
+	}
+	return u.ID
+}
+
 func (r *request) overviewPage() error {
 	days := 30
 	for _, d := range periods {
@@ -77,7 +84,7 @@ func (r *request) overviewPage() error {
 	from := r.web.d.Now().UTC().Add(-time.Duration(days) * 24 * time.Hour)
 	sum := sumSince(hours, from)
 	data.Exchanges, data.Refused, data.Failed, data.Spend = sum["closed"]+sum["refused"], sum["refused"], sum["failed"]+sum["incomplete"], money.Nano(sum["charge"])
-	data.Redacted, data.NotRun = sumOf(sum, "redacted."), sumOf(sum, "not_run.")
+	data.Redacted, data.NotRun = sum[projection.FindingCounter(":redacted")], sum[projection.FindingCounter(":not_run")]
 	data.Chart = dayCounts(hours, r.web.d.Now(), max(days, 7))
 	if err := r.bySystem(&data, from); err != nil {
 		return err
@@ -124,15 +131,6 @@ func sumSince(hours []projection.Hour, from time.Time) projection.Counters {
 		}
 	}
 	return sum
-}
-
-func sumOf(c projection.Counters, prefix string) (n int64) {
-	for name, v := range c {
-		if strings.HasPrefix(name, prefix) {
-			n += v
-		}
-	}
-	return n
 }
 
 // dayCounts puts hours into whole days, UTC, the oldest first, the last being
@@ -247,7 +245,7 @@ func (r *request) attention(data *overviewData) error {
 		return err
 	}
 	for _, f := range findings {
-		data.Rays = append(data.Rays, task{"bad", "not", "Use by no registered AI system", "key " + r.keyName(f.Subject) + ", last " + clock(f.LastAt).Format("2 Jan 2006 15:04 UTC"), "/exchanges?key=" + f.Subject, group(f.Count)})
+		data.Rays = append(data.Rays, task{"bad", "not", "Use by no registered AI system", "key " + r.keyName(f.Subject) + ", last " + clock(f.LastAt).Format("2 Jan 2006 15:04 UTC"), exchangesHref("key", f.Subject, "system", none, "days", "all"), group(f.Count)})
 	}
 	if err := r.observedRays(data); err != nil {
 		return err
@@ -258,7 +256,7 @@ func (r *request) attention(data *overviewData) error {
 		}
 	}
 	if data.NotRun > 0 {
-		data.Rays = append(data.Rays, task{"blind", "broken", "A guard did not run", "exchanges that were not screened in the period", "/exchanges", group(data.NotRun)})
+		data.Rays = append(data.Rays, task{"blind", "broken", "A guard did not run", "exchanges that one did not look at in the period", exchangesHref("guard", ":not_run", "days", data.Days), group(data.NotRun)})
 	}
 	at, err := r.web.d.Projection.LastMark(r.ctx(), string(r.actor.Org))
 	if err != nil && !fault.Is(err, fault.NotFound) {

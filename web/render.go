@@ -101,7 +101,7 @@ func (r *request) render(status int, name string, p page, data any) error {
 	frame := "layout"
 	if t.Lookup("pane") != nil {
 		r.c.Response().Header().Set("Vary", "X-Fragment")
-		if r.c.Request().Header.Get("X-Fragment") == "pane" {
+		if r.fragment() {
 			frame = "pane" // the pane alone, for a page that shows its list already
 		}
 	}
@@ -111,13 +111,16 @@ func (r *request) render(status int, name string, p page, data any) error {
 	return r.c.HTMLBlob(status, out.Bytes())
 }
 
+// fragment reports whether the pane alone was asked for.
+func (r *request) fragment() bool { return r.c.Request().Header.Get("X-Fragment") == "pane" }
+
 func (r *request) ok(name string, p page, data any) error {
 	return r.render(http.StatusOK, name, p, data)
 }
 
 // parse reads every template: each page with the layout and the parts.
 func (w *Web) parse() (map[string]*template.Template, error) {
-	base, err := template.New("").Funcs(w.funcs()).ParseFS(templateFiles, "templates/layout.html", "templates/sprite.html", "templates/parts.html", "templates/trail.html")
+	base, err := template.New("").Funcs(w.funcs()).Funcs(recordFuncs()).ParseFS(templateFiles, "templates/layout.html", "templates/sprite.html", "templates/parts.html", "templates/trail.html")
 	if err != nil {
 		return nil, fmt.Errorf("templates: %w", err)
 	}

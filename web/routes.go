@@ -78,8 +78,8 @@ func pageRoutes() []route {
 		{get, "/evidence/:id/file", "assessment", "read", permitted, (*request).evidenceFile},
 		{post, "/tests/run", "assessment", "run", permitted, (*request).runTests},
 
-		//{get, "/exchanges", "exchange", "read", permitted, (*request).exchangesPage},
-		//{get, "/exchanges/:id", "exchange", "read", permitted, (*request).exchangePage},
+		{get, "/exchanges", "exchange", "read", permitted, (*request).exchangesPage},
+		{get, "/exchanges/:id", "exchange", "read", permitted, (*request).exchangePage},
 
 		{get, "/keys", "key", "read", permitted, (*request).keysPage},
 		{get, "/keys/new", "key", "write", permitted, (*request).newKeyPage},
@@ -117,10 +117,12 @@ func pageRoutes() []route {
 		{get, "/jobs", "job", "read", permitted, (*request).jobsPage},
 		{post, "/jobs/:name/run", "job", "run", permitted, (*request).runJob},
 
-		//{get, "/ledger", "ledger", "read", permitted, (*request).ledgerPage},
-		//{get, "/ledger/checkpoint", "ledger", "read", permitted, (*request).checkpointFile},
-		//{get, "/ledger/key", "ledger", "read", permitted, (*request).verifierKeyFile},
-		//{get, "/ledger/:leaf", "ledger", "read", permitted, (*request).leafPage},
+		{get, "/ledger", "ledger", "read", permitted, (*request).ledgerPage},
+		{get, "/ledger/checkpoint", "ledger", "read", permitted, (*request).checkpointFile},
+		{get, "/ledger/key", "ledger", "read", permitted, (*request).verifierKeyFile},
+		{get, "/ledger/open", "ledger", "read", permitted, (*request).openLeaf},
+		{get, "/ledger/:leaf", "ledger", "read", permitted, (*request).leafPage},
+		{get, "/ledger/:leaf/record", "ledger", "read", permitted, (*request).leafFile},
 
 		{get, "/people", "account", "read", permitted, (*request).peoplePage},
 		{get, "/people/new", "account", "write", permitted, (*request).newPersonPage},

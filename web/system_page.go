@@ -105,7 +105,7 @@ func (r *request) systemTraffic(data *systemData) error {
 func guardCounts(p *inventory.GuardProfile, sum projection.Counters) []guardCount {
 	var out []guardCount
 	for _, g := range p.Guards {
-		out = append(out, guardCount{g.Guard, string(g.Mode), sum["clear."+g.Guard], sum["hit."+g.Guard], sum["not_run."+g.Guard], sum["redacted."+g.Guard], sum["blocked."+g.Guard]})
+		out = append(out, guardCount{g.Guard, string(g.Mode), sum["clear."+g.Guard], sum[projection.FindingCounter(g.Guard)], sum[projection.FindingCounter(g.Guard+":not_run")], sum["redacted."+g.Guard], sum["blocked."+g.Guard]})
 	}
 	return out
 }

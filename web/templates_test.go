@@ -44,6 +44,7 @@ var pageData = map[string]pageOf{
 	"document": of(&documentData{Verify: &verifyHelp{}}), "documents": of(documentsData{}), "jobs": of(jobsData{}),
 	"evidence":  of(&evidenceData{Form: &form{}, Framework: &frameworks.Framework{}, Control: &frameworks.Control{}}),
 	"framework": of(&frameworkData{Framework: &frameworks.Framework{}}), "frameworks": of(frameworksData{}),
+	"exchanges": of(&exchangesData{Filter: &logFilter{}}), "ledger": of(&ledgerData{}), "leaf": of(&leafData{}),
 	"history": of(historyData{System: &inventory.System{}}), "keys": of(keysData{}), "link": of(linkData{}), "once": of(onceData{}), "overview": of(overviewData{}),
 	"people": of(peopleData{}), "signin": of(signInData{}), "system": of(systemData{System: &inventory.System{}}), "systems": of(systemsData{}),
 }

@@ -261,12 +261,25 @@ func (b *batch) found(system string, x *Exchange) {
 	if x.Findings == "" {
 		return
 	}
+	seen := map[string]bool{}
+	once := func(name string) {
+		if !seen[name] {
+			seen[name] = true
+			b.count(system, FindingCounter(name), 1)
+		}
+	}
 	for _, f := range strings.Split(x.Findings, ",") {
-		b.count(system, FindingCounter(f), 1)
+		guard, verdict, _ := strings.Cut(f, ":")
+		once(f)
+		once(":" + verdict)
+		if verdict != NotRun {
+			once(guard)
+		}
 	}
 }
 
-// FindingCounter names the counter of exchanges with a finding: pii:redacted.
+// FindingCounter names the counter of exchanges with a finding: pii:redacted; pii
+// for whatever it found; :redacted whichever guard did.
 func FindingCounter(finding string) string { return "found." + finding }
 
 // StateCounter names the counter of a way to fail that has one of its own.
@@ -378,6 +391,9 @@ func (x *Exchange) take(e *event.Event) {
 	x.addFindings(e.AnswerGuard, true)
 	if e.Status != 0 {
 		x.Status = int(e.Status)
+	}
+	if e.Kind == event.Refused {
+		x.Total = e.Total
 	}
 	if e.Kind == event.Outcome || e.Kind == event.Incomplete || e.Kind == event.Cached {
 		x.End, x.Input, x.Output, x.Source = e.End, e.Usage.Input, e.Usage.Output, e.Source

@@ -20,7 +20,7 @@ type Counted struct {
 // against; of model, guards and usage they say nothing.
 func (f *Filter) countedWhere(org string) (c *condition, can bool) {
 	all := append(slices.Clone(f.States), f.State)
-	if f.Model != "" || len(f.Findings) > 0 || len(f.Sources) > 0 || slices.Max(all) != "" && !slices.Contains(all, Refused) {
+	if f.Model != "" || f.Target != "" || len(f.Findings) > 0 || len(f.Sources) > 0 || slices.Max(all) != "" && !slices.Contains(all, Refused) {
 		return nil, false
 	}
 	c = &condition{}

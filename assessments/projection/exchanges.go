@@ -84,7 +84,8 @@ func Findings() []string { return []string{Monitored, Redacted, BlockedBy, NotRu
 type Filter struct {
 	System, Key, Model, State, Code string
 	Systems, States, Codes          []string // "" in Systems: of no registered system
-	Findings                        []string // pii:redacted, or pii for whatever it found
+	Findings                        []string // pii:redacted; pii for whatever it found; :redacted whichever guard did
+	Target                          string   // provider/model that it was sent to
 	Sources                         []event.UsageSource
 	From, To                        int64  // microseconds; 0: open
 	Leaves                          uint64 // only what closed before this leaf; 0: all
@@ -107,11 +108,17 @@ func (f *Filter) where(org string) *condition {
 	if f.Model != "" {
 		c.add("(model_asked = ? OR model_target = ? OR model_served = ?)", f.Model, f.Model, f.Model)
 	}
+	if provider, model, ok := strings.Cut(f.Target, "/"); ok {
+		c.add("opened_leaf >= 0 AND provider = ? AND model_target = ?", provider, model)
+	}
 	if len(f.Findings) > 0 {
 		var any condition
 		for _, x := range f.Findings {
-			if _, _, exact := strings.Cut(x, ":"); exact {
-				any.add("',' || findings || ',' LIKE ?", "%,"+x+",%")
+			if guard, _, given := strings.Cut(x, ":"); given {
+				if guard != "" {
+					x = "," + x
+				}
+				any.add("',' || findings || ',' LIKE ?", "%"+x+",%")
 				continue
 			}
 			for _, verdict := range []string{Monitored, Redacted, BlockedBy} {

@@ -96,6 +96,9 @@ func TestFilters(t *testing.T) {
 			{"a guard blocked", Filter{Findings: []string{"pii:blocked", "secrets:blocked"}}, "blocked", 0},
 			{"a guard did not run", Filter{Findings: []string{"injection:not_run"}}, "late", 0},
 			{"nothing to look at is not a miss", Filter{Findings: []string{"pii:not_run"}}, "", 0},
+			{"any guard redacted", Filter{Findings: []string{":redacted"}}, "late", 0},
+			{"any guard did not run", Filter{Findings: []string{":not_run", ":monitored"}}, "late", 0},
+			{"sent to a model", Filter{Target: "up/small"}, "open plain", 0},
 			{"usage", Filter{Sources: []event.UsageSource{event.UsagePartial, event.UsageCounted}}, "late", 0},
 			{"usage of what never ran is none", Filter{Sources: []event.UsageSource{event.UsageUnknown}}, "", 0},
 			{"first hour", Filter{Window: window(10, 11)}, "plain", 0},
@@ -182,7 +185,7 @@ func TestListsAgreeWithCounters(t *testing.T) {
 		}
 		for name, f := range map[string]Filter{
 			"ok": {States: []string{Complete}}, "refused": {States: []string{Refused}}, "failed": {States: []string{Failed, Blocked, Cut, ClientGone}},
-			StateCounter(Cut): {States: []string{Cut}}, FindingCounter("pii:redacted"): {Findings: []string{"pii:redacted"}}, "refused.guard_blocked": {Codes: []string{"guard_blocked"}},
+			StateCounter(Cut): {States: []string{Cut}}, FindingCounter("pii:redacted"): {Findings: []string{"pii:redacted"}}, FindingCounter("pii"): {Findings: []string{"pii"}}, FindingCounter(":not_run"): {Findings: []string{":not_run"}}, "refused.guard_blocked": {Codes: []string{"guard_blocked"}},
 			"usage.partial": {Sources: []event.UsageSource{event.UsagePartial}},
 		} {
 			f.Window = w

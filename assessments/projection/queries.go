@@ -46,6 +46,35 @@ func (s *Store) Sum(ctx context.Context, org, system string, fromHour int64) (Co
 	return out, rows.Err()
 }
 
+// SumBySystem adds up counters of each system over the hours from one hour since
+// 1970 to another that is not in it; 0 is open. Use by no registered system is
+// under the empty name.
+func (s *Store) SumBySystem(ctx context.Context, org string, from, to int64) (map[string]Counters, error) {
+	query, args := `SELECT system, name, SUM(value) FROM proj_counters WHERE org = ? AND hour >= ?`, []any{org, from}
+	if to != 0 {
+		query += ` AND hour < ?`
+		args = append(args, to)
+	}
+	rows, err := s.db.QueryContext(ctx, s.q(query+` GROUP BY system, name`), args...)
+	if err != nil {
+		return nil, fmt.Errorf("read counters: %w", err)
+	}
+	defer rows.Close()
+	out := map[string]Counters{}
+	for rows.Next() {
+		var system, name string
+		var v int64
+		if err := rows.Scan(&system, &name, &v); err != nil {
+			return nil, err
+		}
+		if out[system] == nil {
+			out[system] = Counters{}
+		}
+		out[system][name] = v
+	}
+	return out, rows.Err()
+}
+
 // Hour is one rollup hour of a system.
 type Hour struct {
 	Hour     int64 // hours since 1970

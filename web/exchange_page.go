@@ -1,0 +1,353 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"plumbline/app/fault"
+	"plumbline/app/money"
+	"plumbline/assessments/evidence/record"
+	"plumbline/assessments/projection"
+	"plumbline/gateway/event"
+	"plumbline/inventory"
+)
+
+// exchangePane is one exchange with everything that its records hold.
+type exchangePane struct {
+	*projection.Exchange
+	Began, End *event.Event // its first and last record; one and the same for a refusal
+	SystemRow  *inventory.System
+	SystemName string
+	KeyName    string
+	Alone      string // the address of this exchange alone
+	Join       []joinItem
+	Stages     []stageRow
+	Attempts   []attemptRow
+	Guards     []guardRow
+	Holds      []holdRow
+	Final      money.Nano // the charge after adjustments
+	Adjusted   []adjustRow
+	Usage      []usageRow
+	Records    []leafRow
+	Proof      leafRow // of the record that closed it, or opened it
+	Found      []finding
+	Use        *exchangeUse
+}
+
+// leafRow is a record of the exchange where it stands in the log.
+type leafRow struct {
+	Leaf     uint64
+	Kind     record.Kind
+	Hash     [32]byte
+	At       int64
+	Writer   string
+	Number   uint64
+	Path     int    // hashes from the leaf to the root
+	Included bool   // the path was computed anew and ends in the signed root
+	Why      string // when it is not
+	Size     uint64 // of the signed tree
+}
+
+type attemptRow struct {
+	Try       uint32
+	Provider  string
+	Model     string
+	Region    string
+	Simulated bool
+	Leaf      uint64
+	Result    string
+	Tone      string
+	Icon      string
+}
+
+type guardRow struct {
+	event.Verdict
+	On   string // prompt, answer
+	Look string
+	Said string
+}
+
+type holdRow struct {
+	event.Hold
+	Title    string
+	Charged  money.Nano
+	Released money.Nano
+	Over     money.Nano
+}
+
+type adjustRow struct {
+	Leaf   uint64
+	Amount money.Nano
+	Actor  string
+}
+
+type usageRow struct {
+	Label string
+	N     int64
+	Known bool
+}
+
+func (r *request) exchangePage() error {
+	q, err := parseLogFilter(r.c.QueryParams(), r.web.d.Now().UTC())
+	if err != nil {
+		return err
+	}
+	x, err := r.web.d.Projection.Exchange(r.ctx(), string(r.actor.Org), r.param("id"))
+	if fault.Is(err, fault.NotFound) {
+		said := "There is no exchange with this request id in this organisation."
+		if n := r.web.d.Projection.Lag(); n > 0 {
+			said += fmt.Sprintf(" The index is %s behind the ledger, so a new one may appear in a moment.", plural(int(n), "record"))
+		}
+		return fault.New(fault.NotFound, "not_found", "%s", said)
+	}
+	if err != nil {
+		return err
+	}
+	pane, err := r.exchangePane(&x)
+	if err != nil {
+		return err
+	}
+	p := page{Title: "Exchange " + x.ID, Nav: "exchanges", Crumbs: []crumb{{"Exchanges", q.href()}, {Title: x.ID}}}
+	return r.ok("exchanges", p, &exchangesData{Alone: !r.fragment(), Filter: q, Exchange: pane})
+}
+
+// exchangePane reads every record of an exchange again from the ledger. The index
+// only says where they are.
+func (r *request) exchangePane(x *projection.Exchange) (*exchangePane, error) {
+	p := &exchangePane{Exchange: x, SystemName: r.systemName(x.System), KeyName: r.keyName(x.Key), Alone: "/exchanges/" + x.ID, Final: x.Charge, Found: findings(x.Findings)}
+	if s, err := r.state.System(inventory.SystemID(x.System)); err == nil {
+		p.SystemRow = s
+	}
+	leaves, err := r.web.d.Projection.Leaves(r.ctx(), string(r.actor.Org), x)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range leaves {
+		leaf, rec, err := r.readLeaf(n)
+		if err != nil {
+			return nil, err
+		}
+		e, ok := rec.Body.(*event.Event)
+		if !ok {
+			return nil, fmt.Errorf("leaf %d is no record of an exchange", n)
+		}
+		p.take(n, rec, e)
+		p.Records = append(p.Records, leaf)
+	}
+	if p.Began == nil {
+		p.Began = p.End
+	}
+	if p.Began == nil {
+		return nil, fmt.Errorf("exchange %s has no records", x.ID)
+	}
+	p.Proof = p.Records[len(p.Records)-1]
+	for _, leaf := range p.Records {
+		if int64(leaf.Leaf) == max(x.ClosedLeaf, x.OpenedLeaf) {
+			p.Proof = leaf
+		}
+	}
+	p.finishAttempts()
+	p.guards()
+	r.holds(p)
+	p.usage()
+	p.Stages = p.stages()
+	if p.Use, err = r.useOf(p); err != nil {
+		return nil, err
+	}
+	p.Join = r.exchangeJoin(p)
+	return p, nil
+}
+
+// take sorts a record in.
+func (p *exchangePane) take(leaf uint64, rec *record.Record, e *event.Event) {
+	switch e.Kind {
+	case event.Intent:
+		if p.Began == nil {
+			p.Began = e
+			p.Attempts = append(p.Attempts, attemptOf(leaf, e))
+		}
+	case event.Attempt:
+		p.Attempts = append(p.Attempts, attemptOf(leaf, e))
+	case event.Adjusted:
+		p.Adjusted = append(p.Adjusted, adjustRow{leaf, e.Charge, rec.Actor})
+	default:
+		if int64(leaf) == p.ClosedLeaf {
+			p.End = e
+		}
+	}
+}
+
+func attemptOf(leaf uint64, e *event.Event) attemptRow {
+	return attemptRow{Try: e.Try, Provider: e.Provider, Model: e.ModelTarget, Region: e.Region, Simulated: e.Simulated, Leaf: leaf, Result: "failed; what followed is the next attempt", Tone: "blind", Icon: "failed"}
+}
+
+// finishAttempts says how the last attempt ended; the outcome holds that.
+func (p *exchangePane) finishAttempts() {
+	if len(p.Attempts) == 0 {
+		return
+	}
+	last := &p.Attempts[len(p.Attempts)-1]
+	last.Tone, last.Icon = "mute", "clock"
+	if last.Result = "no outcome on record yet"; p.End == nil {
+		return
+	}
+	last.Tone, last.Icon = "mute", "allowed"
+	switch e := p.End; {
+	case e.Kind == event.Incomplete:
+		last.Tone, last.Icon, last.Result = "blind", "broken", "the outcome was lost in a crash; charged at its hold"
+	case e.UpstreamErr != "":
+		last.Tone, last.Icon, last.Result = "blind", "failed", upstreamWords(e.UpstreamErr)
+	case e.End == event.EndCut:
+		last.Tone, last.Icon, last.Result = "blind", "cut", "broke off after the first byte"
+	case e.End == event.EndClientGone:
+		last.Icon, last.Result = "cut", "answered; the caller hung up"
+	case e.FirstByte > 0:
+		last.Result = "answered, first byte out after " + micros(e.FirstByte)
+	default:
+		last.Result = "answered"
+	}
+}
+
+// guards sets every verdict beside what it means.
+func (p *exchangePane) guards() {
+	add := func(on string, list []event.Verdict) {
+		for _, v := range list {
+			look, said := verdictWords(&v)
+			p.Guards = append(p.Guards, guardRow{v, on, look, said})
+		}
+	}
+	add("prompt", p.Began.Prompt)
+	if p.End != nil {
+		add("answer", p.End.AnswerGuard)
+	}
+}
+
+// holds sets what was reserved beside what was charged. A charge is booked in full
+// on each budget above the call.
+func (r *request) holds(p *exchangePane) {
+	for _, h := range p.Began.Holds {
+		row := holdRow{Hold: h, Title: h.Budget}
+		for _, b := range r.state.Budgets {
+			if string(b.ID) == h.Budget {
+				row.Title = h.Budget + ", " + string(b.Scope)
+			}
+		}
+		if p.End != nil {
+			row.Charged = p.End.Charge
+			row.Released, row.Over = max(h.Amount-p.End.Charge, 0), max(p.End.Charge-h.Amount, 0)
+		}
+		p.Holds = append(p.Holds, row)
+	}
+}
+
+func (p *exchangePane) usage() {
+	if p.End == nil || p.End.Kind == event.Refused {
+		return
+	}
+	u := p.End.Usage
+	for _, row := range []usageRow{{Label: "Input", N: u.Input}, {Label: "Output", N: u.Output}, {Label: "Read from the provider's cache", N: u.CacheRead}, {Label: "Written to it", N: u.CacheWrite}, {Label: "Reasoning", N: u.Reasoning}} {
+		row.Known = row.N >= 0
+		p.Usage = append(p.Usage, row)
+	}
+}
+
+// Own is the time that the exchange spent in the gateway itself.
+func (p *exchangePane) Own() int64 {
+	if p.End == nil {
+		return 0
+	}
+	return max(p.End.Total-p.End.Upstream, 0)
+}
+
+// Window is when a budget's window began.
+func (h holdRow) Began() time.Time { return time.Unix(h.Window, 0).UTC() }
+
+// readLeaf reads a record from the ledger and computes its path to the signed root
+// anew.
+func (r *request) readLeaf(n uint64) (leafRow, *record.Record, error) {
+	org := string(r.actor.Org)
+	leaves, err := r.web.d.Ledger.Feed(r.ctx(), org, n, 1)
+	if err != nil {
+		return leafRow{}, nil, fmt.Errorf("read leaf %d: %w", n, err)
+	}
+	if len(leaves) == 0 || leaves[0].Index != n {
+		return leafRow{}, nil, fault.New(fault.NotFound, "not_found", "The log has no leaf %d. It ends at %d.", n, r.web.d.Ledger.Size(org))
+	}
+	rec, err := record.Decode(leaves[0].Bytes)
+	if err != nil {
+		return leafRow{}, nil, fmt.Errorf("leaf %d: %w", n, err)
+	}
+	row := leafRow{Leaf: n, Kind: rec.Kind, Hash: record.LeafHash(leaves[0].Bytes), At: rec.At, Writer: rec.Writer, Number: rec.Number}
+	return row, rec, r.include(&row)
+}
+
+// include checks a leaf against the newest checkpoint.
+func (r *request) include(row *leafRow) error {
+	org := string(r.actor.Org)
+	cp, err := r.web.d.Ledger.Checkpoint(r.ctx(), org)
+	if err != nil {
+		return err
+	}
+	row.Size = cp.Size
+	if row.Leaf >= cp.Size {
+		row.Why = "durable; the next checkpoint signs it"
+		return nil
+	}
+	path, err := r.web.d.Ledger.InclusionProof(r.ctx(), org, row.Leaf, cp.Size)
+	if err != nil {
+		return err
+	}
+	proof := make(tlog.RecordProof, len(path))
+	for i, h := range path {
+		proof[i] = h
+	}
+	row.Path = len(path)
+	if err := tlog.CheckRecord(proof, int64(cp.Size), cp.Root, int64(row.Leaf), row.Hash); err != nil {
+		row.Why = "the record does not lead to the signed root: the log was altered"
+		r.web.d.Log.Error("leaf is not in the signed tree", "request", r.id.String(), "log", org, "leaf", row.Leaf, "error", errors.Unwrap(err))
+		return nil
+	}
+	row.Included = true
+	return nil
+}
+
+// exchangeJoin is the strip from this exchange to the documents that say so.
+func (r *request) exchangeJoin(p *exchangePane) []joinItem {
+	key := joinItem{Label: "Key", Text: p.KeyName}
+	if p.Key != "" && r.can("key", "read") {
+		key.Href = "/exchanges?" + query("key", p.Key, "days", "all")
+	} else if p.Key == "" {
+		key.Text = "none"
+	}
+	system := joinItem{Label: "AI system", Text: "none registered"}
+	if p.System != "" {
+		system.Text = p.System
+		if p.SystemRow != nil {
+			system.Href = "/systems/" + p.System
+		}
+	}
+	controls := joinItem{Label: "Controls", Text: "none yet", Href: "#evidence"}
+	if n := p.Use.Controls; n > 0 {
+		controls.Text = plural(n, "control")
+	}
+	docs := joinItem{Label: "Documents", Text: "none yet", Href: "#documents"}
+	if n := len(p.Use.Documents); n > 0 {
+		docs.Text = plural(n, "document")
+	}
+	return []joinItem{{Label: "Exchange", Text: "…" + p.ID[max(0, len(p.ID)-6):], Href: p.Alone, Current: true}, key, system, controls, docs}
+}
+
+// newestByTest keeps the newest result of each test.
+func newestByTest(results []projection.Result) []projection.Result {
+	var out []projection.Result
+	for _, x := range results {
+		if !slices.ContainsFunc(out, func(o projection.Result) bool { return o.Test == x.Test }) {
+			out = append(out, x)
+		}
+	}
+	return out
+}
