@@ -1,16 +1,14 @@
 package web
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 
-	"golang.org/x/mod/sumdb/tlog"
-
 	"plumbline/app/fault"
 	"plumbline/app/money"
 	"plumbline/assessments/evidence/record"
+	"plumbline/assessments/evidence/verify"
 	"plumbline/assessments/projection"
 	"plumbline/gateway/event"
 	"plumbline/inventory"
@@ -301,14 +299,10 @@ func (r *request) include(row *leafRow) error {
 	if err != nil {
 		return err
 	}
-	proof := make(tlog.RecordProof, len(path))
-	for i, h := range path {
-		proof[i] = h
-	}
 	row.Path = len(path)
-	if err := tlog.CheckRecord(proof, int64(cp.Size), cp.Root, int64(row.Leaf), row.Hash); err != nil {
+	if err := verify.Included(row.Hash, row.Leaf, path, cp); err != nil {
 		row.Why = "the record does not lead to the signed root: the log was altered"
-		r.web.d.Log.Error("leaf is not in the signed tree", "request", r.id.String(), "log", org, "leaf", row.Leaf, "error", errors.Unwrap(err))
+		r.web.d.Log.Error("leaf is not in the signed tree", "request", r.id.String(), "log", org, "leaf", row.Leaf, "error", err)
 		return nil
 	}
 	row.Included = true

@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"mime"
 	"net/http"
@@ -10,11 +9,10 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/mod/sumdb/note"
-
 	"plumbline/app/fault"
 	"plumbline/assessments/evidence"
 	"plumbline/assessments/evidence/record"
+	"plumbline/assessments/evidence/verify"
 	"plumbline/assessments/projection"
 	"plumbline/reports"
 )
@@ -97,26 +95,10 @@ func (r *request) ledgerHead(ctx context.Context, org string, data *ledgerData) 
 		data.Key = data.Keys[n-1].Verifier
 	}
 	if data.Checkpoint.Size > 0 {
-		if err := checkSignature(data.Checkpoint, data.Key); err != nil {
+		if err := verify.Signed(data.Checkpoint, data.Key); err != nil {
 			data.Signed = "The signature does not check with the key in force"
 			r.web.d.Log.Error("checkpoint does not verify", "request", r.id.String(), "log", org, "error", err)
 		}
-	}
-	return nil
-}
-
-// checkSignature opens a checkpoint as anyone with the key would.
-func checkSignature(cp record.Checkpoint, key string) error {
-	v, err := note.NewVerifier(key)
-	if err != nil {
-		return fmt.Errorf("verifier key: %w", err)
-	}
-	n, err := note.Open(cp.Note, note.VerifierList(v))
-	if err != nil {
-		return err
-	}
-	if !strings.HasPrefix(n.Text, fmt.Sprintf("%s\n%d\n", cp.Origin, cp.Size)) {
-		return errors.New("the signed text is of another origin or size")
 	}
 	return nil
 }
