@@ -231,3 +231,9 @@ func (e *Engine) ConfirmNotApplicable(ctx context.Context, actor authz.Actor, id
 func (e *Engine) Proposals(ctx context.Context, org inventory.OrgID, framework, control string, system inventory.SystemID) ([]Applicability, error) {
 	return e.d.Store.proposals(ctx, org, framework, control, system)
 }
+
+// Undecided lists what waits for a second person, the oldest first: evidence, and
+// proposals that a control does not apply.
+func (e *Engine) Undecided(ctx context.Context, org inventory.OrgID) ([]Evidence, []Applicability, error) {
+	return e.d.Store.undecided(ctx, org)
+}

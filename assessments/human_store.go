@@ -74,23 +74,32 @@ func scanEvidence(row interface{ Scan(...any) error }, more ...any) (ev Evidence
 // evidence lists a framework's evidence by control; what is attached without a
 // system speaks for every system.
 func (s *Store) evidence(ctx context.Context, org inventory.OrgID, framework, control string, system inventory.SystemID) (map[string][]Evidence, error) {
-	query, args := `SELECT `+evidenceColumns+` FROM human_evidence WHERE org = ? AND framework = ? AND (system = ? OR system = '')`, []any{string(org), framework, string(system)}
+	where, args := `org = ? AND framework = ? AND (system = ? OR system = '')`, []any{string(org), framework, string(system)}
 	if control != "" {
-		query += ` AND control = ?`
+		where += ` AND control = ?`
 		args = append(args, control)
 	}
-	rows, err := s.db.QueryContext(ctx, s.q(query+` ORDER BY id`), args...)
+	list, err := s.listEvidence(ctx, where, args...)
+	out := map[string][]Evidence{}
+	for _, ev := range list {
+		out[ev.Control] = append(out[ev.Control], ev)
+	}
+	return out, err
+}
+
+// listEvidence lists evidence, the oldest first.
+func (s *Store) listEvidence(ctx context.Context, where string, args ...any) (out []Evidence, err error) {
+	rows, err := s.db.QueryContext(ctx, s.q(`SELECT `+evidenceColumns+` FROM human_evidence WHERE `+where+` ORDER BY id`), args...)
 	if err != nil {
 		return nil, fmt.Errorf("read evidence: %w", err)
 	}
 	defer rows.Close()
-	out := map[string][]Evidence{}
 	for rows.Next() {
 		ev, err := scanEvidence(rows)
 		if err != nil {
 			return nil, err
 		}
-		out[ev.Control] = append(out[ev.Control], ev)
+		out = append(out, ev)
 	}
 	return out, rows.Err()
 }
@@ -133,17 +142,21 @@ func (s *Store) applicabilityByID(ctx context.Context, org inventory.OrgID, id s
 }
 
 func (s *Store) proposals(ctx context.Context, org inventory.OrgID, framework, control string, system inventory.SystemID) ([]Applicability, error) {
-	query, args := `SELECT `+applicabilityColumns+` FROM applicability WHERE org = ? AND framework = ? AND system = ?`, []any{string(org), framework, string(system)}
+	where, args := `org = ? AND framework = ? AND system = ?`, []any{string(org), framework, string(system)}
 	if control != "" {
-		query += ` AND control = ?`
+		where += ` AND control = ?`
 		args = append(args, control)
 	}
-	rows, err := s.db.QueryContext(ctx, s.q(query+` ORDER BY id`), args...)
+	return s.listApplicability(ctx, where, args...)
+}
+
+// listApplicability lists proposals and decisions, the oldest first.
+func (s *Store) listApplicability(ctx context.Context, where string, args ...any) (out []Applicability, err error) {
+	rows, err := s.db.QueryContext(ctx, s.q(`SELECT `+applicabilityColumns+` FROM applicability WHERE `+where+` ORDER BY id`), args...)
 	if err != nil {
 		return nil, fmt.Errorf("read applicability: %w", err)
 	}
 	defer rows.Close()
-	var out []Applicability
 	for rows.Next() {
 		a, err := scanApplicability(rows)
 		if err != nil {
@@ -166,20 +179,16 @@ func (s *Store) applicability(ctx context.Context, org inventory.OrgID, framewor
 
 // unrecorded lists evidence whose record was not confirmed by the ledger.
 func (s *Store) unrecorded(ctx context.Context, org inventory.OrgID) ([]Evidence, error) {
-	rows, err := s.db.QueryContext(ctx, s.q(`SELECT `+evidenceColumns+` FROM human_evidence WHERE org = ? AND leaf < 0 ORDER BY id`), string(org))
-	if err != nil {
-		return nil, fmt.Errorf("read evidence: %w", err)
+	return s.listEvidence(ctx, `org = ? AND leaf < 0`, string(org))
+}
+
+// undecided lists evidence and proposals that wait for a second person.
+func (s *Store) undecided(ctx context.Context, org inventory.OrgID) (list []Evidence, proposals []Applicability, err error) {
+	if list, err = s.listEvidence(ctx, `org = ? AND decision = ''`, string(org)); err != nil {
+		return nil, nil, err
 	}
-	defer rows.Close()
-	var out []Evidence
-	for rows.Next() {
-		ev, err := scanEvidence(rows)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, ev)
-	}
-	return out, rows.Err()
+	proposals, err = s.listApplicability(ctx, `org = ? AND approver = ''`, string(org))
+	return list, proposals, err
 }
 
 // check is one full check of a log.

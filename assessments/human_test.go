@@ -186,3 +186,37 @@ func TestReach(t *testing.T) {
 		t.Errorf("early %v, late %v, minimal %v, Annex I %v", early, late, minimal, annexI)
 	}
 }
+
+// TestUndecided: what waits for a second person is listed until it is decided, for
+// its own organisation alone.
+func TestUndecided(t *testing.T) {
+	w, c := newWorld(t), humanOnly(t)
+	count := func(org inventory.OrgID) [2]int {
+		t.Helper()
+		list, proposals, err := w.engine.Undecided(t.Context(), org)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return [2]int{len(list), len(proposals)}
+	}
+	w.accept(c)
+	if got := count("acme"); got != [2]int{0, 0} {
+		t.Errorf("decided evidence still waits: %v", got)
+	}
+	ev := w.attach(Evidence{Framework: c.Framework, Control: c.ID, Type: c.Human[0].Type})
+	if err := w.engine.ProposeNotApplicable(t.Context(), author, c.Framework, c.ID, "chat", "no such use"); err != nil {
+		t.Fatal(err)
+	}
+	if got := count("acme"); got != [2]int{1, 1} {
+		t.Errorf("%v wait; want one of each", got)
+	}
+	if got := count("globex"); got != [2]int{0, 0} {
+		t.Errorf("another organisation sees %v", got)
+	}
+	if err := w.engine.Decide(t.Context(), reviewer, ev.ID, false, "not signed"); err != nil {
+		t.Fatal(err)
+	}
+	if got := count("acme"); got != [2]int{0, 1} {
+		t.Errorf("%v wait after a rejection; want the proposal alone", got)
+	}
+}

@@ -96,8 +96,11 @@ type dayCount struct {
 
 // dayChart stacks a day's exchanges. A day without a record is a flat mark, not a
 // bar of height nought.
-func dayChart(days []dayCount) template.HTML {
-	const width, height, left, foot = 560.0, 200.0, 44.0, 24.0
+func dayChart(days []dayCount, wide bool) template.HTML {
+	width, height, left, foot := 560.0, 200.0, 44.0, 24.0
+	if wide {
+		width = 800 // letters keep their size in a wider card
+	}
 	most := int64(1)
 	for _, d := range days {
 		most = max(most, d.Answered+d.Held+d.Refused)
@@ -127,7 +130,11 @@ func dayChart(days []dayCount) template.HTML {
 			fmt.Fprintf(&b, `<path class="mark" d="M%.1f %.1fh%.1f"/>`, x, y(0)-1, step*.7)
 		}
 		if (len(days)-1-i)%7 == 0 {
-			fmt.Fprintf(&b, `<text x="%.1f" y="%.0f" text-anchor="middle">%s</text>`, x+step*.35, height-6, d.Day.Format("2 Jan"))
+			at, anchor := x+step*.35, "middle"
+			if at > width-20 {
+				at, anchor = width, "end"
+			}
+			fmt.Fprintf(&b, `<text x="%.1f" y="%.0f" text-anchor="%s">%s</text>`, at, height-6, anchor, d.Day.Format("2 Jan"))
 		}
 	}
 	b.WriteString(`</svg>`)

@@ -16,6 +16,7 @@ type option struct{ Value, Label, Hint string }
 // field is one field of a form.
 type field struct {
 	Name, Label, Hint string
+	Section           string // heading of this field and those after it
 	Kind              string // text, textarea, select, checks, radios, date, email, password, money, file, number
 	Value             string
 	Values            []string // chosen, of checks

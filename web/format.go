@@ -113,8 +113,13 @@ func words(code string) string {
 	if s == "" {
 		return s
 	}
+	if first, rest, _ := strings.Cut(s, " "); acronyms[first] {
+		return strings.TrimSpace(strings.ToUpper(first) + " " + rest)
+	}
 	return strings.ToUpper(s[:1]) + s[1:]
 }
+
+var acronyms = map[string]bool{"gpai": true, "pii": true, "ai": true}
 
 var classNames = map[inventory.RiskClass]string{
 	inventory.Unclassified: "Not classified", inventory.Prohibited: "Prohibited practice", inventory.HighRiskAnnexIII: "High-risk, Annex III", inventory.HighRiskAnnexI: "High-risk, Annex I",
@@ -126,6 +131,15 @@ func className(c inventory.RiskClass) string {
 		return n
 	}
 	return string(c)
+}
+
+// trigger is the name of what brings a control about: a risk class, or a word of
+// the framework's own.
+func trigger(name string) string {
+	if n, ok := classNames[inventory.RiskClass(name)]; ok {
+		return n
+	}
+	return words(name)
 }
 
 func roleNames(list []authz.Role) string {
@@ -280,6 +294,32 @@ func took(d time.Duration) string {
 	return span(d)
 }
 
+// cents is an amount as pages that are no ledger show it: to the cent, the exact
+// amount beside it for whoever points at it.
+func cents(n money.Nano) template.HTML {
+	const cent = money.Dollar / 100
+	if n > 0 && n < cent {
+		return template.HTML(`<span title="` + n.String() + `">under $0.01</span>`)
+	}
+	rounded := (n + cent/2) / cent * cent
+	return template.HTML(`<span title="` + n.String() + `">` + rounded.String() + `</span>`)
+}
+
+// usedShare is how much of a budget is spent, in words.
+func usedShare(charged, limit money.Nano) string {
+	if limit <= 0 {
+		return "no limit"
+	}
+	share := float64(charged) / float64(limit) * 100
+	switch {
+	case charged > 0 && share < 0.1:
+		return "under 0.1 %"
+	case share > 0 && share < 10:
+		return fmt.Sprintf("%.1f %%", share)
+	}
+	return fmt.Sprintf("%.0f %%", share)
+}
+
 func initials(name string) string {
 	out := ""
 	for _, part := range strings.Fields(name) {
@@ -303,12 +343,12 @@ func dict(pairs ...any) (map[string]any, error) {
 
 func (w *Web) funcs() template.FuncMap {
 	return template.FuncMap{
-		"icon": icon, "status": status, "statusBox": statusBox, "statusBare": statusBare, "words": words, "class": className, "roles": roleNames,
+		"icon": icon, "status": status, "statusBox": statusBox, "statusBare": statusBare, "words": words, "trigger": trigger, "class": className, "roles": roleNames,
 		"num": group, "day": day, "minute": minute, "millis": millis, "short": short, "hex32": hex32, "micros": micros, "took": took, "initials": initials, "dict": dict,
-		"of":      func(counts map[assessments.State]int, state string) int { return counts[assessments.State(state)] },
-		"ago":     func(at any) string { return ago(w.d.Now(), clock(at)) },
-		"dollars": func(n money.Nano) string { return n.String() }, "nano": func(n money.Nano) string { return n.Ledger() },
-		"join": strings.Join, "cover": cover, "ring": ring, "meter": meter, "dial": dial, "days": dayChart, "strip": strip,
+		"of":    func(counts map[assessments.State]int, state string) int { return counts[assessments.State(state)] },
+		"ago":   func(at any) string { return ago(w.d.Now(), clock(at)) },
+		"cents": cents, "used": usedShare, "dollars": func(n money.Nano) string { return n.String() }, "nano": func(n money.Nano) string { return n.Ledger() },
+		"join": strings.Join, "cover": cover, "ring": ring, "meter": meter, "dial": dial, "days": func(list []dayCount, wide any) template.HTML { return dayChart(list, wide == true) }, "strip": strip,
 		"has": func(list []string, s string) bool {
 			for _, x := range list {
 				if x == s {

@@ -178,7 +178,7 @@ func (r *request) frameworkPage() error {
 	if err != nil {
 		return err
 	}
-	p := page{Title: f.Title, Nav: "frameworks", Crumbs: []crumb{{"Frameworks", "/frameworks"}, {Title: f.Title + " " + f.Version}}, Wide: true}
+	p := page{Title: f.Title, Nav: "frameworks", Crumbs: []crumb{{"Frameworks", "/frameworks"}, {Title: f.Title}}, Wide: true}
 	if s == nil {
 		return r.ok("framework", p, &frameworkData{Framework: f})
 	}
@@ -195,7 +195,7 @@ func (r *request) frameworkPage() error {
 	data := &frameworkData{Framework: f, System: s, Systems: r.systemChooser(s), Query: q, Counts: a.Counts, Total: len(a.Controls), Tree: tree(a, q),
 		Clear: treeQuery{System: q.System, Control: q.Control}.href(f.ID, q.Control), Frameworks: chooser{Name: "framework", Label: "Framework", Value: f.ID}}
 	for _, x := range r.web.d.Catalog.Frameworks {
-		data.Frameworks.Options = append(data.Frameworks.Options, option{Value: x.ID, Label: x.Title + " " + x.Version})
+		data.Frameworks.Options = append(data.Frameworks.Options, option{Value: x.ID, Label: x.Title})
 	}
 	data.States = chooser{Name: "state", Label: "State", Value: q.State, Options: []option{{Label: "Every state"}}}
 	for _, state := range assessments.States() {

@@ -240,6 +240,9 @@ func (r *request) attention(data *overviewData) error {
 			data.Tasks = append(data.Tasks, task{"warn", "clock", "Approval ends within 30 days", sub, href, s.Approval.Until.Format("2 Jan 2006")})
 		}
 	}
+	if err := r.waitingTasks(data); err != nil {
+		return err
+	}
 	findings, err := r.web.d.Projection.Findings(r.ctx(), string(r.actor.Org))
 	if err != nil {
 		return err
@@ -264,6 +267,31 @@ func (r *request) attention(data *overviewData) error {
 	}
 	if at != 0 && now.Sub(clock(at)) > 2*time.Hour {
 		data.Rays = append(data.Rays, task{"blind", "down", "The collector was silent", "no hour mark since " + clock(at).Format("2 Jan 2006 15:04 UTC"), "/ledger", ""})
+	}
+	return nil
+}
+
+// waitingTasks are evidence and proposals that wait for a second person.
+func (r *request) waitingTasks(data *overviewData) error {
+	list, proposals, err := r.web.d.Engine.Undecided(r.ctx(), r.actor.Org)
+	if err != nil {
+		return err
+	}
+	about := func(framework, control string, system inventory.SystemID, author string) string {
+		if f, err := r.web.d.Catalog.Framework(framework); err == nil {
+			framework = f.Title
+		}
+		if system == "" {
+			system = "every AI system"
+		}
+		return framework + " " + control + " · " + string(system) + " · by " + r.person(author)
+	}
+	for _, ev := range list {
+		data.Tasks = append(data.Tasks, task{"note", "tasks", "Accept or reject: " + ev.Title, about(ev.Framework, ev.Control, ev.System, ev.Author), "/evidence/" + ev.ID, ev.At.Format("2 Jan 2006")})
+	}
+	for _, a := range proposals {
+		data.Tasks = append(data.Tasks, task{"note", "tasks", "Confirm that a control does not apply", about(a.Framework, a.Control, a.System, a.Author),
+			treeQuery{System: string(a.System)}.href(a.Framework, a.Control), a.At.Format("2 Jan 2006")})
 	}
 	return nil
 }

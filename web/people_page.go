@@ -22,11 +22,12 @@ type accountData struct {
 	Email       string
 	Memberships []inventory.Person
 	Form        *form
+	Display     *form
 }
 
 func (r *request) accountPage() error {
 	return r.ok("account", page{Title: "Your account", Crumbs: []crumb{{Title: "Your account"}}},
-		accountData{r.account.Email, r.web.d.Register.Memberships(r.account.ID), r.accountForm()})
+		accountData{r.account.Email, r.web.d.Register.Memberships(r.account.ID), r.accountForm(), r.displayForm()})
 }
 
 func (r *request) setPassword() error {

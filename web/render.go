@@ -50,6 +50,8 @@ type view struct {
 	Others  []inventory.Person // memberships in other organisations
 	CSRF    string
 	Theme   string
+	KeysOff bool   // the reader wants no single-letter shortcuts
+	Here    string // where the page can be read again
 	Flash   string
 	Now     time.Time
 	Version string
@@ -78,9 +80,7 @@ func (r *request) render(status int, name string, p page, data any) error {
 		return fmt.Errorf("there is no template %q", name)
 	}
 	v := &view{page: p, Data: data, Request: r, Now: r.web.d.Now().UTC(), Version: r.web.d.Version, Assets: assetHash}
-	if c, err := r.c.Cookie("theme"); err == nil && (c.Value == "light" || c.Value == "dark") {
-		v.Theme = c.Value
-	}
+	v.Theme, v.KeysOff = r.display()
 	if r.account.ID != "" {
 		v.Name, v.Email, v.Org, v.CSRF, v.Flash = r.account.Name, r.account.Email, r.state.Org, r.csrf(), r.web.sessions.PopString(r.ctx(), keyFlash)
 		v.Roles = roleNames(r.actor.Roles)
@@ -88,6 +88,10 @@ func (r *request) render(status int, name string, p page, data any) error {
 			if m.Org != r.actor.Org {
 				v.Others = append(v.Others, m)
 			}
+		}
+		v.Here = "/"
+		if req := r.c.Request(); req.Method == http.MethodGet {
+			v.Here = req.URL.RequestURI()
 		}
 		stats := r.web.d.Ledger.Stats()
 		v.Down = stats.Down

@@ -42,6 +42,7 @@ func pageRoutes() []route {
 		{post, "/organisation", "", "", signedIn, (*request).switchOrg},
 		{get, "/account", "", "", signedIn, (*request).accountPage},
 		{post, "/account/password", "", "", signedIn, (*request).setPassword},
+		{post, "/account/display", "", "", signedIn, (*request).setDisplay},
 
 		{get, "/", "overview", "read", permitted, (*request).overviewPage},
 
