@@ -3,6 +3,7 @@ package assessments
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,7 +31,26 @@ type ControlState struct {
 	WaitsFor []string
 	Tests    []TestState
 	Human    []HumanState
+	Others   []OtherEvidence
 	Decision *Applicability // that it does not apply
+
+	// Of a control that is not yet applicable: what it would be if its date had
+	// come. Elsewhere empty.
+	Readiness    State
+	ReadinessWhy string
+}
+
+// OtherEvidence is attached to a control without being asked for by it. It never
+// raises the state. A human.approval among it that ends is an exception: somebody
+// accepts for a time that the control is as it is.
+type OtherEvidence struct {
+	Status   string
+	Evidence *Evidence
+}
+
+// Exception reports whether it waives something until a date.
+func (o OtherEvidence) Exception() bool {
+	return o.Evidence.Type == "human.approval" && !o.Evidence.Until.IsZero()
 }
 
 // TestState is a control's test. Result is nil when there is none.
@@ -111,6 +131,7 @@ func (e *Engine) control(c *frameworks.Control, s *inventory.System, v View, new
 	for _, item := range c.Human {
 		cs.Human = append(cs.Human, humanState(item, human, v))
 	}
+	cs.Others = others(c, human, v)
 	cs.wait()
 	if decision != nil && !decision.Applies {
 		cs.Decision = decision
@@ -125,6 +146,8 @@ func (e *Engine) control(c *frameworks.Control, s *inventory.System, v View, new
 	case frameworks.NotApplicable:
 		cs.set(NotApplicable, "scope", why)
 	case frameworks.NotYet:
+		cs.combine()
+		cs.Readiness, cs.ReadinessWhy = cs.State, cs.Why
 		cs.set(NotYet, "date", why)
 	default:
 		cs.combine()
@@ -157,7 +180,7 @@ func (e *Engine) test(ref frameworks.TestRef, v View, r *projection.Result) Test
 	case !measuredWith(ref):
 		ts.Why = fmt.Sprintf("this version measures it for everything together, not for %v", ref.Params)
 	case !Computed(ref.Test):
-		ts.Why = "not computed by this version; it needs " + strings.Join(t.Inputs, ", ")
+		ts.Why = "not computed by this version; it needs evidence of " + listed(t.Inputs)
 	case r == nil:
 		ts.Why = "has not run yet"
 	case v.At.Sub(time.UnixMicro(r.At)) > time.Duration(t.FreshHours*float64(time.Hour)):
@@ -183,14 +206,14 @@ func measuredWith(ref frameworks.TestRef) bool {
 // explain puts a result's reason code into words.
 func explain(r *projection.Result) string {
 	kind, key, _ := strings.Cut(r.Reason, ":")
-	key = strings.ReplaceAll(key, "_", " ")
+	key = MetricName(key)
 	switch kind {
 	case "":
 		return fmt.Sprintf("all conditions hold over %d observations", r.Population)
 	case "failed":
-		return fmt.Sprintf("the condition on %s does not hold", key)
+		return key + ": beyond the threshold"
 	case "unknown":
-		return fmt.Sprintf("%s cannot be measured", key)
+		return key + ": cannot be measured"
 	case "sample_too_small":
 		return fmt.Sprintf("only %d observations in the window", r.Population)
 	case "no_traffic":
@@ -199,6 +222,46 @@ func explain(r *projection.Result) string {
 		return "the collector has not reported lately"
 	}
 	return r.Reason
+}
+
+// listed joins words of the vocabulary: access.decision becomes access decision.
+func listed(types []string) string {
+	return strings.ReplaceAll(strings.Join(types, ", "), ".", " ")
+}
+
+// metricNames say what the figures of the tests are.
+var metricNames = map[string]string{
+	"unexplained_gaps":                "missing records",
+	"recon_delta_pct":                 "difference from the provider's invoice",
+	"verify_ok":                       "whole log verified",
+	"verify_age_h":                    "hours since it was verified",
+	"external_anchor_age_d":           "days since an outside anchor",
+	"matched_ratio":                   "calls to declared models",
+	"oldest_record_review_d":          "days since the register entry was reviewed",
+	"oldest_open_finding_d":           "days that unregistered use is open",
+	"external_feed_connected":         "outside feed of AI use connected",
+	"default_deny":                    "refusing is the default",
+	"denies_90d":                      "refusals in 90 days",
+	"approved_before_ratio":           "models approved before first use",
+	"late_approval_max_d":             "longest delay of an approval in days",
+	"four_eyes_ratio":                 "changes with a second person and a reason",
+	"baseline_approved_age_d_if_none": "days since the settings were approved",
+	"evaluated_ratio":                 "exchanges seen by every guard",
+	"fail_open_blocking":              "exchanges let through unseen",
+	"systems_with_limit_ratio":        "covered by a spend limit",
+	"unapproved_overruns":             "charges beyond their hold",
+	"post_retirement_requests":        "requests after retirement",
+	"keys_revoked":                    "keys of retired systems revoked",
+	"tiered_enforced_ratio":           "guard profile of its class in force",
+	"attributed_ratio":                "exchanges attributed",
+}
+
+// MetricName is a metric's key in words.
+func MetricName(key string) string {
+	if name, ok := metricNames[key]; ok {
+		return name
+	}
+	return strings.ReplaceAll(key, "_", " ")
 }
 
 // humanState finds the evidence that speaks best for an item.
@@ -216,6 +279,18 @@ func humanState(item frameworks.HumanItem, list []Evidence, v View) HumanState {
 		}
 	}
 	return best
+}
+
+// others are the pieces of evidence whose type no item of the control asks for.
+func others(c *frameworks.Control, list []Evidence, v View) (out []OtherEvidence) {
+	for i := range list {
+		ev := &list[i]
+		asked := slices.ContainsFunc(c.Human, func(item frameworks.HumanItem) bool { return item.Type == ev.Type })
+		if !asked && recordedBefore(ev.Leaf, v) {
+			out = append(out, OtherEvidence{ev.status(v, 0), ev})
+		}
+	}
+	return out
 }
 
 func (ev *Evidence) status(v View, freshDays int) string {
@@ -237,25 +312,43 @@ func (cs *ControlState) set(s State, code, why string) { cs.State, cs.Code, cs.W
 // wait lists what a control lacks.
 func (cs *ControlState) wait() {
 	for _, t := range cs.Tests {
-		if t.State != Satisfied {
-			cs.WaitsFor = append(cs.WaitsFor, t.Ref.Test+": "+t.Why)
+		if t.State == Satisfied {
+			continue
 		}
+		name := t.Ref.Test
+		if t.Test != nil {
+			name = fmt.Sprintf("%s (%s)", t.Test.Name, name)
+		}
+		cs.WaitsFor = append(cs.WaitsFor, name+": "+t.Why)
 	}
 	for _, h := range cs.Human {
+		item := fmt.Sprintf("%s: %s", TypeName(h.Item.Type), h.Item.What)
 		switch h.Status {
 		case "absent":
-			cs.WaitsFor = append(cs.WaitsFor, fmt.Sprintf("%s: %s", h.Item.Type, h.Item.What))
+			cs.WaitsFor = append(cs.WaitsFor, item)
 		case "pending":
-			cs.WaitsFor = append(cs.WaitsFor, fmt.Sprintf("a second person's word on %s: %s", h.Item.Type, h.Item.What))
+			cs.WaitsFor = append(cs.WaitsFor, "a second person's word on "+item)
 		case "upcoming":
-			cs.WaitsFor = append(cs.WaitsFor, fmt.Sprintf("%s to take effect on %s: %s", h.Item.Type, h.Evidence.From.UTC().Format("2006-01-02"), h.Item.What))
+			cs.WaitsFor = append(cs.WaitsFor, fmt.Sprintf("%s, attached and in force from %s", item, h.Evidence.From.UTC().Format("2006-01-02")))
 		case "expired":
-			cs.WaitsFor = append(cs.WaitsFor, fmt.Sprintf("a current %s: %s", h.Item.Type, h.Item.What))
+			cs.WaitsFor = append(cs.WaitsFor, item+", as what is attached has expired")
+		case "rejected":
+			cs.WaitsFor = append(cs.WaitsFor, item+", as what is attached was rejected")
 		}
 	}
 	if cs.Control.Sufficiency == "full" && cs.Control.Precondition != "" {
 		cs.WaitsFor = append(cs.WaitsFor, "a recorded statement that all model traffic passes the gateway")
 	}
+}
+
+var typeNames = map[string]string{"human.approval": "approval", "assessment.record": "assessment", "vendor.review": "vendor review"}
+
+// TypeName is a type of people's evidence in words.
+func TypeName(t string) string {
+	if name, ok := typeNames[t]; ok {
+		return name
+	}
+	return t
 }
 
 // combine follows the evaluation order of the evidence map.

@@ -205,15 +205,51 @@ func (c *Control) Applicable(roles []string, class string, day time.Time) (Reach
 		return Applies, ""
 	}
 	if class != "" && !slices.Contains(c.Triggers, "all_ai_systems") && !slices.Contains(c.Triggers, class) {
-		return NotApplicable, fmt.Sprintf("concerns %s; the system is classified %s", strings.Join(c.Triggers, ", "), class)
+		return NotApplicable, fmt.Sprintf("concerns %s; the system is classified %s", listed(c.Triggers, "or"), ClassName(class))
 	}
 	if len(roles) > 0 && !slices.ContainsFunc(c.Roles, func(r string) bool { return slices.Contains(roles, r) }) {
-		return NotApplicable, fmt.Sprintf("a duty of %s; the organisation is %s", strings.Join(c.Roles, ", "), strings.Join(roles, ", "))
+		return NotApplicable, fmt.Sprintf("a duty of the %s; the organisation is %s", listed(c.Roles, "or"), listed(roles, "and"))
 	}
 	if d := c.From(class); day.Before(d.Effective) {
 		return NotYet, "applies from " + d.Effective.Format(time.DateOnly)
 	}
 	return Applies, ""
+}
+
+// classNames are the risk classes of the Act in words.
+var classNames = map[string]string{"": "not classified", "prohibited": "prohibited practice", "high_risk_annex_iii": "high-risk, Annex III", "high_risk_annex_i": "high-risk, Annex I",
+	"annex_iii_derogated": "Annex III, derogated", "transparency_50": "transparency, Art. 50", "gpai": "GPAI model", "gpai_systemic": "GPAI model with systemic risk", "minimal": "minimal risk",
+	"all_ai_systems": "every AI system"}
+
+// ClassName is a risk class of the Act in words.
+func ClassName(class string) string {
+	if n, ok := classNames[class]; ok {
+		return n
+	}
+	return class
+}
+
+// RoleName is a role under the Act in words.
+func RoleName(role string) string {
+	return strings.Replace(strings.ReplaceAll(role, "_", " "), "gpai", "GPAI", 1)
+}
+
+// listed joins roles or classes in words.
+func listed(ids []string, word string) string {
+	out := make([]string, len(ids))
+	for i, id := range ids {
+		if out[i] = ClassName(id); out[i] == id {
+			out[i] = RoleName(id)
+		}
+	}
+	if n := len(out) - 1; n > 0 {
+		sep := ", "
+		if strings.Contains(strings.Join(out, ""), ",") {
+			sep = "; "
+		}
+		return strings.Join(out[:n], sep) + " " + word + " " + out[n]
+	}
+	return strings.Join(out, "")
 }
 
 // From is when a control applies to a class; for an unclassified system the
