@@ -36,8 +36,9 @@ type ControlState struct {
 
 	// Of a control that is not yet applicable: what it would be if its date had
 	// come. Elsewhere empty.
-	Readiness    State
-	ReadinessWhy string
+	Readiness     State
+	ReadinessCode string
+	ReadinessWhy  string
 }
 
 // OtherEvidence is attached to a control without being asked for by it. It never
@@ -147,7 +148,7 @@ func (e *Engine) control(c *frameworks.Control, s *inventory.System, v View, new
 		cs.set(NotApplicable, "scope", why)
 	case frameworks.NotYet:
 		cs.combine()
-		cs.Readiness, cs.ReadinessWhy = cs.State, cs.Why
+		cs.Readiness, cs.ReadinessCode, cs.ReadinessWhy = cs.State, cs.Code, cs.Why
 		cs.set(NotYet, "date", why)
 	default:
 		cs.combine()

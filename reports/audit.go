@@ -2,22 +2,24 @@ package reports
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
+	"plumbline/frameworks"
 	"plumbline/reports/render"
 )
 
 // states in the order of bars and counts.
 var states = []render.Status{render.Satisfied, render.Partial, render.NotSatisfied, render.NoEvidence, render.NotYet, render.NotApplicable}
 
-// tally counts controls by state. A state that this version does not know counts
+// tally counts controls by result. A state that this version does not know counts
 // as no evidence: unknown is never a pass.
 type tally map[render.Status]int
 
 func tallyOf(controls []Control) tally {
 	t := tally{}
 	for _, c := range controls {
-		t[stateOf(c)]++
+		t[c.result()]++
 	}
 	return t
 }
@@ -31,9 +33,30 @@ func stateOf(c Control) render.Status {
 	return render.NoEvidence
 }
 
-// assessed is how many controls apply, now or later.
-func (t tally) assessed() int {
-	return t[render.Satisfied] + t[render.Partial] + t[render.NotSatisfied] + t[render.NoEvidence]
+// result is the state as documents print it. A control that is not yet applicable
+// is judged for readiness: as if its date, which is printed grey, had come.
+func (c Control) result() render.Status {
+	if c.State != render.NotYet || c.Readiness == "" {
+		return stateOf(c)
+	}
+	c.State = c.Readiness
+	return stateOf(c)
+}
+
+// reason says why the result is what it is.
+func (c Control) reason() string {
+	if c.State == render.NotYet && c.ReadinessWhy != "" {
+		return c.ReadinessWhy
+	}
+	return c.Why
+}
+
+// ahead reports whether the control's date lies ahead.
+func (c Control) ahead() bool { return c.State == render.NotYet }
+
+// applicable is how many controls apply, now or later.
+func (t tally) applicable() int {
+	return t[render.Satisfied] + t[render.Partial] + t[render.NotSatisfied] + t[render.NoEvidence] + t[render.NotYet]
 }
 
 // Audit builds an audit report of one system against one framework
@@ -53,6 +76,7 @@ func Audit(in Inputs) *render.Doc {
 	b.part("findings", "Findings", b.findingsPart(findings)...)
 	b.part("matrix", "Control matrix", b.matrix()...)
 	b.part("tests", "Runtime tests", b.tests()...)
+	b.part("people", "Evidence of people", b.people()...)
 	if details := b.details(); len(details) > 0 {
 		b.part("details", "Controls in detail", details...)
 	}
@@ -88,27 +112,30 @@ func (b *builder) summary(findings []render.Finding) render.Blocks {
 	for _, f := range findings {
 		grades[f.Grade]++
 	}
-	inForce := 0
+	ahead := 0
 	for _, c := range b.in.Controls {
-		if s := stateOf(c); s != render.NotApplicable && s != render.NotYet && !c.AppliesFrom.After(b.in.IssuedAt) {
-			inForce++
+		if c.ahead() {
+			ahead++
 		}
 	}
-	lede := fmt.Sprintf("Of %d controls assessed, %d are satisfied, %d partially and %d not; %d have no evidence. %d more do not apply yet and %d do not apply.",
-		t.assessed(), t[render.Satisfied], t[render.Partial], t[render.NotSatisfied], t[render.NoEvidence], t[render.NotYet], t[render.NotApplicable])
+	n := t.applicable()
+	lede := fmt.Sprintf("Of %d applicable controls, %s satisfied, %d partially and %d not; %s no evidence.", n, is(t[render.Satisfied]), t[render.Partial], t[render.NotSatisfied], have(t[render.NoEvidence]))
+	if ahead > 0 {
+		lede += fmt.Sprintf(" %s in force today; %d apply later and are assessed here for readiness.", is(n-ahead), ahead)
+	}
 	if len(b.in.Controls) == 0 {
 		lede = "No control was assessed: nothing can be concluded about this system."
 	}
-	tests := 0
-	for _, c := range b.in.Controls {
-		tests += len(c.Tests)
-	}
 	u := total(b.in.Usage)
+	scope := fmt.Sprintf("%d in force, %d ahead of date; %d more not applicable", n-ahead, ahead, t[render.NotApplicable])
+	if ahead == 0 {
+		scope = fmt.Sprintf("%d not applicable", t[render.NotApplicable])
+	}
 	return render.Blocks{
 		&render.Lede{Text: render.T(lede)},
 		&render.Stats{Items: []render.Stat{
-			{Label: "Controls assessed", Value: count(t.assessed()), Note: fmt.Sprintf("%d in force, %d ahead of date", inForce, t.assessed()-inForce)},
-			{Label: "Satisfied", Value: share(int64(t[render.Satisfied]), int64(t.assessed())), Note: fmt.Sprintf("%d of %d; no evidence is never a pass", t[render.Satisfied], t.assessed())},
+			{Label: "Controls applicable", Value: count(n), Note: scope},
+			{Label: "Satisfied", Value: share(int64(t[render.Satisfied]), int64(n)), Note: fmt.Sprintf("%d of %d; no evidence is never a pass", t[render.Satisfied], n)},
 			{Label: "Findings", Value: count(len(findings)), Note: fmt.Sprintf("%d major, %d minor, %d observations", grades["major"], grades["minor"], grades["observation"])},
 			{Label: "Exchanges in the period", Value: count(u.Exchanges), Note: b.simulatedNote()}}},
 		&render.Heading{Level: 2, Title: "Conclusion"},
@@ -116,6 +143,21 @@ func (b *builder) summary(findings []render.Finding) render.Blocks {
 		&render.Heading{Level: 2, Title: "Degree to which the criteria are fulfilled"},
 		b.coverage(t),
 	}
+}
+
+// is and have agree with a number.
+func is(n int) string {
+	if n == 1 {
+		return "1 is"
+	}
+	return fmt.Sprintf("%d are", n)
+}
+
+func have(n int) string {
+	if n == 1 {
+		return "1 has"
+	}
+	return fmt.Sprintf("%d have", n)
 }
 
 func (b *builder) simulatedNote() string {
@@ -133,14 +175,20 @@ func (b *builder) conclusion(t tally, findings []render.Finding) render.Text {
 	out := render.T()
 	switch {
 	case t[render.NotSatisfied] > 0:
-		out = append(out, render.T(fmt.Sprintf("The criteria are not met: %d controls are not satisfied. ", t[render.NotSatisfied]))...)
+		out = append(out, render.T(fmt.Sprintf("The criteria are not met: %s not satisfied. ", is(t[render.NotSatisfied])))...)
 	case t[render.Partial]+t[render.NoEvidence] > 0:
 		out = append(out, render.T("No control failed, and the criteria are not shown to be met: for the controls that are partially satisfied or without evidence something is still missing. ")...)
 	default:
-		out = append(out, render.T("Every control assessed is satisfied by the evidence cited. ")...)
+		out = append(out, render.T("Every applicable control is satisfied by the evidence cited. ")...)
 	}
 	if t[render.NoEvidence] > 0 {
-		out = append(out, render.T(fmt.Sprintf("%d controls have no evidence; most of them wait for a person, as ", t[render.NoEvidence]), render.Ref("open", ""), " lists. ")...)
+		out = append(out, render.T(fmt.Sprintf("%s no evidence; most wait for a person, as ", have(t[render.NoEvidence])), render.Ref("open", ""), " lists. ")...)
+	}
+	for _, c := range b.in.Controls {
+		if c.Contradicted {
+			out = append(out, render.T("What people claim for "+c.ID+" is contradicted by what was recorded. ")...)
+			break
+		}
 	}
 	if len(findings) > 0 {
 		out = append(out, render.T("The gravest finding is ", render.Ref(findings[0].ID, findings[0].ID), ": ", lower(findings[0].Title), ". ")...)
@@ -150,7 +198,8 @@ func (b *builder) conclusion(t tally, findings []render.Finding) render.Text {
 
 // coverage is the figure of states by section.
 func (b *builder) coverage(t tally) render.Block {
-	bars := &render.Bars{Statuses: states}
+	shown := slices.DeleteFunc(slices.Clone(states), func(s render.Status) bool { return t[s] == 0 && (s == render.NotYet || s == render.NotApplicable) })
+	bars := &render.Bars{Statuses: shown}
 	at := map[string]int{}
 	for _, c := range b.in.Controls {
 		section := chapterOf(c.Section)
@@ -158,10 +207,10 @@ func (b *builder) coverage(t tally) render.Block {
 		if !ok {
 			i = len(bars.Rows)
 			at[section] = i
-			bars.Rows = append(bars.Rows, render.BarRow{Label: section, Counts: make([]int, len(states))})
+			bars.Rows = append(bars.Rows, render.BarRow{Label: section, Counts: make([]int, len(shown))})
 		}
-		for k, s := range states {
-			if stateOf(c) == s {
+		for k, s := range shown {
+			if c.result() == s {
 				bars.Rows[i].Counts[k]++
 			}
 		}
@@ -169,9 +218,9 @@ func (b *builder) coverage(t tally) render.Block {
 	if len(bars.Rows) == 0 {
 		return &render.Paragraph{Text: render.T("No control was assessed.")}
 	}
-	claim := fmt.Sprintf("%d of %d controls assessed are satisfied; %d have no evidence", t[render.Satisfied], t.assessed(), t[render.NoEvidence])
+	claim := fmt.Sprintf("%d of %d applicable controls are satisfied; %s no evidence", t[render.Satisfied], t.applicable(), have(t[render.NoEvidence]))
 	return &render.Figure{Claim: claim, Alt: claim + ". Stacked bars of controls by state and section.", Chart: render.Chart{Bars: bars},
-		Source: render.T(fmt.Sprintf("Number of controls by state, %d in the catalogue. Source: control matrix, ", len(b.in.Controls)), render.Ref("matrix", ""), ".")}
+		Source: render.T(fmt.Sprintf("Number of controls by result, %d in the catalogue. Source: control matrix, ", len(b.in.Controls)), render.Ref("matrix", ""), ".")}
 }
 
 // chapters of the EU AI Act by their first article: a bar for each article would
@@ -208,13 +257,13 @@ func (b *builder) scope() render.Blocks {
 	if s != nil {
 		owner, contact, purpose = s.Owner, s.OwnerContact, s.Purpose
 		if s.RiskClass != "" {
-			class = words(string(s.RiskClass))
+			class = frameworks.ClassName(string(s.RiskClass))
 		}
 		for i, r := range s.Roles {
 			if i > 0 {
 				roles += ", "
 			}
-			roles += words(string(r))
+			roles += frameworks.RoleName(string(r))
 		}
 	}
 	if contact != "" && owner != "" {
@@ -237,7 +286,7 @@ func (b *builder) scope() render.Blocks {
 		}},
 		&render.Heading{Level: 2, Title: "Method and sampling"},
 		&render.Paragraph{Text: render.T("Every runtime test is a saved query over ", render.Strong("all"), " evidence of the system in its window, so nothing was sampled from the ledger: population and range of leaves stand beside each test in ", render.Ref("tests", ""), ". There is no seed and no sample list. Human evidence was taken as attached, with its author and its approver; its content was not sampled. Auditing rests on the information available: what was never recorded was not seen.")},
-		&render.Paragraph{Text: render.T("A control's state follows from its tests and from human evidence in a fixed order. A failed test cannot be raised by a person; a missing one is no evidence. A date of application that lies ahead is printed grey, and the result beside it is a readiness result.")},
+		&render.Paragraph{Text: render.T("A control's state follows from its tests and from human evidence in a fixed order. A failed test cannot be raised by a person; a missing one is no evidence. A control whose date of application lies ahead is not yet applicable: its date is printed grey, and the result beside it is a readiness result, computed as if the date had come.")},
 		&render.Heading{Level: 2, Title: "Conduct of the audit"},
 		&render.KeyValue{Rows: []render.Row{
 			{Label: "Plan and obstacles", Value: render.T("By the schedule of the product; obstacles are the outages in ", render.Ref("uptime", ""), ".")},
@@ -270,9 +319,9 @@ func (b *builder) matrix() render.Blocks {
 	if len(b.in.Controls) == 0 {
 		return render.Blocks{&render.Paragraph{Text: render.T("No control was assessed.")}}
 	}
-	t := &render.Table{Caption: "All controls of the catalogue, in our own words", Columns: []render.Column{{Title: "Ref.", Width: 18, Key: true}, {Title: "Control", Width: 50},
-		{Title: "Role", Width: 17}, {Title: "Applies from", Width: 20}, {Title: "Result", Width: 33}, {Title: "Tests", Width: 11, Right: true}, {Title: "Evidence", Width: 17}},
-		Note: render.T("Tests: satisfied of those with a result. Reasons stand in ", render.Ref("open", ""), " and, where a page was written, in the control's detail.")}
+	t := &render.Table{Caption: "All controls of the catalogue, in our own words", Columns: []render.Column{{Title: "Ref.", Width: 18, Key: true}, {Title: "Control, in our words", Width: 50},
+		{Title: "Role", Width: 11}, {Title: "Applies from", Width: 20}, {Title: "Result", Width: 31}, {Title: "Tests", Width: 11, Right: true}, {Title: "Evidence", Width: 25}},
+		Note: render.T("Roles: P provider, D deployer, I importer, S distributor, A authorised representative, M product manufacturer, G provider of a GPAI model, T third party. A grey date lies ahead; the result beside it is for readiness. Tests: satisfied of those with a result. Reasons stand in ", render.Ref("open", ""), ".")}
 	section := ""
 	for _, c := range b.in.Controls {
 		if c.Section != section {
@@ -283,23 +332,24 @@ func (b *builder) matrix() render.Blocks {
 		if title == "" {
 			title = c.Title
 		}
-		t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(c.ID), render.T(title), render.T(initials(c.Roles)), b.appliesFrom(c), render.T(render.Chip(stateOf(c))),
-			render.T(passed(c.Tests)), b.cited(2, c.Cites, testCites(c.Tests), humanCites(c.Human))}})
+		t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(c.ID), render.T(title), render.T(initials(c.Roles)), b.appliesFrom(c), render.T(render.Chip(c.result())),
+			render.T(passed(c.Tests)), b.cited(2, humanCites(c.Human), testCites(c.Tests), c.Cites)}})
 	}
 	return render.Blocks{t}
 }
+
+var roleLetters = map[string]string{"provider": "P", "deployer": "D", "importer": "I", "distributor": "S", "authorised_representative": "A", "product_manufacturer": "M", "gpai_provider": "G", "third_party": "T"}
 
 // initials shortens roles: provider, deployer become P, D.
 func initials(roles []string) string {
 	if len(roles) == 0 {
 		return "–"
 	}
-	var out []string
+	out := make([]string, len(roles))
 	for i, r := range roles {
-		if i == 3 {
-			return strings.Join(out, ", ") + " …"
+		if out[i] = roleLetters[r]; out[i] == "" {
+			out[i] = r
 		}
-		out = append(out, sentence(strings.SplitN(r, "_", 2)[0][:min(3, len(r))]))
 	}
 	return strings.Join(out, ", ")
 }
@@ -308,7 +358,7 @@ func (b *builder) appliesFrom(c Control) render.Text {
 	switch {
 	case c.AppliesFrom.IsZero():
 		return render.T("–")
-	case c.AppliesFrom.After(b.in.IssuedAt):
+	case c.ahead() || c.AppliesFrom.After(b.in.IssuedAt):
 		return render.T(render.Muted(day(c.AppliesFrom)))
 	}
 	return render.T(day(c.AppliesFrom))
@@ -356,18 +406,22 @@ func (b *builder) runtime() render.Blocks {
 
 // applicability is the SoA annex (ISO/IEC 42001 6.1.3).
 func (b *builder) applicability() render.Blocks {
-	t := &render.Table{Caption: "Controls of Annex A", Columns: []render.Column{{Title: "Ref.", Width: 16, Key: true}, {Title: "Control", Width: 44}, {Title: "Included?", Width: 17},
-		{Title: "Justification", Width: 43}, {Title: "Implemented?", Width: 30}, {Title: "Evidence", Width: 16}}}
+	t := &render.Table{Caption: "Controls of Annex A", Columns: []render.Column{{Title: "Ref.", Width: 15, Key: true}, {Title: "Control", Width: 38}, {Title: "Included?", Width: 15},
+		{Title: "Justification", Width: 36}, {Title: "Implemented?", Width: 31}, {Title: "Owner", Width: 18}, {Title: "Evidence", Width: 20}}}
+	owner := "unknown"
+	if b.in.System != nil && b.in.System.Owner != "" {
+		owner = b.in.System.Owner
+	}
 	for _, c := range b.in.Controls {
 		if !strings.HasPrefix(c.ID, "A.") {
 			continue
 		}
-		included, why := "Yes", "Applies by role and risk class of the system"
+		included, why := "Yes", "Included: no confirmed decision leaves it out"
 		if stateOf(c) == render.NotApplicable {
 			included, why = "No", c.Why
 		}
 		t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(c.ID), render.T(c.Title), render.T(included), b.need("Justification for "+c.ID, why, "compliance officer"),
-			render.T(render.Chip(stateOf(c))), b.cited(1, c.Cites, testCites(c.Tests))}})
+			render.T(render.Chip(stateOf(c))), render.T(owner), b.cited(2, humanCites(c.Human), testCites(c.Tests), c.Cites)}})
 	}
 	if len(t.Rows) == 0 {
 		return render.Blocks{&render.Paragraph{Text: render.T("The inputs hold no control of Annex A.")}}
@@ -378,13 +432,12 @@ func (b *builder) applicability() render.Blocks {
 // open is what each control waits for, and what was accepted meanwhile.
 func (b *builder) open() render.Blocks {
 	out := render.Blocks{&render.Heading{Level: 2, Title: "What each control waits for"}}
-	t := &render.Table{Caption: "Controls that are not satisfied, and why", Columns: []render.Column{{Title: "Ref.", Width: 18, Key: true}, {Title: "State", Width: 33}, {Title: "Why", Width: 55}, {Title: "Waits for", Width: 60}}}
+	t := &render.Table{Caption: "Controls that are not satisfied, and why", Columns: []render.Column{{Title: "Ref.", Width: 18, Key: true}, {Title: "Result", Width: 31}, {Title: "Why", Width: 42}, {Title: "Waits for", Width: 75}}}
 	for _, c := range b.in.Controls {
-		if s := stateOf(c); s == render.Satisfied || s == render.NotApplicable {
+		if s := c.result(); s == render.Satisfied || s == render.NotApplicable {
 			continue
 		}
-		waits := strings.Join(c.WaitsFor, "; ")
-		t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(c.ID), render.T(render.Chip(stateOf(c))), orMuted(c.Why, "unknown"), orMuted(waits, "nothing named")}})
+		t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(c.ID), render.T(render.Chip(c.result())), orMuted(sentence(c.reason()), "unknown"), orMuted(strings.Join(c.WaitsFor, ";\n"), "nothing named")}})
 	}
 	if len(t.Rows) == 0 {
 		out = append(out, &render.Paragraph{Text: render.T("No control waits for anything.")})
@@ -392,21 +445,94 @@ func (b *builder) open() render.Blocks {
 		out = append(out, t)
 	}
 	if na := b.notApplicable(); na != nil {
-		out = append(out, na)
+		out = append(out, &render.Heading{Level: 2, Title: "What does not apply"}, na)
 	}
-	return append(out, &render.Heading{Level: 2, Title: "Exceptions and accepted risks"},
-		&render.Paragraph{Text: render.T("The product has no register of exceptions and accepted risks yet: none is recorded, and whether any was granted elsewhere is unknown.")})
+	return append(append(out, &render.Heading{Level: 2, Key: "exceptions", Title: "Exceptions and accepted risks"}), b.exceptions()...)
 }
 
+// notApplicable groups controls by the reason for which they do not apply.
 func (b *builder) notApplicable() render.Block {
-	t := &render.Table{Caption: "Controls that do not apply, and why", Columns: []render.Column{{Title: "Ref.", Width: 18, Key: true}, {Title: "Control", Width: 62}, {Title: "Why", Width: 70}, {Title: "Decision", Width: 16}}}
+	var reasons []string
+	refs, cites := map[string][]string{}, map[string]Cites{}
 	for _, c := range b.in.Controls {
-		if stateOf(c) == render.NotApplicable {
-			t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(c.ID), render.T(c.Title), orMuted(c.Why, "unknown"), b.cited(1, c.Cites)}})
+		if c.result() != render.NotApplicable {
+			continue
+		}
+		if refs[c.Why] == nil {
+			reasons = append(reasons, c.Why)
+		}
+		refs[c.Why] = append(refs[c.Why], c.ID)
+		if c.DecidedBy != "" {
+			cites[c.Why] = append(cites[c.Why], c.Cites...)
+		}
+	}
+	if len(reasons) == 0 {
+		return nil
+	}
+	t := &render.Table{Caption: "Controls that do not apply, by reason", Columns: []render.Column{{Title: "Reason", Width: 62}, {Title: "Controls", Width: 84}, {Title: "Decision", Width: 20}},
+		Note: render.T("Without a decision the reason follows from the register: roles and risk class of the system.")}
+	for _, why := range reasons {
+		t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{orMuted(sentence(why), "unknown"), render.T(strings.Join(refs[why], ", ")), b.cited(2, cites[why])}})
+	}
+	return t
+}
+
+// exceptions are approvals with an end that people attached to controls.
+func (b *builder) exceptions() render.Blocks {
+	t := &render.Table{Caption: "What was waived, by whom and until when", Columns: []render.Column{{Title: "Control", Width: 18, Key: true}, {Title: "What", Width: 52}, {Title: "Approved by", Width: 46}, {Title: "Expires", Width: 28}, {Title: "Evidence", Width: 22}},
+		Note: render.T("An exception never raises a result: it says that somebody accepts the result for a time.")}
+	for _, c := range b.in.Controls {
+		for _, x := range c.Exceptions {
+			by := render.T(x.Approver, render.Muted(", asked for by "+x.By))
+			switch x.State {
+			case "pending":
+				by = render.T(render.Muted("pending, asked for by " + x.By))
+			case "rejected":
+				by = render.T("rejected by "+x.Approver, render.Muted(", asked for by "+x.By))
+			}
+			until := day(x.Until)
+			if x.State == "expired" {
+				until += ", expired"
+			}
+			t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(c.ID), render.T(x.What), by, render.T(until), b.cited(2, x.Cites)}})
 		}
 	}
 	if len(t.Rows) == 0 {
-		return nil
+		return render.Blocks{&render.Paragraph{Text: render.T("None is attached to a control of these criteria. Whether any was granted elsewhere is unknown.")}}
 	}
-	return t
+	return render.Blocks{t}
+}
+
+// people lists what people attached, each piece once, with the controls that it
+// speaks to.
+func (b *builder) people() render.Blocks {
+	type piece struct {
+		Human
+		refs []string
+	}
+	var list []piece
+	at := map[string]int{}
+	for _, c := range b.in.Controls {
+		for _, h := range c.Human {
+			key := h.State + h.What + h.Detail
+			i, ok := at[key]
+			if !ok {
+				i = len(list)
+				at[key] = i
+				list = append(list, piece{Human: h})
+			} else {
+				list[i].Cites = append(list[i].Cites, h.Cites...)
+			}
+			list[i].refs = append(list[i].refs, c.ID)
+		}
+	}
+	if len(list) == 0 {
+		return render.Blocks{&render.Paragraph{Text: render.T("Nothing is attached to a control of these criteria. What runtime evidence cannot show stays without evidence.")}}
+	}
+	t := &render.Table{Caption: "What people attached, and to which controls", Columns: []render.Column{{Title: "What the control asks for", Width: 38, Key: true}, {Title: "Evidence attached", Width: 62}, {Title: "State", Width: 20}, {Title: "Controls", Width: 26}, {Title: "Evidence", Width: 20}},
+		Note: render.T("Current: accepted by a second person, in force and not too old. Only current evidence counts. Hashes of files are in the records cited; their content was not judged by the product.")}
+	for _, p := range list {
+		t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(p.What), render.T(p.Detail), render.T(sentence(p.State)), render.T(strings.Join(p.refs, ", ")), b.cited(2, p.Cites)}})
+	}
+	return render.Blocks{t}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"plumbline/frameworks"
 	"plumbline/reports/render"
 )
 
@@ -46,7 +47,10 @@ func (b *builder) findings() []render.Finding {
 		out = append(out, b.testFinding(f))
 	}
 	for _, c := range b.in.Controls {
-		if c.State == render.NotSatisfied && !slices.ContainsFunc(c.Tests, func(t Test) bool { return t.Result == render.NotSatisfied || t.Result == render.Partial }) {
+		if c.Contradicted {
+			out = append(out, b.contradiction(c))
+		}
+		if c.result() == render.NotSatisfied && !slices.ContainsFunc(c.Tests, func(t Test) bool { return t.Result == render.NotSatisfied || t.Result == render.Partial }) {
 			out = append(out, b.controlFinding(c))
 		}
 	}
@@ -61,7 +65,7 @@ func (b *builder) testFinding(f failing) render.Finding {
 	inForce := false
 	var refs []string
 	for _, c := range f.controls {
-		inForce = inForce || !c.AppliesFrom.After(b.in.IssuedAt)
+		inForce = inForce || !c.ahead() && !c.AppliesFrom.After(b.in.IssuedAt)
 		refs = append(refs, c.ID)
 	}
 	grade := "major"
@@ -71,26 +75,45 @@ func (b *builder) testFinding(f failing) render.Finding {
 			grade = "observation"
 		}
 	}
-	name := f.test.Name
-	if name == "" {
-		name = sentence(words(strings.TrimPrefix(f.test.ID, "t.")))
-	}
-	title := name + ": " + lower(f.test.Result.Word())
-	observed := metricsOf(f.test)
+	title := f.test.name() + ": " + lower(f.test.Result.Word())
+	saw := observed(f.test, "; ")
 	if f.test.Reason != "" {
-		observed = append(observed, render.T(" Reason: "+words(f.test.Reason)+".")...)
+		saw = append(saw, render.T(". "+sentence(f.test.Reason)+".")...)
 	}
-	return b.finding(grade, title, render.T(b.in.Framework.Title+" "+listed(refs, 14)+"; test ", render.Code(f.test.ID)), observed, f.test.Cites)
+	return b.finding(grade, title, render.T(b.in.Framework.Title+" "+listed(refs, 14)+"; test ", render.Code(f.test.ID)), saw, f.test.Cites)
+}
+
+// contradiction is where what people claim and what was recorded part ways.
+func (b *builder) contradiction(c Control) render.Finding {
+	grade := "major"
+	if c.ahead() {
+		grade = "minor"
+	}
+	var claim, seen []string
+	cites := humanCites(c.Human)
+	for _, h := range c.Human {
+		if h.Current {
+			claim = append(claim, h.What)
+		}
+	}
+	for _, t := range c.Tests {
+		if t.Result == render.NotSatisfied {
+			seen = append(seen, t.name()+": "+observed(t, "; ").String()+".")
+			cites = append(cites, t.Cites...)
+		}
+	}
+	return b.finding(grade, "The record contradicts what people claim for "+c.ID, render.T(b.in.Framework.Title+" "+c.ID+", "+lower(c.Title)),
+		render.T("Claimed, and accepted by a second person: "+strings.Join(claim, ", ")+". Recorded: "+strings.Join(seen, " ")), cites)
 }
 
 func (b *builder) controlFinding(c Control) render.Finding {
 	grade := "major"
-	if c.AppliesFrom.After(b.in.IssuedAt) {
+	if c.ahead() || c.AppliesFrom.After(b.in.IssuedAt) {
 		grade = "minor"
 	}
 	var cites Cites
 	cites = append(append(cites, c.Cites...), humanCites(c.Human)...)
-	return b.finding(grade, c.Title+" is not satisfied", render.T(b.in.Framework.Title+" "+c.ID), orMuted(c.Why, "unknown"), cites)
+	return b.finding(grade, c.Title+" is not satisfied", render.T(b.in.Framework.Title+" "+c.ID), orMuted(ended(sentence(c.reason())), "unknown"), cites)
 }
 
 // finding fills what every finding has. Without a record to cite it is an
@@ -105,23 +128,33 @@ func (b *builder) finding(grade, title string, requirement, observation render.T
 		owner = b.in.System.Owner
 	}
 	return render.Finding{Grade: grade, Title: title, Requirement: requirement, Observation: observation, Evidence: evidence,
-		Cause: render.NotProvided(owner), Correction: render.NotProvided(owner),
 		Action: b.need("Cause, correction, corrective action and due date: "+lower(title), "", owner)}
 }
 
-func metricsOf(t Test) render.Text {
-	var parts []string
-	for _, m := range t.Metrics {
-		s := words(m.Name) + " " + m.Value
-		if m.Threshold != "" {
-			s += " (threshold " + m.Threshold + ")"
-		}
-		parts = append(parts, s)
+// name is the test's name for people.
+func (t Test) name() string {
+	if t.Name != "" {
+		return t.Name
 	}
-	if len(parts) == 0 {
+	return sentence(words(strings.TrimPrefix(t.ID, "t.")))
+}
+
+// observed lists a test's figures beside their thresholds.
+func observed(t Test, between string) render.Text {
+	if len(t.Metrics) == 0 {
 		return render.T("No figure is recorded.")
 	}
-	return render.T(sentence(strings.Join(parts, "; ")) + ".")
+	var out render.Text
+	for i, m := range t.Metrics {
+		if i > 0 {
+			out = append(out, render.T(between)...)
+		}
+		out = append(out, render.T(sentence(m.Name)+": ", render.Strong(m.Value))...)
+		if m.Threshold != "" {
+			out = append(out, render.T(render.Muted(" ("+m.Threshold+")"))...)
+		}
+	}
+	return out
 }
 
 func listed(ids []string, limit int) string {
@@ -144,9 +177,9 @@ func (b *builder) findingsPart(findings []render.Finding) render.Blocks {
 
 // tests lists every test once, with what it saw.
 func (b *builder) tests() render.Blocks {
-	t := &render.Table{Caption: "Newest result of each test", Columns: []render.Column{{Title: "Test", Width: 36, Mono: true}, {Title: "Observed", Width: 34}, {Title: "Threshold", Width: 23},
-		{Title: "Population, leaves", Width: 24}, {Title: "Result", Width: 33}, {Title: "Evidence", Width: 16}},
-		Note: render.T("Leaves: the range of the ledger that the test read. Thresholds are defaults of the product unless a statute sets them.")}
+	t := &render.Table{Caption: "Newest result of each test", Columns: []render.Column{{Title: "Test", Width: 40}, {Title: "Observed, against the threshold", Width: 56}, {Title: "Window and population", Width: 24},
+		{Title: "Result", Width: 31}, {Title: "Evidence", Width: 15}},
+		Note: render.T("Leaves: the range of the ledger that the test read. Thresholds are defaults of the product unless a statute sets them. A figure that is unknown could not be measured; it is not zero.")}
 	seen := map[string]bool{}
 	for _, c := range b.in.Controls {
 		for _, x := range c.Tests {
@@ -154,18 +187,8 @@ func (b *builder) tests() render.Blocks {
 				continue
 			}
 			seen[x.ID] = true
-			var observed, limits []string
-			for _, m := range x.Metrics {
-				observed = append(observed, words(m.Name)+"\u00A0"+m.Value)
-				if m.Threshold != "" {
-					limits = append(limits, m.Threshold)
-				}
-			}
-			if x.Reason != "" {
-				observed = append(observed, words(x.Reason))
-			}
-			t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(fmt.Sprintf("%s\u00A0v%d", x.ID, x.Version)), orMuted(strings.Join(observed, "; "), "nothing"),
-				orMuted(strings.Join(limits, "; "), "none"), render.T(count(x.Population), "\n", fmt.Sprintf("%s..%s", count(x.FirstLeaf), count(x.EndLeaf))),
+			t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(render.Strong(x.name()), "\n", render.Code(fmt.Sprintf("%s\u00A0v%d", x.ID, x.Version))), observed(x, "\n"),
+				render.T(fmt.Sprintf("%d days\n%s observed\nleaves %s to %s", int(x.To.Sub(x.From).Hours()/24+0.5), count(x.Population), count(x.FirstLeaf), count(max(x.EndLeaf, 1)-1))),
 				render.T(render.Chip(x.Result)), b.cited(2, x.Cites)}})
 		}
 	}
@@ -175,43 +198,51 @@ func (b *builder) tests() render.Blocks {
 	return render.Blocks{t}
 }
 
-// details show each control that is not satisfied, or that a person gave
-// evidence for. One begins on a new page unless it has room.
+// details show each control that is not satisfied, satisfied in part, contradicted
+// or excepted. One begins on a new page unless it has room.
 func (b *builder) details() render.Blocks {
 	var out render.Blocks
+	intro := &render.Paragraph{Text: render.T("Controls that are not satisfied, satisfied in part, contradicted or excepted. Runtime evidence shows what passed the gateway; it does not show what people decided, agreed or wrote elsewhere.")}
 	for _, c := range b.in.Controls {
-		if s := stateOf(c); s == render.NotSatisfied || (len(c.Human) > 0 && s != render.NotApplicable) {
+		if s := c.result(); s == render.NotSatisfied || s == render.Partial || c.Contradicted || len(c.Exceptions) > 0 {
 			out = append(out, b.detail(c)...)
 		}
+	}
+	if len(out) > 0 {
+		out = append(render.Blocks{intro}, out...)
 	}
 	return out
 }
 
 func (b *builder) detail(c Control) render.Blocks {
-	note, room := "computed as of "+stamp(b.doc.AsOf), 118.0
-	if len(c.Tests) > 0 {
-		room = 175
+	note := "computed as of " + stamp(b.doc.AsOf)
+	if c.ahead() {
+		note = "readiness; not yet applicable; " + note
 	}
+	room := min(70+22*float64(len(c.Tests))+14*float64(len(c.Human))+6*float64(len(c.WaitsFor)), 175)
 	rows := []render.Row{{Label: "Role and date", Value: render.T(roleText(c.Roles), ". Applies from ", b.appliesFrom(c))}}
 	if c.Runtime != "" {
 		rows = append(rows, render.Row{Label: "Evidence model", Value: render.T(sentence(words(c.Runtime)))})
 	}
+	if c.Shows != "" {
+		rows = append(rows, render.Row{Label: "Runtime evidence shows", Value: render.T(sentence(c.Shows))})
+	}
 	if b.in.System != nil {
 		rows = append(rows, render.Row{Label: "Owner", Value: orMuted(b.in.System.Owner, "unknown")})
 	}
-	out := render.Blocks{&render.Heading{Level: 2, Title: c.ID + "\u00A0\u00A0" + c.Title, Room: room}, &render.Verdict{Status: stateOf(c), Note: note}, &render.KeyValue{Rows: rows},
-		&render.Heading{Level: 3, Title: "How the result follows"}, &render.Paragraph{Text: orMuted(c.Why, "Unknown: no reason is recorded.")}}
+	out := render.Blocks{&render.Heading{Level: 2, Title: c.ID + "\u00A0\u00A0" + c.Title, Room: room}, &render.Verdict{Status: c.result(), Note: note}, &render.KeyValue{Rows: rows},
+		&render.Heading{Level: 3, Title: "How the result follows"}, &render.Paragraph{Text: orMuted(ended(sentence(c.reason())), "Unknown: no reason is recorded.")}}
 	if len(c.Tests) > 0 {
-		t := &render.Table{Caption: "Runtime tests", Columns: []render.Column{{Title: "Test", Width: 40, Mono: true}, {Title: "Observed and threshold", Width: 62}, {Title: "Result", Width: 34}, {Title: "Evidence", Width: 30}}}
+		t := &render.Table{Caption: "Runtime tests", Columns: []render.Column{{Title: "Test", Width: 44}, {Title: "Observed, against the threshold", Width: 62}, {Title: "Result", Width: 34}, {Title: "Evidence", Width: 30}}}
 		for _, x := range c.Tests {
-			t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(x.ID), metricsOf(x), render.T(render.Chip(x.Result)), b.cited(3, x.Cites)}})
+			t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(x.name(), "\n", render.Code(x.ID)), observed(x, "\n"), render.T(render.Chip(x.Result)), b.cited(3, x.Cites)}})
 		}
 		out = append(out, t)
 	}
 	if len(c.Human) > 0 {
-		t := &render.Table{Caption: "Human evidence", Columns: []render.Column{{Title: "What", Width: 58, Key: true}, {Title: "State", Width: 30}, {Title: "Detail", Width: 48}, {Title: "Evidence", Width: 30}}}
+		t := &render.Table{Caption: "Human evidence", Columns: []render.Column{{Title: "What", Width: 44, Key: true}, {Title: "State", Width: 20}, {Title: "Detail", Width: 80}, {Title: "Evidence", Width: 22}}}
 		for _, h := range c.Human {
-			t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(h.What), render.T(words(h.State)), render.T(h.Detail), b.cited(2, h.Cites)}})
+			t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(h.What), render.T(sentence(h.State)), render.T(h.Detail), b.cited(2, h.Cites)}})
 		}
 		out = append(out, t)
 	}
@@ -221,11 +252,15 @@ func (b *builder) detail(c Control) render.Blocks {
 	if len(c.WaitsFor) > 0 {
 		out = append(out, &render.Heading{Level: 3, Title: "What it waits for"}, listOf(c.WaitsFor))
 	}
-	beyond := c.Beyond
-	if beyond == "" {
-		beyond = "Runtime evidence shows what passed the gateway. It does not show what people decided, agreed or wrote elsewhere."
+	return out
+}
+
+// ended closes a sentence.
+func ended(s string) string {
+	if s == "" || strings.HasSuffix(s, ".") {
+		return s
 	}
-	return append(out, &render.Heading{Level: 3, Title: "What runtime evidence cannot show here"}, &render.Paragraph{Text: render.T(beyond)})
+	return s + "."
 }
 
 func queries(tests []Test) render.Block {
@@ -251,7 +286,7 @@ func roleText(roles []string) string {
 	}
 	out := make([]string, len(roles))
 	for i, r := range roles {
-		out[i] = words(r)
+		out[i] = frameworks.RoleName(r)
 	}
 	return sentence(strings.Join(out, ", "))
 }

@@ -97,14 +97,18 @@ type Control struct {
 	Roles           []string
 	AppliesFrom     time.Time // zero: no date
 	State           render.Status
+	Readiness       render.Status // of a control whose date lies ahead: its state if it had come
+	ReadinessWhy    string
+	Contradicted    bool     // a test contradicts current evidence of people
 	Why             string   // how the state follows
 	WaitsFor        []string // what would move it on
 	Runtime         string   // how far runtime evidence goes: full, partial, supporting, none
 	Tests           []Test
 	Human           []Human
+	Exceptions      []Exception
 	Cites           Cites // of the recorded state or decision
 	DecidedBy       string
-	Beyond          string // what runtime evidence cannot show here
+	Shows           string // what runtime evidence shows here
 }
 
 // Test is the newest result of a control test.
@@ -135,6 +139,15 @@ type Human struct {
 	Cites               Cites
 }
 
+// Exception is what somebody accepts for a time about a control.
+type Exception struct {
+	What, State  string
+	By, Approver string
+	Until        time.Time
+	Reason       string
+	Cites        Cites
+}
+
 // Hour is usage between two hour marks.
 type Hour struct {
 	Start                                           time.Time
@@ -162,7 +175,8 @@ type Model struct {
 	Cites                   Cites
 }
 
-// Guard counts what one guard did.
+// Guard counts what one guard did, or with Class what it found of one data class.
+// Phase is prompt, answer or both.
 type Guard struct {
 	Guard, Class, Phase                   string
 	Evaluated, Hits, NotRun               int64
@@ -214,7 +228,7 @@ type Vendor struct {
 	OrgCost   money.Nano
 	Systems   []VendorSystem
 	Errors    []Refusal // classes of upstream failures
-	PII       []Refusal // data classes found in what was sent to it
+	PII       []Guard   // data classes found in prompts that went to it
 	Cites     Cites
 }
 
@@ -223,6 +237,7 @@ type VendorSystem struct {
 	ID       inventory.SystemID
 	Name     string
 	Declared bool // the register names this vendor for it
+	Keys     int  // keys in force
 	Calls    int64
 	Cost     money.Nano
 	Models   []string

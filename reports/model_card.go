@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"plumbline/frameworks"
 	"plumbline/reports/render"
 )
 
@@ -84,10 +85,7 @@ func (b *builder) identity() render.Blocks {
 		if v == "" {
 			v = m.Provider
 		}
-		if m.Simulated {
-			v += " (simulated provider)"
-		}
-		suppliers, aliases = appendOnce(suppliers, v), appendOnce(aliases, m.Alias)
+		suppliers, aliases = appendOnce(suppliers, vendorName(v, m.Simulated)), appendOnce(aliases, m.Alias)
 	}
 	owner, contact, license := "", "", ""
 	if s := in.System; s != nil {
@@ -97,6 +95,7 @@ func (b *builder) identity() render.Blocks {
 		&render.KeyValue{Rows: []render.Row{
 			{Label: "Document", Value: render.T(in.ID, fmt.Sprintf(", revision %d, ", in.Number), render.Strong("issued"), " ", stamp(in.IssuedAt), ". Data as of ", stamp(b.doc.AsOf))},
 			{Label: "Used by", Value: render.T(b.doc.Subject, ", ", b.classText(), " ", b.cited(1, in.SystemAt))},
+			b.row("Overview", b.overview(), "system owner"),
 			b.row("Names in use", strings.Join(aliases, ", "), "system owner"),
 			b.row("Supplier", strings.Join(suppliers, ", "), "vendor manager"),
 			b.row("Owner", owner, "system owner"),
@@ -107,7 +106,7 @@ func (b *builder) identity() render.Blocks {
 			b.row("References and citation", "", "model supplier"),
 			b.row("Task and modality", b.modality(), "system owner"),
 			b.row("Languages", "", "system owner"),
-			b.row("Architecture", "", "model supplier"),
+			b.row("Type and architecture of the model", "", "model supplier"),
 			b.row("Autonomy", b.oversight(), "system owner"),
 		}}}
 }
@@ -116,7 +115,15 @@ func (b *builder) classText() string {
 	if b.in.System == nil || b.in.System.RiskClass == "" {
 		return "risk class unclassified"
 	}
-	return "risk class " + words(string(b.in.System.RiskClass))
+	return "risk class: " + frameworks.ClassName(string(b.in.System.RiskClass))
+}
+
+// overview says in a sentence what the models are used for.
+func (b *builder) overview() string {
+	if b.in.System == nil || b.in.System.Purpose == "" {
+		return ""
+	}
+	return "Used by " + b.in.System.Name + ": " + lower(b.in.System.Purpose)
 }
 
 func (b *builder) modality() string {
@@ -209,6 +216,8 @@ func (b *builder) modelRows(m Model) []render.TableRow {
 		row("Region", m.DeclaredRegion, observedRegion, region),
 		row("Latency", "", latency, only),
 		row("Errors", "", errors, only),
+		row("Languages", "", "unknown: not recorded by this version", render.Unobserved),
+		row("Tools called", "", "unknown: not recorded by this version", render.Unobserved),
 		row("Tokens", "", tokens, only),
 		row("Charged", "", cost, only),
 	}
@@ -235,6 +244,7 @@ func (b *builder) use() render.Blocks {
 	}
 	return render.Blocks{&render.KeyValue{Rows: []render.Row{
 		b.row("Direct use", purpose, "system owner"),
+		b.row("Use cases", b.useCases(), "system owner"),
 		b.row("Downstream use", "", "system owner"),
 		b.row("Out of scope", out, "system owner"),
 		b.row("Intended users", users, "system owner"),
@@ -242,19 +252,51 @@ func (b *builder) use() render.Blocks {
 	}}}
 }
 
+// useCases is the use case of Annex III, where the system has one.
+func (b *builder) useCases() string {
+	if b.in.System == nil || b.in.System.AnnexIII == "" {
+		return ""
+	}
+	return "Annex III of the EU AI Act, use case " + b.in.System.AnnexIII
+}
+
 func (b *builder) training() render.Blocks {
 	return render.Blocks{&render.Paragraph{Text: render.T("What only the supplier knows is listed as not provided. The gateway sees calls, not training.")},
 		&render.KeyValue{Rows: []render.Row{
 			b.row("Learning approach", "", "model supplier"),
 			b.row("Inputs and outputs", b.modality(), "system owner"),
+			b.row("Formats", b.formats(), "system owner"),
 			b.row("Hyperparameters", "", "model supplier"),
+			b.row("Preprocessing", b.preprocessing(), "system owner"),
 			b.row("Training data", "", "model supplier"),
 			b.row("Evaluation data", "", "model supplier"),
+			b.row("Collection, size and confidentiality of the data", "", "model supplier"),
 			b.row("Sensitive data and anonymisation", "", "model supplier"),
 			b.row("Known bias of the data", "", "model supplier"),
 			b.row("Metrics by slice, with confidence interval", "", "system owner"),
 			b.row("Decision threshold", "", "system owner"),
 		}}}
+}
+
+func (b *builder) formats() string {
+	if total(b.in.Usage).Exchanges == 0 {
+		return ""
+	}
+	return "JSON over HTTP in the form of the OpenAI API, as observed at the gateway"
+}
+
+// preprocessing is what the gateway does to a prompt before it is sent.
+func (b *builder) preprocessing() string {
+	var redacted []string
+	for _, g := range b.in.Guards {
+		if g.Class == "" && g.Redacted > 0 {
+			redacted = append(redacted, lower(guardName(g.Guard)))
+		}
+	}
+	if len(redacted) == 0 {
+		return ""
+	}
+	return "The gateway redacted " + strings.Join(redacted, ", ") + " in prompts or answers, as the section on guardrails shows"
 }
 
 func (b *builder) risks() render.Blocks {
@@ -264,6 +306,7 @@ func (b *builder) risks() render.Blocks {
 	}
 	return render.Blocks{&render.KeyValue{Rows: []render.Row{
 		b.row("Technical limitations and trade-offs", limits, "system owner"),
+		b.row("Bias and risks", "", "system owner"),
 		b.row("Recommendations", "", "system owner"),
 		b.row("Ethical risks and mitigation", "", "system owner"),
 		b.row("Groups at risk, harms and benefits", "", "system owner"),

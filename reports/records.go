@@ -26,6 +26,9 @@ func (in *Inputs) leaves() []uint64 {
 		for _, h := range c.Human {
 			add(h.Cites)
 		}
+		for _, x := range c.Exceptions {
+			add(x.Cites)
+		}
 	}
 	for _, m := range in.Models {
 		add(m.Cites)
@@ -50,7 +53,10 @@ func (in *Inputs) leaves() []uint64 {
 		for _, s := range v.Systems {
 			add(s.Cites)
 		}
-		for _, x := range append(slices.Clone(v.Errors), v.PII...) {
+		for _, x := range v.Errors {
+			add(x.Cites)
+		}
+		for _, x := range v.PII {
 			add(x.Cites)
 		}
 	}
@@ -104,13 +110,16 @@ func describe(leaf record.Leaf) (Record, error) {
 		out.Content = fmt.Sprintf("%s version %d: %s", b.Test, b.Version, words(b.Result))
 		out.Window = span(time.UnixMicro(b.From), time.UnixMicro(b.To))
 	case *record.ControlResult:
-		out.Content = fmt.Sprintf("%s %s: %s", b.Framework, b.Control, words(b.State))
+		out.Content = fmt.Sprintf("%s: %s", controlName(b.Framework, b.Control), words(b.State))
 	case *record.Change:
-		out.Content = fmt.Sprintf("%s %s, version %d", b.Kind, b.Object, b.Version)
+		out.Content = fmt.Sprintf("%s: %s, version %d", sentence(words(b.Kind)), b.Object, b.Version)
 	case *record.HumanEvidence:
-		out.Content = fmt.Sprintf("%s for %s %s", words(b.Type), b.Framework, b.Control)
-		if b.From != 0 || b.Until != 0 {
+		out.Content = fmt.Sprintf("%s for %s", sentence(words(b.Type)), controlName(b.Framework, b.Control))
+		switch {
+		case b.Until != 0:
 			out.Window = span(time.UnixMicro(b.From), time.UnixMicro(b.Until))
+		case b.From != 0:
+			out.Window = "from " + time.UnixMicro(b.From).UTC().Format(time.DateOnly)
 		}
 	case *record.HumanDecision:
 		out.Content = "Decision on evidence: not accepted"
@@ -118,7 +127,7 @@ func describe(leaf record.Leaf) (Record, error) {
 			out.Content = "Decision on evidence: accepted"
 		}
 	case *record.Applicability:
-		out.Content = fmt.Sprintf("Applicability of %s %s", b.Framework, b.Control)
+		out.Content = "Applicability of " + controlName(b.Framework, b.Control)
 	case *record.Outage:
 		out.Content = fmt.Sprintf("Ledger could not write; %d calls turned away", b.Turned)
 		out.Window = span(time.UnixMicro(b.From), time.UnixMicro(b.To))
@@ -132,19 +141,25 @@ func describe(leaf record.Leaf) (Record, error) {
 	case *record.Job:
 		out.Content = "Run of " + b.Name
 	default:
-		out.Content = words(strings.TrimPrefix(out.Kind, "exchange."))
-		if strings.HasPrefix(out.Kind, "exchange.") {
-			out.Content = "Exchange " + r.AnswersTo.String() + ", " + out.Content
-			if r.AnswersTo.IsZero() {
-				out.Content = "Exchange, " + words(strings.TrimPrefix(out.Kind, "exchange."))
-			}
+		out.Content = sentence(words(out.Kind))
+		if id, ok := r.Exchange(); ok {
+			out.Content = "Exchange " + id.String()
 		}
 	}
 	return out, nil
 }
 
 // words makes a code readable: not_satisfied becomes not satisfied.
-func words(code string) string { return strings.ReplaceAll(code, "_", " ") }
+func words(code string) string { return strings.NewReplacer("_", " ", ".", " ").Replace(code) }
+
+var frameworkNames = map[string]string{"eu-ai-act": "EU AI Act", "nist-ai-rmf-1.0": "NIST AI RMF", "iso-42001-2023": "ISO/IEC 42001"}
+
+func controlName(framework, control string) string {
+	if name, ok := frameworkNames[framework]; ok {
+		framework = name
+	}
+	return framework + " " + control
+}
 
 // span prints a window. Days are enough when it is longer than one.
 func span(from, to time.Time) string {

@@ -155,7 +155,7 @@ func (w *world) inputs(r Request) Inputs {
 			Calls: 70, OrgCalls: 210, Cost: 34 * money.Dollar / 1000, OrgCost: 90 * money.Dollar / 1000,
 			Systems: []VendorSystem{{ID: "screening", Name: "Candidate screening", Declared: true, Calls: 61, Cost: 34 * money.Dollar / 1000, Models: []string{"sim-large-2026-08"}, Data: []string{"job_applications"}, Cites: in.SystemAt},
 				{Calls: 9, Models: []string{"sim-small-2026-10-preview"}, Cites: in.UsageAt}},
-			Errors: []Refusal{{"http_5xx", 1, in.UsageAt}}, PII: []Refusal{{"email", 6, in.UsageAt}}}
+			Errors: []Refusal{{"http_5xx", 1, in.UsageAt}}, PII: []Guard{{Guard: "pii", Class: "email", Phase: "prompt", Hits: 6, Redacted: 4, Monitored: 2, Cites: in.UsageAt}}}
 	}
 	return in
 }

@@ -70,14 +70,43 @@ func (b *builder) traffic() render.Blocks {
 	if len(b.in.Usage) == 0 {
 		return append(out, &render.Paragraph{Text: render.T("No hour of the period is recorded for this subject. That is unknown, not zero traffic.")})
 	}
-	text := render.T(fmt.Sprintf("%s exchanges: %s answered, %s refused before anything was sent, %s failed upstream or were cut, %s answered from the cache, %s incomplete after a crash. ",
-		count(u.Exchanges), count(u.Answered), count(u.Refused), count(u.Failed), count(u.Cached), count(u.Incomplete)),
-		fmt.Sprintf("%s tokens in, %s out. Charged: %s. ", count(u.InputTokens), count(u.OutputTokens), u.Cost), b.cited(3, b.in.UsageAt), ".")
-	out = append(out, &render.Paragraph{Text: text}, b.trafficFigure(u))
-	if u.Cost > 0 {
-		out = append(out, b.spendFigure(u))
+	text := render.T(fmt.Sprintf("%s exchanges from %s to %s: %s answered, %s refused before anything was sent, %s failed upstream or were cut, %s answered from the cache, %s incomplete after a crash. ",
+		count(u.Exchanges), stamp(b.doc.From), stamp(b.doc.To), count(u.Answered), count(u.Refused), count(u.Failed), count(u.Cached), count(u.Incomplete)),
+		fmt.Sprintf("%s tokens in, %s out. Charged: %s.", count(u.InputTokens), count(u.OutputTokens), u.Cost))
+	if ids := b.cite(3, b.in.UsageAt); len(ids) > 0 {
+		text = append(text, render.T(" Counted between the hour marks ", render.Cite(ids...), " and up to the checkpoint.")...)
+	}
+	out = append(out, &render.Paragraph{Text: text})
+	switch n := len(slots(b.in.Usage)); {
+	case n >= minSlots:
+		out = append(out, b.trafficFigure(u))
+		if u.Cost > 0 {
+			out = append(out, b.spendFigure(u))
+		}
+	case len(b.in.Models) > 0:
+		out = append(out, b.modelFigure())
 	}
 	return out
+}
+
+// minSlots is how many hours or days a chart over time needs: with fewer there is
+// no course to see.
+const minSlots = 3
+
+// modelFigure shows calls by model in place of a course over time.
+func (b *builder) modelFigure() render.Block {
+	c := &render.Columns{Unit: "Calls", Series: []string{"Answered", "Failed or cut"}}
+	var calls, failed int64
+	for _, m := range b.in.Models {
+		if m.Calls == 0 {
+			continue
+		}
+		calls, failed = calls+m.Calls, failed+m.Errors
+		c.Slots = append(c.Slots, render.ColumnsSlot{Label: m.Alias, Note: []string{count(m.Calls) + " calls", m.Cost.String()}, Values: []float64{float64(m.Calls - m.Errors), float64(m.Errors)}})
+	}
+	claim := fmt.Sprintf("%s of %s calls that were sent were answered", count(calls-failed), count(calls))
+	return &render.Figure{Claim: claim, Alt: claim + ". Columns of calls by the model asked for.", Chart: render.Chart{Columns: c},
+		Source: render.T("By the model asked for, with what was charged. The period holds too few hours for a course over time.")}
 }
 
 func (b *builder) trafficFigure(u Hour) render.Block {
@@ -107,7 +136,7 @@ func (b *builder) spendFigure(u Hour) render.Block {
 	for _, x := range b.in.Budgets {
 		if x.Scope == "system" && x.Limit > 0 {
 			c.Limit, c.LimitLabel = float64(x.Limit)/float64(money.Dollar), fmt.Sprintf("Limit %s a %s", dollars(x.Limit), x.Window)
-			c.FinalDetail = share(int64(u.Cost), int64(x.Limit)) + " of limit"
+			c.FinalDetail = share(int64(u.Cost), int64(x.Limit)) + " of the limit"
 			claim += ", against a limit of " + dollars(x.Limit) + " a " + x.Window
 			if c.Limit > 8*float64(u.Cost)/float64(money.Dollar) { // the line would lie on the axis
 				c.Limit, c.LimitLabel = 0, ""
@@ -145,19 +174,75 @@ func (b *builder) guards() render.Blocks {
 	if len(b.in.Guards) == 0 {
 		return append(out, &render.Paragraph{Text: render.T("No verdict of a guard is recorded in the period. Whether anything would have been found is unknown.")})
 	}
-	t := &render.Table{Caption: "Verdicts by guard", Columns: []render.Column{{Title: "Guard", Width: 24, Key: true}, {Title: "Class", Width: 24}, {Title: "Where", Width: 17},
-		{Title: "Evaluated", Width: 19, Right: true}, {Title: "Hits", Width: 14, Right: true}, {Title: "Redacted", Width: 18, Right: true}, {Title: "Blocked", Width: 16, Right: true},
-		{Title: "Not run", Width: 16, Right: true}, {Title: "Evidence", Width: 20}},
-		Note: render.T("Not run is neither a hit nor clear: nothing is known of those messages. The injection guard is a heuristic. A class row counts the hits of one data class of the guard above it.")}
+	if f := b.hitsFigure(); f != nil {
+		out = append(out, f)
+	}
+	t := &render.Table{Caption: "Verdicts by guard and data class", Columns: []render.Column{{Title: "Guard, class", Width: 40, Key: true}, {Title: "Where", Width: 17},
+		{Title: "Evaluated", Width: 17, Right: true}, {Title: "Hits", Width: 12, Right: true}, {Title: "Watched", Width: 16, Right: true}, {Title: "Redacted", Width: 16, Right: true}, {Title: "Blocked", Width: 15, Right: true},
+		{Title: "Not run", Width: 14, Right: true}, {Title: "Evidence", Width: 22}},
+		Note: render.T("Evaluated and hits count prompts and answers. Not run is neither a hit nor clear: nothing is known of those texts. The injection guard is a heuristic. A hit can hold several classes.")}
 	for _, g := range b.in.Guards {
-		class := g.Class
-		if class == "" {
-			class = "all"
+		name := render.T(guardName(g.Guard))
+		if g.Class != "" {
+			name = render.T("\u00A0\u00A0\u00A0", render.Muted(className(g.Class)))
 		}
-		t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(g.Guard), render.T(class), render.T(g.Phase), known(g.Evaluated, class == "all"), render.T(count(g.Hits)),
-			render.T(count(g.Redacted)), render.T(count(g.Blocked)), known(g.NotRun, class == "all"), b.cited(2, g.Cites)}})
+		t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{name, render.T(g.Phase), known(g.Evaluated, g.Class == ""), render.T(count(g.Hits)),
+			render.T(count(g.Monitored)), render.T(count(g.Redacted)), render.T(count(g.Blocked)), known(g.NotRun, g.Class == ""), b.cited(2, g.Cites)}})
 	}
 	return append(out, t)
+}
+
+// hitsFigure shows hits by data class, with how many texts were looked at.
+func (b *builder) hitsFigure() render.Block {
+	c := &render.Columns{Unit: "Hits", Series: []string{"In prompts", "In answers"}}
+	at := map[string]int{}
+	looked := map[string]int64{}
+	var prompts, answers int64
+	for _, g := range b.in.Guards {
+		if g.Class == "" {
+			looked[g.Guard] = g.Evaluated
+			continue
+		}
+		i, ok := at[g.Class]
+		if !ok {
+			i = len(c.Slots)
+			at[g.Class] = i
+			c.Slots = append(c.Slots, render.ColumnsSlot{Label: className(g.Class), Values: []float64{0, 0}})
+		}
+		if g.Phase == "answer" {
+			c.Slots[i].Values[1] += float64(g.Hits)
+			answers += g.Hits
+		} else {
+			c.Slots[i].Values[0] += float64(g.Hits)
+			prompts += g.Hits
+		}
+		c.Slots[i].Note = []string{count(int64(c.Slots[i].Values[0] + c.Slots[i].Values[1])), "of " + count(looked[g.Guard])}
+	}
+	if len(c.Slots) == 0 {
+		return nil
+	}
+	claim := fmt.Sprintf("Guards found %s data classes in prompts and %s in answers", count(prompts), count(answers))
+	return &render.Figure{Claim: claim, Alt: claim + ". Columns of hits by data class.", Chart: render.Chart{Columns: c},
+		Source: render.T("Under each column: hits, and how many texts the guard of that class evaluated. A class without a column had no hit; that proves no absence.")}
+}
+
+var guardNames = map[string]string{"pii": "Personal data", "secrets": "Secrets", "injection": "Injection (heuristic)"}
+
+func guardName(guard string) string {
+	if n, ok := guardNames[guard]; ok {
+		return n
+	}
+	return guard
+}
+
+var classNames = map[string]string{"email": "e-mail", "card": "payment card", "iban": "IBAN", "ssn": "SSN", "ip": "IP address", "aws_key": "AWS key", "override": "override", "extraction": "extraction", "jailbreak": "jailbreak"}
+
+// className is a data class in words.
+func className(class string) string {
+	if n, ok := classNames[class]; ok {
+		return n
+	}
+	return words(class)
 }
 
 func known(n int64, is bool) render.Text {
@@ -173,9 +258,9 @@ func (b *builder) refused() render.Blocks {
 	if len(b.in.Refusals) == 0 {
 		out = append(out, &render.Paragraph{Text: render.T("No refusal is recorded in the period.")})
 	} else {
-		t := &render.Table{Caption: "Calls refused, by code", Columns: []render.Column{{Title: "Code", Width: 70, Mono: true}, {Title: "Calls", Width: 30, Right: true}, {Title: "Evidence", Width: 66}}}
+		t := &render.Table{Caption: "Calls refused, by code", Columns: []render.Column{{Title: "Code", Width: 40, Mono: true}, {Title: "What it means", Width: 70}, {Title: "Calls", Width: 18, Right: true}, {Title: "Evidence", Width: 38}}}
 		for _, r := range b.in.Refusals {
-			t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(r.Code), render.T(count(r.Count)), b.cited(3, r.Cites)}})
+			t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(r.Code), render.T(sentence(refusalWords(r.Code))), render.T(count(r.Count)), b.cited(3, r.Cites)}})
 		}
 		out = append(out, t)
 	}
@@ -193,6 +278,21 @@ func (b *builder) refused() render.Blocks {
 			render.T(x.Over.String()), b.cited(1, x.Cites)}})
 	}
 	return append(out, t)
+}
+
+var refusals = map[string]string{
+	"system_unapproved": "the system had no valid approval", "system_unregistered": "the key belongs to no registered system", "system_retired": "the system is retired", "system_suspended": "the system was suspended",
+	"system_prohibited": "the system's class is prohibited", "approval_expired": "the approval had run out", "key_revoked": "the key was revoked", "key_expired": "the key had run out", "key_unknown": "no valid key",
+	"model_not_allowed": "the model is not allowed for the system", "model_unknown": "no route leads to the model", "model_unpriced": "the model has no price", "policy_denied": "a policy said no", "guard_blocked": "a guard blocked the prompt",
+	"budget_exceeded": "a budget was used up", "rate_limited": "too many calls in a minute", "concurrency_limited": "too many calls at once", "ledger_unavailable": "the ledger could not record",
+}
+
+// refusalWords say what a code means; a code without words stands for itself.
+func refusalWords(code string) string {
+	if w, ok := refusals[code]; ok {
+		return w
+	}
+	return words(code)
 }
 
 // uptime is the section on whether the collector was there.
@@ -214,9 +314,9 @@ func (b *builder) changeLog() render.Blocks {
 	if len(b.in.Changes) == 0 {
 		return append(out, &render.Paragraph{Text: render.T("No change of the register or of policy that concerns this subject is recorded in the period.")})
 	}
-	t := &render.Table{Caption: "Changes of register and policy", Columns: []render.Column{{Title: "When (UTC)", Width: 30}, {Title: "Change", Width: 34, Key: true}, {Title: "Object", Width: 40},
-		{Title: "By", Width: 40}, {Title: "Evidence", Width: 22}},
-		Note: render.T("Imported: declared in the configuration file, a statement of its author and not a second person's signature. Names are account ids; the ledger holds no others.")}
+	t := &render.Table{Caption: "Changes of register and policy", Columns: []render.Column{{Title: "When (UTC)", Width: 28}, {Title: "Change", Width: 38, Key: true}, {Title: "Object", Width: 36},
+		{Title: "By", Width: 44}, {Title: "Evidence", Width: 20}},
+		Note: render.T("Imported: declared in the configuration file, a statement of its author and not a second person's signature. The ledger holds account ids; names are those of the register at the checkpoint.")}
 	for _, c := range b.in.Changes {
 		by := render.T(c.Actor)
 		if c.Approver != "" {
@@ -225,7 +325,7 @@ func (b *builder) changeLog() render.Blocks {
 		if c.Imported {
 			by = append(by, render.T(" ", render.Muted("(imported)"))...)
 		}
-		t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(c.At.UTC().Format("2006-01-02\u00A015:04")), render.T(c.Kind), render.T(c.Object), by, b.cited(1, c.Cites)}})
+		t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(c.At.UTC().Format("2006-01-02\u00A015:04")), render.T(sentence(words(c.Kind))), render.T(c.Object), by, b.cited(1, c.Cites)}})
 	}
 	return append(out, t)
 }

@@ -2,8 +2,10 @@ package reports
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
+	"plumbline/frameworks"
 	"plumbline/reports/render"
 )
 
@@ -16,10 +18,8 @@ func VendorRisk(in Inputs) *render.Doc {
 		v = &Vendor{Name: in.Request.Vendor}
 	}
 	b.doc.Title = "Vendor-risk report"
-	b.doc.Subtitle, b.doc.Subject = v.Name, v.Name
-	if v.Simulated {
-		b.doc.Subtitle += " (simulated provider)"
-	}
+	name := vendorName(v.Name, v.Simulated)
+	b.doc.Subtitle, b.doc.Subject = name, name
 	b.doc.Cover = []render.Fact{{Label: "Vendor", Lines: []string{b.doc.Subtitle}}, {Label: "Linked systems", Lines: []string{count(len(v.Systems))}},
 		{Label: "Period", Lines: []string{day(b.doc.From) + " to", day(b.doc.To)}}, {Label: "Document", Lines: []string{fmt.Sprintf("%s, revision %d", in.ID, in.Number), "Issued " + day(in.IssuedAt)}}}
 	b.doc.Parts = append(b.doc.Parts, render.Part{Key: "control", Title: "Document control", Unnumbered: true, NewPage: true, Blocks: b.control("Changes since the previous issue")},
@@ -36,12 +36,31 @@ func VendorRisk(in Inputs) *render.Doc {
 		"Concentration counts calls and charges that passed the gateway; use of this vendor outside it is unknown.")
 }
 
+// inText is a vendor's name within a sentence.
+func inText(name string) string {
+	if name == vendorName("", true) {
+		return "the simulated provider"
+	}
+	return name
+}
+
+// vendorName says of whom it is told that it is no real supplier.
+func vendorName(name string, simulated bool) string {
+	switch {
+	case !simulated:
+		return name
+	case name == "" || name == "simulated":
+		return "Simulated provider"
+	}
+	return name + " (simulated provider)"
+}
+
 func (b *builder) vendorSummary(v *Vendor, findings []render.Finding) render.Blocks {
 	failed := int64(0)
 	for _, e := range v.Errors {
 		failed += e.Count
 	}
-	lede := fmt.Sprintf("%s of the organisation's calls and %s of its charges in the period went to %s.", share(v.Calls, v.OrgCalls), share(int64(v.Cost), int64(v.OrgCost)), v.Name)
+	lede := fmt.Sprintf("%s of the organisation's calls and %s of its charges in the period went to %s.", share(v.Calls, v.OrgCalls), share(int64(v.Cost), int64(v.OrgCost)), inText(b.doc.Subtitle))
 	if v.OrgCalls == 0 {
 		lede = "No call of the organisation is recorded in the period: how far it depends on this vendor is unknown."
 	}
@@ -87,15 +106,15 @@ func (b *builder) vendorUse(v *Vendor) render.Blocks {
 	if len(v.Systems) == 0 {
 		out = append(out, &render.Paragraph{Text: render.T("No AI system is linked with this vendor, by the register or by traffic.")})
 	} else {
-		t := &render.Table{Caption: "Linked AI systems", Columns: []render.Column{{Title: "System", Width: 40, Key: true}, {Title: "In the register", Width: 26}, {Title: "Calls", Width: 18, Right: true},
-			{Title: "Charged", Width: 24, Right: true}, {Title: "Models served", Width: 42, Mono: true}, {Title: "Evidence", Width: 18}},
-			Note: render.T("In the register: whether the system's entry names this vendor. Use that is not declared stands under findings.")}
+		t := &render.Table{Caption: "Linked AI systems", Columns: []render.Column{{Title: "System", Width: 38, Key: true}, {Title: "In the register", Width: 26}, {Title: "Keys", Width: 12, Right: true}, {Title: "Calls", Width: 14, Right: true},
+			{Title: "Charged", Width: 24, Right: true}, {Title: "Models asked for", Width: 34, Mono: true}, {Title: "Evidence", Width: 18}},
+			Note: render.T("In the register: whether the system's entry names this vendor. Use that is not declared stands under findings. Keys: in force at the checkpoint.")}
 		for _, s := range v.Systems {
 			name := s.Name
 			if name == "" {
 				name = "unregistered caller"
 			}
-			t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(name), render.T(render.Chip(s.comparison())), render.T(count(s.Calls)), render.T(s.Cost.String()),
+			t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(name), render.T(render.Chip(s.comparison())), render.T(count(s.Keys)), render.T(count(s.Calls)), render.T(s.Cost.String()),
 				orMuted(strings.Join(s.Models, ", "), "none"), b.cited(2, s.Cites)}})
 		}
 		out = append(out, t)
@@ -126,27 +145,29 @@ func (s VendorSystem) comparison() render.Status {
 
 // inherent lists the factors. What nobody answered stays open; there is no score.
 func (b *builder) inherent(v *Vendor) render.Blocks {
-	highest, pii := "unknown", int64(0)
+	highest, pii, sent := "unknown", int64(0), int64(0)
 	for _, s := range b.in.Systems {
-		if s.RiskClass != "" && (highest == "unknown" || strings.HasPrefix(string(s.RiskClass), "high")) {
-			highest = words(string(s.RiskClass))
+		linked := slices.ContainsFunc(v.Systems, func(u VendorSystem) bool { return u.ID == s.ID })
+		if linked && s.RiskClass != "" && (highest == "unknown" || strings.HasPrefix(string(s.RiskClass), "high")) {
+			highest = frameworks.ClassName(string(s.RiskClass))
 		}
 	}
 	for _, p := range v.PII {
-		pii += p.Count
+		pii += p.Hits
+		sent += p.Monitored
 	}
 	t := &render.Table{Caption: "Factors", Columns: []render.Column{{Title: "Factor", Width: 62, Key: true}, {Title: "Answer", Width: 74}, {Title: "From", Width: 30}}}
 	add := func(factor, answer, from string) {
 		t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(factor), orMuted(answer, "unanswered"), render.T(from)}})
 	}
-	add("Risk class of the systems that use it", highest, "register")
+	add("Highest risk class of the systems that use it", highest, "register")
 	add("Share of the organisation's calls", share(v.Calls, v.OrgCalls), "ledger")
 	add("Share of the organisation's charges", share(int64(v.Cost), int64(v.OrgCost)), "ledger")
-	add("Personal data found in what was sent", count(pii)+" hits of guards", "ledger")
+	add("Personal data found in prompts", fmt.Sprintf("%s hits of guards; %s of them were sent as found", count(pii), count(sent)), "ledger")
 	for _, q := range []string{"Data used for training", "Sub-processors", "Financial standing", "Access to production systems"} {
 		add(q, "", "questionnaire")
 	}
-	return render.Blocks{t, &render.Paragraph{Text: render.T("Four factors are unanswered. No score is computed while they are: unknown is neither zero nor low risk.")}}
+	return render.Blocks{t, &render.Paragraph{Text: render.T("Factors and weights belong to a questionnaire that nobody has answered: four factors are unanswered. No score is computed while they are: unknown is neither zero nor low risk.")}}
 }
 
 func (b *builder) diligence() render.Blocks {
@@ -159,7 +180,8 @@ func (b *builder) diligence() render.Blocks {
 }
 
 func (b *builder) vendorObserved(v *Vendor) render.Blocks {
-	out := append(render.Blocks{}, b.traffic()...)
+	out := render.Blocks{&render.Heading{Level: 2, Title: "Dependence"}, b.dependence(v)}
+	out = append(out, b.traffic()...)
 	out = append(out, &render.Heading{Level: 2, Title: "Models and versions seen"})
 	out = append(out, b.models("Models of this vendor, declared and served")...)
 	out = append(out, &render.Heading{Level: 2, Title: "Latency, region and errors"})
@@ -181,8 +203,55 @@ func (b *builder) vendorObserved(v *Vendor) render.Blocks {
 		out = append(out, t)
 	}
 	out = append(out, b.counts("Classes of upstream failures", "Class", v.Errors, "No upstream failure is recorded.")...)
-	out = append(out, &render.Heading{Level: 2, Title: "Personal data sent to this vendor"})
-	return append(out, b.counts("Data classes that guards found in prompts", "Class", v.PII, "No hit is recorded. A guard that did not run found nothing: see the limitations.")...)
+	return append(out, b.vendorPII(v)...)
+}
+
+// dependence says how far the organisation hangs on this vendor.
+func (b *builder) dependence(v *Vendor) render.Block {
+	var failed, undeclared, changed int64
+	for _, e := range v.Errors {
+		failed += e.Count
+	}
+	for _, s := range v.Systems {
+		if !s.Declared {
+			undeclared += s.Calls
+		}
+	}
+	for _, m := range b.in.Models {
+		if m.comparison() == render.Differs {
+			changed++
+		}
+	}
+	claimed := "none claimed by the endpoints"
+	var regions []string
+	for _, m := range b.in.Models {
+		regions = appendOnce(regions, m.Region)
+	}
+	if len(regions) > 0 {
+		claimed = strings.Join(regions, ", ") + ", as the endpoints claim"
+	}
+	return &render.KeyValue{Rows: []render.Row{
+		{Label: "Share of calls", Value: render.T(fmt.Sprintf("%s (%s of %s)", share(v.Calls, v.OrgCalls), count(v.Calls), count(v.OrgCalls)))},
+		{Label: "Share of spend", Value: render.T(fmt.Sprintf("%s (%s of %s)", share(int64(v.Cost), int64(v.OrgCost)), v.Cost, v.OrgCost))},
+		{Label: "Answered", Value: render.T(fmt.Sprintf("%s of calls sent (%s of %s)", share(v.Calls-failed, v.Calls), count(v.Calls-failed), count(v.Calls)))},
+		{Label: "Version changes that nobody declared", Value: render.T(count(changed))},
+		{Label: "Calls of systems that do not declare it", Value: render.T(count(undeclared))},
+		{Label: "Regions", Value: render.T(claimed)},
+	}}
+}
+
+// vendorPII is what guards found in prompts that went to the vendor.
+func (b *builder) vendorPII(v *Vendor) render.Blocks {
+	out := render.Blocks{&render.Heading{Level: 2, Title: "Personal data in prompts to this vendor"}}
+	if len(v.PII) == 0 {
+		return append(out, &render.Paragraph{Text: render.T("No hit is recorded. A guard that did not run found nothing: see ", render.Ref("limitations", ""), ".")})
+	}
+	t := &render.Table{Caption: "Classes that guards found in prompts", Columns: []render.Column{{Title: "Class", Width: 50, Key: true}, {Title: "Found", Width: 22, Right: true}, {Title: "Redacted", Width: 24, Right: true}, {Title: "Sent as found", Width: 28, Right: true}, {Title: "Evidence", Width: 42}},
+		Note: render.T("Redacted: taken out before the prompt left the gateway. Sent as found: the guard only watched, as the system's profile says.")}
+	for _, g := range v.PII {
+		t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(className(g.Class)), render.T(count(g.Hits)), render.T(count(g.Redacted)), render.T(count(g.Monitored)), b.cited(2, g.Cites)}})
+	}
+	return append(out, t)
 }
 
 func (b *builder) counts(caption, title string, rows []Refusal, none string) render.Blocks {
@@ -215,11 +284,17 @@ func (b *builder) vendorFindings(v *Vendor) []render.Finding {
 				render.T(count(s.Calls)+" calls were sent; the register does not name this vendor."), s.Cites))
 		}
 	}
-	for _, p := range v.PII {
-		if p.Count > 0 {
-			out = append(out, b.finding("observation", "Personal data of class "+p.Code+" was found in prompts", render.T("Data categories sent to a processor are known (GDPR Art. 28)"),
-				render.T(count(p.Count)+" hits of guards in prompts that concern this vendor; redacted hits did not leave the gateway."), p.Cites))
+	var sent []string
+	var cites Cites
+	for _, g := range v.PII {
+		if g.Monitored > 0 {
+			sent = append(sent, fmt.Sprintf("%s (%s)", className(g.Class), count(g.Monitored)))
+			cites = append(cites, g.Cites...)
 		}
+	}
+	if len(sent) > 0 {
+		out = append(out, b.finding("observation", "Personal data went to this vendor as it was found", render.T("Data that a processor receives are known and agreed (GDPR Art. 28; ISO/IEC 42001 A.10.3)"),
+			render.T("Guards that only watch found in prompts: "+strings.Join(sent, ", ")+". What was redacted did not leave the gateway and is not counted here."), cites))
 	}
 	for i := range out {
 		out[i].ID = fmt.Sprintf("F-%02d", i+1)

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -187,6 +188,9 @@ func (t *tally) add(k call, got seen, err error) {
 	}
 }
 
+// first are the first few of what went wrong.
+func (t *tally) first() []error { return slices.Clone(t.wrong[:min(len(t.wrong), 8)]) }
+
 // traffic sends the plan: first what must be refused while the coding assistant
 // waits for its approval, then the rest side by side.
 func (m *sample) traffic(ctx context.Context, base string, step func(string, ...any)) error {
@@ -219,8 +223,8 @@ func (m *sample) traffic(ctx context.Context, base string, step func(string, ...
 		})
 	}
 	lanes.Wait()
-	if err := errors.Join(append(t.wrong, ctx.Err())...); err != nil {
-		return fmt.Errorf("%d of %d calls came to something else than planned: %w", len(t.wrong), t.sent, err)
+	if err := errors.Join(append(t.first(), ctx.Err())...); err != nil {
+		return fmt.Errorf("%d of %d calls came to something else than planned; the first of them: %w", len(t.wrong), t.sent, err)
 	}
 	if err := m.accounted(ctx, before, int64(t.sent-t.keyless)); err != nil {
 		return err

@@ -2,13 +2,11 @@ package demo
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"plumbline/app/authz"
 	"plumbline/app/money"
 	"plumbline/app/server"
-	"plumbline/assessments"
 	"plumbline/inventory"
 	"plumbline/reports"
 )
@@ -135,6 +133,9 @@ func (m *sample) systems(ctx context.Context) error {
 		if err := m.approve(ctx, s.ID); err != nil {
 			return err
 		}
+		if err := r.Review(ctx, m.officer, s.ID, "entry compared with what the system does"); err != nil {
+			return err
+		}
 		limit := inventory.Budget{ID: inventory.BudgetID("system-" + string(s.ID[4:])), Scope: inventory.ScopeSystem, Target: string(s.ID), Limit: 60 * money.Dollar, Window: "month"}
 		if err := r.PutBudget(ctx, m.officer, limit, "sample organisation"); err != nil {
 			return err
@@ -176,7 +177,7 @@ func (m *sample) registered() []inventory.System {
 			Owner: "People operations", OwnerContact: "people@northwind.example", Department: "Human resources", Users: "Recruiters", Affected: "Applicants",
 			OutOfScope: "Ranking or rejecting applicants without a person.", Oversight: "A recruiter reads every application and can set each summary aside.",
 			Limitations: "Summaries leave out what the criteria do not ask for.", DataCategories: []string{"contact data", "employment history"},
-			Roles: []inventory.ActRole{inventory.RoleDeployer}, RiskClass: inventory.HighRiskAnnexIII, RiskReason: "Annex III point 4(a): selection of natural persons, filtering of applications", AnnexIII: "4.a",
+			Roles: []inventory.ActRole{inventory.RoleProvider, inventory.RoleDeployer}, RiskClass: inventory.HighRiskAnnexIII, RiskReason: "Annex III point 4(a): selection of natural persons, filtering of applications", AnnexIII: "4.a",
 			Lifecycle: inventory.InUse, Models: []inventory.ModelRef{chat}, Vendors: vendors, Profile: "strict"},
 		{ID: chatbot, Name: "Customer chatbot", Purpose: "Answers customers' questions on travel insurance in the web shop.",
 			Owner: "Customer service", OwnerContact: "service@northwind.example", Department: "Customer service", Users: "Customers", Affected: "Customers",
@@ -249,33 +250,6 @@ func (m *sample) schedules(ctx context.Context) error {
 	} {
 		if _, err := m.s.Reports.PutSchedule(ctx, m.officer, v); err != nil {
 			return err
-		}
-	}
-	return nil
-}
-
-// attach puts two pieces of people's evidence beside controls of the screener;
-// the second person accepts one and leaves the other for whoever tries the UI.
-func (m *sample) attach(ctx context.Context) error {
-	for _, w := range []struct{ control, kind, title, file, text string }{
-		{"26.2", "attestation", "Assignment of human oversight", "oversight.txt", "Recruiters named for oversight of the candidate screening, their training and their right to set it aside. Sample text."},
-		{"26.1", "document", "Instructions for use, read and applied", "instructions.txt", "How the instructions of the provider were taken over into the working instruction of recruiting. Sample text."},
-	} {
-		f, err := m.s.Catalog.Framework(framework)
-		if err != nil {
-			return err
-		}
-		if _, err := f.Control(w.control); err != nil {
-			return fmt.Errorf("sample evidence: %w", err)
-		}
-		ev, err := m.s.Engine.Attach(ctx, m.officer, assessments.Evidence{Framework: framework, Control: w.control, System: screener, Type: w.kind, Title: w.title, FileName: w.file, Content: []byte(w.text)})
-		if err != nil {
-			return err
-		}
-		if w.kind == "attestation" {
-			if err := m.s.Engine.Decide(ctx, m.approver, ev.ID, true, "names, training and authority are there"); err != nil {
-				return err
-			}
 		}
 	}
 	return nil

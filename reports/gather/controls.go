@@ -44,12 +44,16 @@ func (p *picture) controls() error {
 
 func (p *picture) control(cs *assessments.ControlState, class string) reports.Control {
 	c := cs.Control
-	out := reports.Control{ID: c.ID, Title: c.Title, Gist: c.Gist, Roles: c.Roles, State: render.Status(cs.State), Why: cs.Why, WaitsFor: cs.WaitsFor, Runtime: sufficiency[c.Sufficiency]}
+	out := reports.Control{ID: c.ID, Title: c.Title, Gist: c.Gist, Roles: c.Roles, State: render.Status(cs.State), Why: cs.Why, WaitsFor: cs.WaitsFor, Runtime: sufficiency[c.Sufficiency], Shows: c.Shows}
 	if c.Framework == frameworks.AIAct {
 		out.AppliesFrom = c.From(class).Effective
 	}
+	if cs.State == assessments.NotYet {
+		out.Readiness, out.ReadinessWhy = render.Status(cs.Readiness), cs.ReadinessWhy
+	}
+	out.Contradicted = cs.Code == "contradicted" || cs.ReadinessCode == "contradicted"
 	if d := cs.Decision; d != nil {
-		out.DecidedBy, out.Cites = d.Approver, p.cite(d.Leaf)
+		out.DecidedBy, out.Cites = p.name(d.Approver), p.cite(d.Leaf)
 	}
 	for i := range cs.Tests {
 		if t := &cs.Tests[i]; t.Result != nil && uint64(t.Result.Leaf) < p.cp.Size {
@@ -58,15 +62,37 @@ func (p *picture) control(cs *assessments.ControlState, class string) reports.Co
 	}
 	for _, h := range cs.Human {
 		if ev := h.Evidence; ev != nil {
-			detail := fmt.Sprintf("%s, attached by %s on %s", ev.Title, ev.Author, ev.At.UTC().Format(time.DateOnly))
-			if ev.DecidedBy != "" {
-				detail += fmt.Sprintf("; %s by %s", ev.Decision, ev.DecidedBy)
+			out.Human = append(out.Human, reports.Human{What: h.Item.What, State: h.Status, Detail: p.attached(ev, h.Status), Current: h.Status == "current", Cites: p.cite(ev.Leaf, ev.DecidedLeaf)})
+		}
+	}
+	for _, o := range cs.Others {
+		if ev := o.Evidence; o.Exception() {
+			x := reports.Exception{What: ev.Title, State: o.Status, By: p.name(ev.Author), Until: ev.Until, Cites: p.cite(ev.Leaf, ev.DecidedLeaf)}
+			if o.Status != "pending" {
+				x.Approver, x.Reason = p.name(ev.DecidedBy), ev.Reason
 			}
-			out.Human = append(out.Human, reports.Human{What: h.Item.What, State: h.Status, Detail: detail, Current: h.Status == "current", Cites: p.cite(ev.Leaf, ev.DecidedLeaf)})
+			out.Exceptions = append(out.Exceptions, x)
+		} else {
+			out.Human = append(out.Human, reports.Human{What: assessments.TypeName(ev.Type) + ", not asked for", State: o.Status, Detail: p.attached(ev, o.Status), Current: o.Status == "current", Cites: p.cite(ev.Leaf, ev.DecidedLeaf)})
 		}
 	}
 	return out
 }
+
+// attached says what a piece of evidence is, whose and until when. A decision that
+// came after the checkpoint is not told: then it was pending.
+func (p *picture) attached(ev *assessments.Evidence, status string) string {
+	text := fmt.Sprintf("%s. %s by %s on %s", ev.Title, map[bool]string{true: "Link", false: "File"}[ev.Form == "link"], p.name(ev.Author), day(ev.At))
+	if ev.DecidedBy != "" && status != "pending" {
+		text += fmt.Sprintf("; %s by %s on %s: %s", ev.Decision, p.name(ev.DecidedBy), day(ev.DecidedAt), ev.Reason)
+	}
+	if !ev.Until.IsZero() {
+		text += "; in force until " + day(ev.Until)
+	}
+	return text
+}
+
+func day(t time.Time) string { return t.UTC().Format("2\u00A0Jan\u00A02006") }
 
 // sufficiency in words, as the detail of a control prints it.
 var sufficiency = map[string]string{
@@ -81,7 +107,7 @@ func (p *picture) test(t *assessments.TestState) reports.Test {
 	out := reports.Test{ID: r.Test, Version: r.Version, Result: render.Status(t.State), From: time.UnixMicro(r.From).UTC(), To: time.UnixMicro(r.To).UTC(), At: time.UnixMicro(r.At).UTC(),
 		Population: r.Population, FirstLeaf: r.FirstLeaf, EndLeaf: r.EndLeaf, Cites: reports.Cites{r.Leaf}}
 	if r.Reason != "" {
-		out.Reason = strings.ReplaceAll(r.Reason, ":", ": ")
+		out.Reason = t.Why
 	}
 	if t.Test != nil {
 		out.Name = t.Test.Name
@@ -98,13 +124,17 @@ func metrics(t *frameworks.Test, r *projection.Result) []reports.Metric {
 	var out []reports.Metric
 	for _, m := range r.Metrics {
 		share := strings.Contains(m.Key, "ratio")
-		x := reports.Metric{Name: strings.TrimSuffix(m.Key, "_ratio"), Value: "unknown"}
+		x := reports.Metric{Name: assessments.MetricName(m.Key), Value: "unknown"}
 		if m.Known {
 			x.Value = figure(float64(m.Value), share, 1e6)
 		}
 		for _, c := range t.Conditions {
-			if c.Key == m.Key {
-				x.Threshold = threshold(c, share)
+			if c.Key != m.Key {
+				continue
+			}
+			x.Threshold = threshold(c, share)
+			if _, truth := c.Satisfied.(bool); truth && m.Known {
+				x.Value = value(m.Value != 0, false)
 			}
 		}
 		out = append(out, x)
@@ -127,8 +157,11 @@ func threshold(c frameworks.Condition, share bool) string {
 }
 
 func value(v any, share bool) string {
-	if n, ok := v.(float64); ok {
-		return figure(n, share, 1)
+	switch v := v.(type) {
+	case float64:
+		return figure(v, share, 1)
+	case bool:
+		return map[bool]string{true: "yes", false: "no"}[v]
 	}
 	return fmt.Sprint(v)
 }

@@ -54,7 +54,7 @@ func (g *Gatherer) Inputs(ctx context.Context, r reports.Request, cp record.Chec
 	}
 	in := reports.Inputs{OrgName: state.Org.Name, Contact: state.Settings.Contact, Mark: state.Settings.Confidential, Sample: state.Org.Sample,
 		Systems: state.Systems, PriceTable: g.d.Prices, Catalogue: g.d.Catalog.Hash}
-	p := &picture{g: g, ctx: ctx, r: r, cp: cp, state: state, in: &in}
+	p := &picture{g: g, ctx: ctx, r: r, cp: cp, state: state, in: &in, found: map[found]*reports.Guard{}}
 	steps := []func() error{p.system, p.traffic, p.rollups, p.budgets, p.changes}
 	if r.Framework != "" {
 		steps = append(steps, p.controls)
@@ -79,6 +79,7 @@ type picture struct {
 	state     *inventory.State
 	in        *reports.Inputs
 	providers map[string]bool // of the vendor asked for; nil: all
+	found     map[found]*reports.Guard
 }
 
 func (p *picture) system() error {
@@ -89,7 +90,9 @@ func (p *picture) system() error {
 	if err != nil {
 		return err
 	}
-	p.in.System = s
+	named := *s
+	named.RiskBy = p.name(s.RiskBy)
+	p.in.System = &named
 	if s.Leaf > 0 && s.Leaf < p.cp.Size {
 		p.in.SystemAt = reports.Cites{s.Leaf}
 	}
@@ -97,6 +100,22 @@ func (p *picture) system() error {
 		p.in.Profile = string(s.Profile)
 	}
 	return nil
+}
+
+// name is whoever an id stands for, as the register knew them then.
+func (p *picture) name(id string) string {
+	switch {
+	case id == "config":
+		return "configuration file"
+	case strings.HasPrefix(id, "job:"):
+		return "job " + strings.TrimPrefix(id, "job:")
+	}
+	for _, m := range p.state.Members {
+		if m.ID == id {
+			return m.Name
+		}
+	}
+	return id
 }
 
 // cite is a leaf as a citation, when there is one before the checkpoint.
@@ -112,7 +131,7 @@ func (p *picture) cite(leaves ...int64) reports.Cites {
 
 // budgets are those that limit the subject, with their newest window.
 func (p *picture) budgets() error {
-	balances, err := p.g.d.Projection.Balances(p.ctx, string(p.r.Org))
+	balances, err := p.g.d.Projection.BalancesAsOf(p.ctx, string(p.r.Org), p.cp.Size)
 	if err != nil {
 		return err
 	}
@@ -169,7 +188,7 @@ func (p *picture) changes() error {
 			left++
 			continue
 		}
-		p.in.Changes = append(p.in.Changes, reports.Change{At: time.UnixMicro(c.At).UTC(), Kind: c.Kind, Object: c.Object, Actor: c.Actor, Approver: c.Approver,
+		p.in.Changes = append(p.in.Changes, reports.Change{At: time.UnixMicro(c.At).UTC(), Kind: c.Kind, Object: c.Object, Actor: p.name(c.Actor), Approver: p.name(c.Approver),
 			Imported: c.Imported, Reasoned: c.Reasoned, Cites: reports.Cites{c.Leaf}})
 	}
 	if left > 0 {

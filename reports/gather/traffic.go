@@ -39,7 +39,9 @@ func (p *picture) traffic() error {
 			return err
 		}
 		for i := range page {
-			p.exchange(&page[i], models, codes, users)
+			if err := p.exchange(&page[i], models, codes, users); err != nil {
+				return err
+			}
 		}
 		if rows += len(page); next == "" {
 			break
@@ -57,20 +59,35 @@ func (p *picture) traffic() error {
 			v.Systems = append(v.Systems, *users[id])
 		}
 		p.declaredUsers(v)
+		for i := range v.Systems {
+			for _, k := range p.state.Keys {
+				if k.System == v.Systems[i].ID && k.RevokedAt.IsZero() {
+					v.Systems[i].Keys++
+				}
+			}
+		}
+		for _, k := range p.foundBy("pii") {
+			if !k.answer {
+				v.PII = append(v.PII, *p.found[k])
+			}
+		}
 	}
 	return nil
 }
 
-func (p *picture) exchange(x *projection.Exchange, models map[modelKey]*modelRows, codes map[string]*reports.Refusal, users map[string]*reports.VendorSystem) {
+func (p *picture) exchange(x *projection.Exchange, models map[modelKey]*modelRows, codes map[string]*reports.Refusal, users map[string]*reports.VendorSystem) error {
 	if v := p.in.Vendor; v != nil {
 		if x.State != projection.Refused {
 			v.OrgCalls++
 			v.OrgCost = v.OrgCost.Add(x.Charge)
 		}
-		if !p.providers[x.Provider] {
-			return
+		if x.State == projection.Refused || !p.providers[x.Provider] {
+			return nil
 		}
 		p.vendorCall(v, x, users)
+	}
+	if err := p.verdicts(x); err != nil {
+		return err
 	}
 	if x.State == projection.Refused {
 		c := codes[x.Code]
@@ -81,7 +98,7 @@ func (p *picture) exchange(x *projection.Exchange, models map[modelKey]*modelRow
 		if c.Count++; len(c.Cites) < 2 {
 			c.Cites = append(c.Cites, p.cite(x.ClosedLeaf)...)
 		}
-		return
+		return nil
 	}
 	p.in.Simulated = p.in.Simulated || x.Simulated
 	served := x.ModelServed
@@ -110,12 +127,10 @@ func (p *picture) exchange(x *projection.Exchange, models map[modelKey]*modelRow
 	if x.Total > 0 {
 		m.took = append(m.took, x.Total)
 	}
+	return nil
 }
 
 func (p *picture) vendorCall(v *reports.Vendor, x *projection.Exchange, users map[string]*reports.VendorSystem) {
-	if x.State == projection.Refused {
-		return
-	}
 	v.Calls++
 	v.Cost = v.Cost.Add(x.Charge)
 	u := users[x.System]
@@ -140,14 +155,6 @@ func (p *picture) vendorCall(v *reports.Vendor, x *projection.Exchange, users ma
 			i = len(v.Errors) - 1
 		}
 		v.Errors[i].Count++
-	}
-	for _, class := range strings.FieldsFunc(x.Classes, func(r rune) bool { return r == ',' }) {
-		i := slices.IndexFunc(v.PII, func(e reports.Refusal) bool { return e.Code == class })
-		if i < 0 {
-			v.PII = append(v.PII, reports.Refusal{Code: class, Cites: p.cite(x.OpenedLeaf, x.ClosedLeaf)})
-			i = len(v.PII) - 1
-		}
-		v.PII[i].Count++
 	}
 }
 
@@ -240,33 +247,22 @@ func (p *picture) rollups() error {
 	if p.in.Vendor != nil {
 		return p.vendorHours()
 	}
-	hours, err := p.g.d.Projection.Hours(p.ctx, string(p.r.Org), string(p.r.System), time.Unix(0, 0), p.r.To)
+	hours, err := p.g.d.Projection.HoursAsOf(p.ctx, string(p.r.Org), string(p.r.System), p.r.From, p.r.To, p.cp.Size)
 	if err != nil {
 		return err
 	}
 	sum := projection.Counters{}
-	first := p.r.From.Unix() / 3600
 	for _, h := range hours {
-		if h.Hour != 0 && h.Hour < first {
-			continue
-		}
-		start := time.Unix(h.Hour*3600, 0).UTC()
-		if h.Hour == 0 { // before the log's first mark
-			start = p.r.To.Truncate(time.Hour)
-			if len(hours) > 1 {
-				start = time.Unix((hours[1].Hour-1)*3600, 0).UTC()
-			}
-		}
 		c := h.Counters
 		for name, n := range c {
 			sum[name] += n
 		}
-		p.in.Usage = append(p.in.Usage, reports.Hour{Start: start, Exchanges: c["closed"] + c["refused"], Answered: c["ok"], Refused: c["refused"], Failed: c["failed"], Incomplete: c["incomplete"],
+		p.in.Usage = append(p.in.Usage, reports.Hour{Start: time.Unix(h.Hour*3600, 0).UTC(), Exchanges: c["closed"] + c["refused"], Answered: c["ok"], Refused: c["refused"], Failed: c["failed"], Incomplete: c["incomplete"],
 			InputTokens: c["input"], OutputTokens: c["output"], Cost: charge(c)})
 	}
 	p.in.Simulated = p.in.Simulated || sum["simulated"] > 0
-	if len(p.in.Usage) > 0 {
-		p.in.Limits = append(p.in.Limits, "Counts of the hour in which this document was issued come from the rollups at that moment; an exchange that closed just after the checkpoint may be among them.")
+	if err := p.marks(); err != nil {
+		return err
 	}
 	if sum["turned_away"] > 0 {
 		p.in.Limits = append(p.in.Limits, fmt.Sprintf("%d calls were turned away while the ledger could not write.", sum["turned_away"]))
@@ -276,24 +272,15 @@ func (p *picture) rollups() error {
 	return nil
 }
 
-// guards reads the verdict counters.
-func (p *picture) guards(sum projection.Counters) {
-	names := map[string]bool{}
-	for key := range sum {
-		kind, guard, ok := strings.Cut(key, ".")
-		if ok && (kind == "hit" || kind == "clear" || kind == "not_run") {
-			names[guard] = true
-		}
+// marks cite the first and the last hour mark of the period: between them lies
+// what the hours count.
+func (p *picture) marks() error {
+	marks, err := p.g.d.Projection.Marks(p.ctx, string(p.r.Org), p.r.From.Unix()/3600, p.cp.Size)
+	if err != nil || len(marks) == 0 || len(p.in.Usage) == 0 {
+		return err
 	}
-	for _, g := range slices.Sorted(maps.Keys(names)) {
-		p.in.Guards = append(p.in.Guards, reports.Guard{Guard: g, Phase: "both", Evaluated: sum["hit."+g] + sum["clear."+g], Hits: sum["hit."+g], NotRun: sum["not_run."+g],
-			Redacted: sum["redacted."+g], Blocked: sum["blocked."+g]})
-	}
-	for _, key := range slices.Sorted(maps.Keys(sum)) {
-		if class, ok := strings.CutPrefix(key, "class."); ok {
-			p.in.Guards = append(p.in.Guards, reports.Guard{Guard: "of the above", Class: class, Phase: "both", Hits: sum[key]})
-		}
-	}
+	p.in.UsageAt = p.cite(int64(marks[0].Leaf), int64(marks[len(marks)-1].Leaf))
+	return nil
 }
 
 // counted raises the counts of refusals to what the ledger counted without a

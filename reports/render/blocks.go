@@ -99,9 +99,9 @@ type Finding struct {
 	Title       string   `json:"title"`
 	Requirement Text     `json:"requirement"`
 	Observation Text     `json:"observation"`
-	Evidence    []string `json:"evidence"` // ids of the index
-	Cause       Text     `json:"cause"`
-	Correction  Text     `json:"correction"`
+	Evidence    []string `json:"evidence"`        // ids of the index
+	Cause       Text     `json:"cause,omitempty"` // without it and a correction the action stands for all three
+	Correction  Text     `json:"correction,omitempty"`
 	Action      Text     `json:"corrective_action"`
 }
 

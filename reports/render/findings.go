@@ -2,6 +2,7 @@ package render
 
 import (
 	"encoding/hex"
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -33,6 +34,9 @@ func (l *layout) finding(b *Finding) {
 	}})
 	rows := []Row{{"Requirement", b.Requirement}, {"Observation", b.Observation}, {"Evidence", T(Cite(b.Evidence...))},
 		{"Cause", b.Cause}, {"Correction", b.Correction}, {"Corrective action", b.Action}}
+	if len(b.Cause) == 0 && len(b.Correction) == 0 {
+		rows = append(rows[:3], Row{"Cause, correction and corrective action", b.Action})
+	}
 	if len(b.Evidence) == 0 {
 		rows[2].Value = T("No record: nothing was recorded that could be cited")
 	}
@@ -66,9 +70,10 @@ func (l *layout) verification(b *Verification) {
 	l.list(&List{Numbered: true, Items: []Text{
 		T("Take ", Code(b.File+".pdf"), " and ", Code(b.File+".proof.json"), " to a machine without a network."),
 		T("Run the command below with the key that you pinned earlier, not with a key from this delivery."),
-		T("Compare the document id, revision and completeness that it prints with the first page."),
+		T("Compare what it prints with the lines below, and its document id and revision with the first page. Anything else than VERIFIED, and an exit code other than 0, is no proof."),
 	}})
-	l.code([]string{"plumbline verify --key <pinned verifier key> " + b.File + ".pdf " + b.File + ".proof.json"})
+	l.code([]string{"$ plumbline verify --key <pinned verifier key> " + b.File + ".pdf", "  ok    the PDF is the one that was issued, byte for byte",
+		fmt.Sprintf("  ok    %d cited records are in the log %s, in its signed tree of %d leaves", b.Records, b.Origin, b.Size), "  VERIFIED"})
 	l.callout(&Callout{Title: "What this proves", Body: []Text{
 		T("The records existed when the checkpoint was signed and have not been altered since; nothing was removed from the tree. It does not prove that a record was true when it was written, nor that traffic outside the gateway did not exist."),
 		T("Figures that count records can be computed again from an export of their range of leaves. From this file alone only the records that it cites are proved."),

@@ -157,7 +157,7 @@ func (l *layout) runningHead(p *page) {
 func (l *layout) foot(p *page) {
 	d := l.doc
 	p.hline(left, 279.5, textW, 0.15, rule)
-	l.tracked(p, artifact, left, 284.5, d.Confidentiality, style{medium, 6.75, ink2}, 0.5)
+	at := left + max(30, l.tracked(p, artifact, left, 284.5, l.fit(d.Confidentiality, style{medium, 6.75, ink2}, 50), style{medium, 6.75, ink2}, 0.5)+5)
 	number := fmt.Sprintf("Page %d of %d", p.number, l.before.total)
 	l.putRight(p, artifact, right, 284.5, number, style{medium, 6.75, ink})
 	middle := "data as of " + d.AsOf.UTC().Format(minute)
@@ -165,5 +165,5 @@ func (l *layout) foot(p *page) {
 		middle = d.Notice + " · " + middle
 	}
 	st := style{regular, 6.75, ink3}
-	l.put(p, artifact, left+30, 284.5, l.fit(middle, st, textW-30-24), st)
+	l.put(p, artifact, at, 284.5, l.fit(middle, st, right-24-at), st)
 }

@@ -81,13 +81,14 @@ func (l *layout) putCenter(p *page, e int, x, y float64, text string, st style) 
 	l.put(p, e, x-l.set.width(text, st)/2, y, text, st)
 }
 
-// tracked writes capitals with space between them.
-func (l *layout) tracked(p *page, e int, x, y float64, text string, st style, spacing float64) {
-	text = strings.ToUpper(text)
+// tracked writes capitals with space between them and returns their width.
+func (l *layout) tracked(p *page, e int, x, y float64, text string, st style, spacing float64) float64 {
+	text, start := strings.ToUpper(text), x
 	for _, r := range l.set.shape(text, st) {
 		p.ops = append(p.ops, op{elem: e, text: r.text, x: x, y: y, style: style{r.face, st.size, st.color}, spacing: spacing})
 		x += r.width + float64(len([]rune(r.text)))*spacing*mmPerPoint
 	}
+	return x - start
 }
 
 // line writes a line of broken text with its baseline at y.

@@ -16,6 +16,7 @@ import (
 	"github.com/fxamacker/cbor/v2"
 
 	"plumbline/app/ident"
+	"plumbline/gateway/event"
 )
 
 // Format is the only envelope format so far.
@@ -181,4 +182,12 @@ func Decode(b []byte) (*Record, error) {
 	}
 	r.Body = body
 	return r, nil
+}
+
+// Exchange is the exchange that a record is about; false when it is about none.
+func (r *Record) Exchange() (ident.ID, bool) {
+	if e, ok := r.Body.(*event.Event); ok {
+		return e.Exchange, true
+	}
+	return ident.ID{}, false
 }
