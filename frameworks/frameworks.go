@@ -34,6 +34,7 @@ type Catalog struct {
 	Vocabulary []EvidenceType
 	Crosswalk  []Pair
 	Actions    []Action
+	Risks      []Risk
 	Hash       string // of all files
 
 	byID  map[string]*Framework
@@ -71,6 +72,9 @@ type Control struct {
 	Roles    []string
 	Triggers []string
 	Dates    map[string]Dates // by annex_iii, annex_i or "" for all
+	Amended  string           // what changed the dates
+	Settled  bool             // false: the law leaves room for another date
+	Grace    string           // later date for what was on the market before
 	Penalty  string
 	Note     string
 
@@ -141,11 +145,20 @@ type Pair struct {
 	Confidence string    `json:"confidence"`
 }
 
-// Action is a suggested action of AI 600-1.
+// Action is a suggested action of AI 600-1. It takes over tests and people's
+// evidence of its parent, a subcategory of the AI RMF.
 type Action struct {
 	ID     string   `json:"id"`
 	Parent string   `json:"parent"`
 	Risks  []string `json:"risks"`
+	// Evidence are the types that speak to its own wording; none: its parent's.
+	Evidence []string `json:"-"`
+}
+
+// Risk is a risk of generative AI that AI 600-1 names.
+type Risk struct {
+	ID    string `json:"id"`
+	Title string `json:"title"`
 }
 
 // Framework finds a framework by id.
@@ -331,6 +344,25 @@ func (c *Catalog) check() error {
 				if !types[e] {
 					return fmt.Errorf("%s %s names the evidence type %q", f.ID, k.ID, e)
 				}
+			}
+		}
+	}
+	risks := map[string]bool{}
+	for _, r := range c.Risks {
+		risks[r.ID] = true
+	}
+	for _, a := range c.Actions {
+		if f := c.byID[AIRMF]; f.byID[a.Parent] == nil {
+			return fmt.Errorf("%s names the subcategory %q", a.ID, a.Parent)
+		}
+		for _, r := range a.Risks {
+			if !risks[r] {
+				return fmt.Errorf("%s names the risk %q", a.ID, r)
+			}
+		}
+		for _, e := range a.Evidence {
+			if !types[e] {
+				return fmt.Errorf("%s names the evidence type %q", a.ID, e)
 			}
 		}
 	}

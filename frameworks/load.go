@@ -3,6 +3,7 @@ package frameworks
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -84,7 +85,11 @@ func loadAct(c *Catalog, raw map[string][]byte) error {
 		Obligations []struct {
 			ID, Article, Title, Gist, Penalty, Note string
 			Roles, Triggers                         []string
-			Application                             struct{ Original, Current json.RawMessage }
+			Application                             struct {
+				Current                json.RawMessage
+				Amended                string `json:"amended_by"`
+				Confidence, Transition string
+			}
 		}
 	}
 	if err := decode(raw[AIAct], &d); err != nil {
@@ -97,7 +102,8 @@ func loadAct(c *Catalog, raw map[string][]byte) error {
 			s = &Section{ID: id, Title: o.Title}
 			f.Sections = append(f.Sections, s)
 		}
-		k := &Control{ID: o.ID, Article: o.Article, Title: o.Gist, Gist: o.Gist, Roles: o.Roles, Triggers: o.Triggers, Penalty: o.Penalty, Note: o.Note}
+		k := &Control{ID: o.ID, Article: o.Article, Title: o.Gist, Gist: o.Gist, Roles: o.Roles, Triggers: o.Triggers, Penalty: o.Penalty, Note: o.Note,
+			Amended: o.Application.Amended, Settled: o.Application.Confidence != "ambiguous", Grace: o.Application.Transition}
 		var err error
 		if k.Dates, err = dates(o.Application.Current); err != nil {
 			return fmt.Errorf("%s: %w", o.ID, err)
@@ -155,6 +161,12 @@ func loadRest(c *Catalog, raw map[string][]byte) error {
 			Human                                           []HumanItem `json:"human_remains"`
 			Rule                                            map[string]string
 		}
+		Gen struct {
+			Direct []struct {
+				ID       string
+				Evidence []string
+			}
+		} `json:"ai600_1"`
 	}
 	if err := decode(raw["evidence-map"], &m); err != nil {
 		return err
@@ -179,10 +191,20 @@ func loadRest(c *Catalog, raw map[string][]byte) error {
 		return err
 	}
 	c.Crosswalk = x.Pairs
-	var a struct{ Actions []Action }
+	var a struct {
+		Actions []Action
+		Risks   []Risk
+	}
 	if err := decode(raw[AI6001], &a); err != nil {
 		return err
 	}
-	c.Actions = a.Actions
+	c.Actions, c.Risks = a.Actions, a.Risks
+	for _, d := range m.Gen.Direct {
+		i := slices.IndexFunc(c.Actions, func(a Action) bool { return a.ID == d.ID })
+		if i < 0 {
+			return fmt.Errorf("the evidence map names the action %q", d.ID)
+		}
+		c.Actions[i].Evidence = d.Evidence
+	}
 	return nil
 }
