@@ -58,7 +58,7 @@ type DeclaredKey struct {
 // DeclaredBudget gives its limit in dollars.
 type DeclaredBudget struct {
 	Budget `yaml:",inline"`
-	Limit  string `yaml:"limit"`
+	Limit  string `json:"limit" yaml:"limit"`
 }
 
 // DeclaredPolicy has its Rego in the declaration or in a file beside it.

@@ -176,15 +176,15 @@ func (r *Register) AsOfTime(ctx context.Context, org OrgID, at time.Time) (*Stat
 
 // Version is one version of a row, as its page shows it.
 type Version struct {
-	Version  uint32
-	Change   string
-	At       time.Time
-	Author   string
-	Approver string
-	Imported bool
-	Reason   string
-	Leaf     int64 // below zero: not recorded yet
-	Body     json.RawMessage
+	Version  uint32          `json:"version"`
+	Change   string          `json:"change"`
+	At       time.Time       `json:"at"`
+	Author   string          `json:"author"`
+	Approver string          `json:"approver,omitempty"`
+	Imported bool            `json:"imported"`
+	Reason   string          `json:"reason,omitempty"`
+	Leaf     int64           `json:"leaf"` // below zero: not recorded yet
+	Body     json.RawMessage `json:"body"`
 }
 
 // History lists every version of a row, the newest first.

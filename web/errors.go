@@ -1,6 +1,7 @@
 package web
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -68,7 +69,13 @@ type apiProblem struct {
 	Code    string            `json:"code"`
 	Message string            `json:"message"`
 	Fields  map[string]string `json:"fields,omitempty"`
-	Request string            `json:"request"`
+	Request string            `json:"request,omitempty"`
+}
+
+func writeProblem(res http.ResponseWriter, status int, p apiProblem) {
+	res.Header().Set("Content-Type", "application/json")
+	res.WriteHeader(status)
+	_ = json.NewEncoder(res).Encode(map[string]apiProblem{"error": p}) // the client is gone
 }
 
 // apiError answers with {"error": {...}}.

@@ -1,9 +1,6 @@
 package web
 
 import (
-	"slices"
-
-	"plumbline/app/fault"
 	"plumbline/inventory"
 )
 
@@ -51,8 +48,7 @@ func (r *request) newProviderPage() error {
 
 func (r *request) putProvider() error {
 	p := inventory.Provider{ID: inventory.ProviderID(r.value("id")), Kind: r.value("kind"), Vendor: r.value("vendor"), BaseURL: r.value("base_url"), CredentialRef: r.value("credential"), Region: r.value("region"), NoStreamUsage: r.value("no_stream_usage") != ""}
-	if i := slices.IndexFunc(r.state.Providers, func(o inventory.Provider) bool { return o.ID == p.ID }); i >= 0 && r.state.Providers[i].BaseURL != p.BaseURL && p.CredentialRef != "" && r.state.Providers[i].CredentialRef == p.CredentialRef {
-		err := fault.Field("credential", "the base URL changes: name the credential under another reference, so that a key does not go where it was not meant to")
+	if err := r.mayName(p); err != nil {
 		return r.again(gatewayCrumbs("Provider"), providerForm(p), err)
 	}
 	if err := r.web.d.Register.PutProvider(r.ctx(), r.actor, p, r.value("reason")); err != nil {

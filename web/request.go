@@ -40,7 +40,7 @@ const (
 // largestUpload in bytes: evidence of 10 MiB and its form.
 const largestUpload = 11 << 20
 
-// serve is what every route goes through, in this order: origin, who, token,
+// serve is what every route goes through, in this order: origin, kind of body, who, token,
 // permission, handler. Its errors are rendered here and nowhere else.
 func (w *Web) serve(rt route) echo.HandlerFunc {
 	return func(c echo.Context) error {
@@ -61,10 +61,14 @@ func (r *request) run(rt route) error {
 	if r.id, err = ident.New(r.web.d.Now(), r.web.d.Rand); err != nil {
 		return err
 	}
+	r.c.Response().Header().Set("X-Request-Id", r.id.String())
 	req := r.c.Request()
 	req.Body = http.MaxBytesReader(r.c.Response(), req.Body, largestUpload)
 	if err := r.web.origin.Check(req); err != nil {
 		return fault.Wrap(fault.Forbidden, "cross_origin", err, "This request came from another site and was refused.")
+	}
+	if err := r.checkJSON(); err != nil {
+		return err
 	}
 	if err := r.identify(); err != nil {
 		return err
@@ -113,11 +117,11 @@ func (r *request) identify() error {
 	return nil
 }
 
-// checkToken holds changing requests to the session's token.
+// checkToken holds changing requests of pages to the session's token. Those of the
+// API are held to their content type, see checkJSON.
 func (r *request) checkToken() error {
 	req := r.c.Request()
-	switch req.Method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions:
+	if !changes(req.Method) || isAPI(req.URL.Path) {
 		return nil
 	}
 	if strings.HasPrefix(req.Header.Get("Content-Type"), "multipart/") {
@@ -126,7 +130,7 @@ func (r *request) checkToken() error {
 		}
 	}
 	given := req.Header.Get("X-CSRF-Token")
-	if given == "" && !isAPI(req.URL.Path) {
+	if given == "" {
 		given = r.c.FormValue("csrf")
 	}
 	if subtle.ConstantTimeCompare([]byte(given), []byte(r.csrf())) != 1 {

@@ -26,7 +26,10 @@ func (r *request) signInPage() error {
 }
 
 func (r *request) signIn() error {
-	err := r.authenticate(r.value("email"), r.c.FormValue("password"))
+	account, err := r.authenticate(r.value("email"), r.c.FormValue("password"))
+	if err == nil {
+		err = r.enter(account)
+	}
 	if err == nil {
 		return r.redirect(local(r.value("next"), "/"))
 	}
@@ -37,30 +40,27 @@ func (r *request) signIn() error {
 	return r.render(f.Kind.Status(), "signin", page{Title: "Error: Sign in", Bare: true}, signInData{Email: r.value("email"), Next: local(r.value("next"), ""), Error: f.Message})
 }
 
-// authenticate begins a session for an address and its password. Failures are
+// authenticate finds the account of an address and its password. Failures are
 // counted by account and by network, and passwords are hashed two at a time.
-func (r *request) authenticate(email, password string) error {
+func (r *request) authenticate(email, password string) (inventory.Account, error) {
 	email = strings.ToLower(strings.TrimSpace(email))
 	prefix := addressPrefix(r.c.Request())
 	if !r.web.attempts.allowed(email, prefix) {
 		r.c.Response().Header().Set("Retry-After", fmt.Sprint(int(attemptWindow.Seconds())))
-		return fault.New(fault.RateLimited, "too_many_attempts", "Too many attempts. Wait a quarter of an hour, or ask an administrator for a sign-in link.")
+		return inventory.Account{}, fault.New(fault.RateLimited, "too_many_attempts", "Too many attempts. Wait a quarter of an hour, or ask an administrator for a sign-in link.")
 	}
 	select {
 	case r.web.attempts.hashing <- struct{}{}:
 		defer func() { <-r.web.attempts.hashing }()
 	case <-r.ctx().Done():
-		return r.ctx().Err()
+		return inventory.Account{}, r.ctx().Err()
 	}
 	account, err := r.web.d.Register.Authenticate(r.ctx(), email, password)
-	if err != nil {
-		if fault.Is(err, fault.Unauthenticated) {
-			r.web.attempts.failed(email, prefix)
-			return fault.New(fault.Unauthenticated, "wrong_sign_in", "The e-mail address or the password is not right.")
-		}
-		return err
+	if fault.Is(err, fault.Unauthenticated) {
+		r.web.attempts.failed(email, prefix)
+		err = fault.New(fault.Unauthenticated, "wrong_sign_in", "The e-mail address or the password is not right.")
 	}
-	return r.enter(account)
+	return account, err
 }
 
 // enter begins a session in the first organisation of an account.

@@ -71,6 +71,8 @@ type Deps struct {
 	Catalog    *frameworks.Catalog
 	Enforcer   *authz.Enforcer
 	Jobs       Jobs
+	// Namable says which credentials people may name for a provider; none when nil.
+	Namable func(reference string) bool
 	// Budgets says where a budget's current window stands.
 	Budgets func(*inventory.Budget) (charged, held, left money.Nano)
 	DB      DB
@@ -131,8 +133,12 @@ func (w *Web) newSessions() *scs.SessionManager {
 	if w.public.Scheme == "https" {
 		m.Cookie.Name, m.Cookie.Secure = "__Host-plumbline_session", true
 	}
-	m.ErrorFunc = func(res http.ResponseWriter, _ *http.Request, err error) {
+	m.ErrorFunc = func(res http.ResponseWriter, req *http.Request, err error) {
 		w.d.Log.Error("session", "error", err)
+		if isAPI(req.URL.Path) {
+			writeProblem(res, http.StatusServiceUnavailable, apiProblem{Code: "session_unavailable", Message: "The session could not be read. Try again."})
+			return
+		}
 		http.Error(res, "The session could not be read. Try again.", http.StatusServiceUnavailable)
 	}
 	return m

@@ -99,7 +99,7 @@ func Fields(t reflect.Type) map[string]reflect.Type {
 		tag := f.Tag.Get("yaml")
 		name, options, _ := strings.Cut(tag, ",")
 		switch {
-		case name == "-" || !f.IsExported():
+		case name == "-" || !f.IsExported() && !f.Anonymous:
 		case strings.Contains(options, "inline"):
 			for k, v := range Fields(f.Type) {
 				out[k] = v

@@ -1,0 +1,161 @@
+package web
+
+import (
+	"net/http"
+
+	"plumbline/app/fault"
+	"plumbline/inventory"
+)
+
+type (
+	providerBody struct {
+		inventory.Provider `yaml:",inline"`
+		change             `yaml:",inline"`
+	}
+	routeBody struct {
+		inventory.Route `yaml:",inline"`
+		change          `yaml:",inline"`
+	}
+	profileBody struct {
+		inventory.GuardProfile `yaml:",inline"`
+		change                 `yaml:",inline"`
+	}
+	policyBody struct {
+		inventory.DeclaredPolicy `yaml:",inline"`
+		change                   `yaml:",inline"`
+	}
+	settingsBody struct {
+		inventory.Settings `yaml:",inline"`
+		change             `yaml:",inline"`
+	}
+)
+
+func (r *request) apiProviders() error {
+	return r.answer(http.StatusOK, map[string]any{"providers": orEmpty(r.state.Providers)})
+}
+
+// mayName refuses a credential that the operator lets nobody name, and to send a
+// known one to another address: whoever sets the address gets the credential.
+func (r *request) mayName(p inventory.Provider) error {
+	if p.CredentialRef == "" {
+		return nil
+	}
+	if r.web.d.Namable == nil || !r.web.d.Namable(p.CredentialRef) {
+		return fault.Field("credential", "%s may not be named here; the server's configuration lists under credentials what may", p.CredentialRef)
+	}
+	for _, old := range r.state.Providers {
+		if old.CredentialRef == p.CredentialRef && old.BaseURL != p.BaseURL {
+			return fault.Field("credential", "the provider %s sends this credential to another address; name it under another reference, so that a key does not go where it was not meant to", old.ID)
+		}
+	}
+	return nil
+}
+
+func (r *request) apiPutProvider() error {
+	var in providerBody
+	if err := r.readJSON(&in); err != nil {
+		return err
+	}
+	if err := inPath(r, "id", &in.ID); err != nil {
+		return err
+	}
+	p := in.Provider
+	p.Version = in.change.Version
+	if err := r.mayName(p); err != nil {
+		return err
+	}
+	if err := r.web.d.Register.PutProvider(r.ctx(), r.actor, p, in.Reason); err != nil {
+		return err
+	}
+	return row(r, func(s *inventory.State) []inventory.Provider { return s.Providers }, "provider", string(p.ID), func(x *inventory.Provider) bool { return x.ID == p.ID })
+}
+
+// row answers with a row as it is in force after a change.
+func row[T any](r *request, list func(*inventory.State) []T, what, id string, is func(*T) bool) error {
+	if err := r.reread(); err != nil {
+		return err
+	}
+	v, err := find(list(r.state), what, id, is)
+	if err != nil {
+		return err
+	}
+	return r.answer(http.StatusOK, v)
+}
+
+func (r *request) apiRoutes() error {
+	return r.answer(http.StatusOK, map[string]any{"routes": orEmpty(r.state.Routes)})
+}
+
+func (r *request) apiPutRoute() error {
+	var in routeBody
+	if err := r.readJSON(&in); err != nil {
+		return err
+	}
+	if err := inPath(r, "model", &in.Model); err != nil {
+		return err
+	}
+	v := in.Route
+	v.Version = in.change.Version
+	if err := r.web.d.Register.PutRoute(r.ctx(), r.actor, v, in.Reason); err != nil {
+		return err
+	}
+	return row(r, func(s *inventory.State) []inventory.Route { return s.Routes }, "route", v.Model, func(x *inventory.Route) bool { return x.Model == v.Model })
+}
+
+func (r *request) apiProfiles() error {
+	return r.answer(http.StatusOK, map[string]any{"guard_profiles": orEmpty(r.state.Profiles)})
+}
+
+func (r *request) apiPutProfile() error {
+	var in profileBody
+	if err := r.readJSON(&in); err != nil {
+		return err
+	}
+	if err := inPath(r, "id", &in.ID); err != nil {
+		return err
+	}
+	p := in.GuardProfile
+	p.Version = in.change.Version
+	if err := r.web.d.Register.PutProfile(r.ctx(), r.actor, p, in.Reason); err != nil {
+		return err
+	}
+	return row(r, func(s *inventory.State) []inventory.GuardProfile { return s.Profiles }, "guard profile", string(p.ID), func(x *inventory.GuardProfile) bool { return x.ID == p.ID })
+}
+
+func (r *request) apiPolicies() error {
+	return r.answer(http.StatusOK, map[string]any{"policies": orEmpty(r.state.Policies)})
+}
+
+func (r *request) apiPutPolicy() error {
+	var in policyBody
+	if err := r.readJSON(&in, "file"); err != nil {
+		return err
+	}
+	if err := inPath(r, "id", &in.ID); err != nil {
+		return err
+	}
+	p := in.Policy
+	p.Version = in.change.Version
+	if err := r.web.d.Register.PutPolicy(r.ctx(), r.actor, p, in.Reason); err != nil {
+		return err
+	}
+	return row(r, func(s *inventory.State) []inventory.Policy { return s.Policies }, "policy", string(p.ID), func(x *inventory.Policy) bool { return x.ID == p.ID })
+}
+
+func (r *request) apiSettings() error { return r.answer(http.StatusOK, r.state.Settings) }
+
+func (r *request) apiPutSettings() error {
+	var in settingsBody
+	if err := r.readJSON(&in); err != nil {
+		return err
+	}
+	v := in.Settings
+	v.Version = in.change.Version
+	if err := r.web.d.Register.PutSettings(r.ctx(), r.actor, v, in.Reason); err != nil {
+		return err
+	}
+	if err := r.reread(); err != nil {
+		return err
+	}
+	return r.answer(http.StatusOK, r.state.Settings)
+}
