@@ -103,7 +103,11 @@ func prepareExport(fs *flag.FlagSet) action {
 			return err
 		}
 		defer l.Close(ctx)
-		first, last, rotations, err := leavesBetween(ctx, l, *org, begin, end)
+		first, last, err := leavesBetween(ctx, l, *org, begin, end)
+		if err != nil {
+			return err
+		}
+		rotations, err := l.Rotations(ctx, *org)
 		if err != nil {
 			return err
 		}
@@ -146,15 +150,14 @@ func days(from, to string) (begin, end time.Time, err error) {
 	return begin, end, nil
 }
 
-// leavesBetween finds the dense range that holds every record of a period, and
-// the leaves that name newer keys.
-func leavesBetween(ctx context.Context, l *evidence.Ledger, org string, begin, end time.Time) (first, last uint64, rotations []uint64, err error) {
+// leavesBetween finds the dense range that holds every record of a period.
+func leavesBetween(ctx context.Context, l *evidence.Ledger, org string, begin, end time.Time) (first, last uint64, err error) {
 	size := l.Size(org)
 	found := false
 	for at := uint64(0); at < size; {
 		leaves, err := l.Feed(ctx, org, at, 4096)
 		if err != nil {
-			return 0, 0, nil, err
+			return 0, 0, err
 		}
 		if len(leaves) == 0 {
 			break
@@ -163,10 +166,7 @@ func leavesBetween(ctx context.Context, l *evidence.Ledger, org string, begin, e
 			at = leaf.Index + 1
 			r, err := record.Decode(leaf.Bytes)
 			if err != nil {
-				return 0, 0, nil, fmt.Errorf("leaf %d: %w", leaf.Index, err)
-			}
-			if r.Kind == record.LedgerRotated {
-				rotations = append(rotations, leaf.Index)
+				return 0, 0, fmt.Errorf("leaf %d: %w", leaf.Index, err)
 			}
 			when := time.UnixMicro(r.At)
 			if when.Before(begin) || !end.IsZero() && !when.Before(end) {
@@ -179,9 +179,9 @@ func leavesBetween(ctx context.Context, l *evidence.Ledger, org string, begin, e
 		}
 	}
 	if !found {
-		return 0, 0, nil, usageError("the log of %q has no record in that period", org)
+		return 0, 0, usageError("the log of %q has no record in that period", org)
 	}
-	return first, last, rotations, nil
+	return first, last, nil
 }
 
 func prepareLedgerKey(fs *flag.FlagSet) action {
@@ -267,11 +267,18 @@ func prepareBackup(fs *flag.FlagSet) action {
 		if len(args) != 1 {
 			return usageError("write: plumbline backup DIR")
 		}
+		cfg, err := config.Load(*path, c.env)
+		if err != nil {
+			return err
+		}
+		if cfg.Postgres != "" {
+			return usageError("register and ledger are in PostgreSQL: use pg_dump, and copy the data directory beside it")
+		}
 		dir := args[0]
 		if there, err := os.ReadDir(dir); err == nil && len(there) > 0 {
 			return usageError("the folder %s is not empty", dir)
 		}
-		l, cfg, err := readLedger(ctx, *path, c)
+		l, _, err := readLedger(ctx, *path, c)
 		if err != nil {
 			return err
 		}

@@ -18,45 +18,56 @@ import (
 func (l *Ledger) signGrown(ctx context.Context) {
 	for _, name := range l.Logs() {
 		s, err := l.log(name)
-		if err != nil {
+		if err != nil || s.size.Load() == s.head.Load().Size {
 			continue
 		}
-		l.treeMu.Lock()
-		if s.tree.size > s.head.Size {
-			if _, err := l.sign(ctx, s); err != nil {
-				l.c.Log.Error("checkpoint not signed", "log", s.origin, "error", err)
-			}
+		if _, err := l.sign(ctx, s, false); err != nil {
+			l.c.Log.Error("checkpoint not signed", "log", s.origin, "error", err)
 		}
-		l.treeMu.Unlock()
 	}
 }
 
-// sign makes a checkpoint of all durable leaves. Called under treeMu. It is
-// stored with the tiles beneath it before anybody sees it, then copied out of
-// the database, so that a restored older file is noticed.
-func (l *Ledger) sign(ctx context.Context, s *logState) (record.Checkpoint, error) {
-	root, err := s.tree.root()
-	if err != nil {
-		return record.Checkpoint{}, fmt.Errorf("root: %w", err)
+// sign makes a checkpoint of all durable leaves. It is stored with the tiles
+// beneath it before anybody sees it, then copied out of the database, so that a
+// restored older file is noticed. What is signed already is signed again only
+// when a key was added.
+func (l *Ledger) sign(ctx context.Context, s *logState, again bool) (record.Checkpoint, error) {
+	if l.reader {
+		return record.Checkpoint{}, errors.New("this ledger is open for reading: nothing is signed")
+	}
+	l.signMu.Lock()
+	defer l.signMu.Unlock()
+	if head := s.head.Load(); !again && head.Size == s.size.Load() {
+		return *head, nil
 	}
 	now := l.c.Now()
-	cp := record.Checkpoint{Origin: s.origin, Size: s.tree.size, Root: root, At: now.UnixMicro()}
 	var signers []note.Signer
+	l.treeMu.Lock()
+	root, err := s.tree.root()
+	cp := record.Checkpoint{Origin: s.origin, Size: s.tree.size, Root: root, At: now.UnixMicro()}
+	full := len(s.tree.full)
+	tiles := append(append([]tile{}, s.tree.full...), s.tree.openTiles()...)
 	for _, k := range s.signers {
-		if k.ends.IsZero() || now.Before(k.ends) {
+		if k.recorded && (k.ends.IsZero() || now.Before(k.ends)) {
 			signers = append(signers, k.signer)
 		}
 	}
-	if cp.Note, err = note.Sign(&note.Note{Text: checkpointText(s.origin, cp.Size, root)}, signers...); err != nil {
-		return record.Checkpoint{}, fmt.Errorf("sign: %w", err)
-	}
-	full := s.tree.full
-	err = l.store.saveCheckpoint(ctx, s, cp, append(append([]tile{}, full...), s.tree.openTiles()...), l.openFrom(s))
+	l.treeMu.Unlock()
 	if err != nil {
-		return record.Checkpoint{}, err
+		return cp, fmt.Errorf("root: %w", err)
 	}
-	s.tree.full = nil
-	s.head = cp
+	if cp.Note, err = note.Sign(&note.Note{Text: checkpointText(s.origin, cp.Size, root)}, signers...); err != nil {
+		return cp, fmt.Errorf("sign: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	if err := l.store.saveCheckpoint(ctx, s, cp, tiles, l.openFrom(s, cp.Size)); err != nil {
+		return cp, err
+	}
+	l.treeMu.Lock()
+	s.tree.full = s.tree.full[full:]
+	l.treeMu.Unlock()
+	s.head.Store(&cp)
 	return cp, l.copyOut(s, cp)
 }
 
@@ -65,17 +76,17 @@ func checkpointText(origin string, size uint64, root tlog.Hash) string {
 	return fmt.Sprintf("%s\n%d\n%s\n", origin, size, root)
 }
 
-// openFrom is the leaf before which no intent is open. treeMu is held and mu
-// comes first in the order, so it only tries: an older bound is right too.
-func (l *Ledger) openFrom(s *logState) uint64 {
-	if l.mu.TryLock() {
-		s.tree.openFrom = s.tree.size
-		for _, leaf := range s.open {
-			s.tree.openFrom = min(s.tree.openFrom, leaf)
-		}
-		l.mu.Unlock()
+// openFrom is the leaf before which, in a tree of size leaves, no intent is open.
+// An exchange whose end became durable since may be left out: its end is then a
+// leaf of that size or later, which the next start reads too.
+func (l *Ledger) openFrom(s *logState, size uint64) uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	from := size
+	for _, leaf := range s.open {
+		from = min(from, leaf)
 	}
-	return s.tree.openFrom
+	return from
 }
 
 func (l *Ledger) copyPath(log string) string {
@@ -118,9 +129,7 @@ func (l *Ledger) Checkpoint(_ context.Context, log string) (record.Checkpoint, e
 	if err != nil {
 		return record.Checkpoint{}, err
 	}
-	l.treeMu.RLock()
-	defer l.treeMu.RUnlock()
-	return s.head, nil
+	return *s.head.Load(), nil
 }
 
 // SignNow signs all leaves that are durable now, for a document that must cite
@@ -130,12 +139,7 @@ func (l *Ledger) SignNow(ctx context.Context, log string) (record.Checkpoint, er
 	if err != nil {
 		return record.Checkpoint{}, err
 	}
-	l.treeMu.Lock()
-	defer l.treeMu.Unlock()
-	if s.tree.size == s.head.Size {
-		return s.head, nil
-	}
-	return l.sign(ctx, s)
+	return l.sign(ctx, s, false)
 }
 
 // CheckpointAt is the newest stored checkpoint of at most size leaves.

@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -11,14 +12,24 @@ import (
 	"plumbline/assessments/evidence/record"
 )
 
-// saveCheckpoint stores tiles and the checkpoint over them in one transaction.
-// One that is there already for this size stays: a size is signed once.
+// saveCheckpoint stores tiles and the checkpoint over them in one transaction. It
+// refuses one that is smaller than, or in conflict with, one that is stored: a
+// size has one root, and only signatures may be added to it.
 func (st *store) saveCheckpoint(ctx context.Context, s *logState, cp record.Checkpoint, tiles []tile, openFrom uint64) error {
 	tx, err := st.db.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin checkpoint: %w", err)
 	}
 	defer tx.Rollback()
+	var size uint64
+	var root []byte
+	err = tx.QueryRowContext(ctx, st.q(`SELECT size, root FROM ledger_checkpoints WHERE log = ? AND generation = ? ORDER BY size DESC LIMIT 1`), s.name, s.generation).Scan(&size, &root)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("read newest checkpoint: %w", err)
+	}
+	if size > cp.Size || size == cp.Size && err == nil && !bytes.Equal(root, cp.Root[:]) {
+		return fmt.Errorf("%s: a checkpoint of %d leaves is stored, which this one of %d leaves would contradict: nothing is signed", s.origin, size, cp.Size)
+	}
 	for _, t := range tiles {
 		_, err := tx.ExecContext(ctx, st.q(`INSERT INTO ledger_tiles (log, generation, level, tile, width, hashes) VALUES (?, ?, ?, ?, ?, ?)
 			ON CONFLICT (log, generation, level, tile) DO UPDATE SET width = excluded.width, hashes = excluded.hashes WHERE excluded.width >= ledger_tiles.width`),
@@ -28,7 +39,7 @@ func (st *store) saveCheckpoint(ctx context.Context, s *logState, cp record.Chec
 		}
 	}
 	_, err = tx.ExecContext(ctx, st.q(`INSERT INTO ledger_checkpoints (log, generation, size, root, note, signed_at, open_from) VALUES (?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (log, generation, size) DO UPDATE SET note = excluded.note, signed_at = excluded.signed_at WHERE ledger_checkpoints.root = excluded.root`),
+		ON CONFLICT (log, generation, size) DO UPDATE SET note = excluded.note, signed_at = excluded.signed_at`),
 		s.name, s.generation, cp.Size, cp.Root[:], cp.Note, cp.At, openFrom)
 	if err != nil {
 		return fmt.Errorf("save checkpoint: %w", err)
@@ -60,7 +71,9 @@ func splitHashes(b []byte) []tlog.Hash {
 
 func (st *store) tile(s *logState, level int, n uint64) ([]tlog.Hash, error) {
 	var b []byte
-	err := st.read.QueryRow(st.q(`SELECT hashes FROM ledger_tiles WHERE log = ? AND generation = ? AND level = ? AND tile = ?`), s.name, s.generation, level, n).Scan(&b)
+	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
+	defer cancel()
+	err := st.read.QueryRowContext(ctx, st.q(`SELECT hashes FROM ledger_tiles WHERE log = ? AND generation = ? AND level = ? AND tile = ?`), s.name, s.generation, level, n).Scan(&b)
 	if err != nil {
 		return nil, fmt.Errorf("read tile %d of level %d: %w", n, level, err)
 	}

@@ -56,12 +56,13 @@ func (l *Ledger) fork(ctx context.Context, b *Behind, actor, reason string) (For
 	if err != nil {
 		return Forked{}, err
 	}
-	s, err := l.newLog(ctx, b.Log, l.logs[b.Log].generation+1)
+	s, sealed, err := l.newLog(b.Log, l.logs[b.Log].generation+1)
 	if err != nil {
 		return Forked{}, err
 	}
-	// The copy of the old head is kept beside the new one.
-	if err := os.Rename(l.copyPath(b.Log), fmt.Sprintf("%s.generation-%d", l.copyPath(b.Log), s.generation-1)); err != nil {
+	// The copy of the old head is kept beside the new one. It goes first: a crash
+	// after it leaves a fork still to be made.
+	if err := writeFile(fmt.Sprintf("%s.generation-%d", l.copyPath(b.Log), s.generation-1), raw); err != nil {
 		return Forked{}, fmt.Errorf("keep old checkpoint: %w", err)
 	}
 	l.mu.Lock()
@@ -70,11 +71,18 @@ func (l *Ledger) fork(ctx context.Context, b *Behind, actor, reason string) (For
 	batch := l.pending
 	l.pending = nil
 	l.mu.Unlock()
-	if err := l.store.commit(ctx, batch); err != nil {
-		return Forked{}, err
+	if batch == nil {
+		return Forked{}, errors.New("the record of the fork could not be made")
+	}
+	// The generation and the record that explains it become durable together.
+	first := batch.groups()[0]
+	if made, err := l.store.createLog(ctx, s, sealed, &first); err != nil || !made {
+		return Forked{}, errors.Join(fmt.Errorf("create log %s", s.origin), err)
 	}
 	l.grow(batch)
-	l.signGrown(ctx)
+	if _, err := l.sign(ctx, s, false); err != nil {
+		return Forked{}, err
+	}
 	return Forked{b.Log, b.Origin, s.origin, b.Found, size}, nil
 }
 

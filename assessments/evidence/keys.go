@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -9,7 +10,9 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
+	"plumbline/app/ident"
 	"plumbline/assessments/evidence/record"
+	"plumbline/gateway/event"
 )
 
 // signer is one of a log's Ed25519 keys.
@@ -20,6 +23,7 @@ type signer struct {
 	text     string // the verifier key as others pin it
 	created  time.Time
 	ends     time.Time // zero: signs until it is rotated
+	recorded bool      // the log says that it signs; before that it does not
 }
 
 // KeyInfo is a log's public key. It is no secret.
@@ -39,6 +43,9 @@ func (l *Ledger) VerifierKeys(log string) ([]KeyInfo, error) {
 	defer l.treeMu.RUnlock()
 	var out []KeyInfo
 	for _, k := range s.signers {
+		if !k.recorded {
+			continue
+		}
 		out = append(out, KeyInfo{k.text, k.created, k.ends})
 	}
 	return out, nil
@@ -47,7 +54,9 @@ func (l *Ledger) VerifierKeys(log string) ([]KeyInfo, error) {
 // newSigner makes a key for an origin; it names no key, so it stays when keys
 // change.
 func (l *Ledger) newSigner(log, origin string, generation, seq uint64) (signer, []byte, error) {
+	l.mu.Lock() // of random
 	private, public, err := note.GenerateKey(l.random, origin)
+	l.mu.Unlock()
 	if err != nil {
 		return signer{}, nil, fmt.Errorf("make signing key: %w", err)
 	}
@@ -76,40 +85,97 @@ func sealContext(log string, generation, seq uint64) string {
 	return fmt.Sprintf("ledger key %s/%d/%d", log, generation, seq)
 }
 
+// rotationID is the id of the record that names a key: the same at each try, so
+// that a crash between key and record ends in one record.
+func rotationID(verifier string) ident.ID {
+	sum := sha256.Sum256([]byte("rotation\x00" + verifier))
+	return ident.ID(sum[:16])
+}
+
 // Rotate makes a new signing key. The record that names it is durable before the
 // first checkpoint carries both signatures; the old key signs for 30 more days.
+// A crash between the two writes is mended at the next start.
 func (l *Ledger) Rotate(ctx context.Context, log, actor string) (KeyInfo, error) {
 	s, err := l.log(log)
 	if err != nil {
 		return KeyInfo{}, err
 	}
-	l.mu.Lock()
-	l.treeMu.Lock()
+	l.createMu.Lock()
+	defer l.createMu.Unlock()
+	l.treeMu.RLock()
 	old := s.signers[len(s.signers)-1]
+	l.treeMu.RUnlock()
+	if !old.recorded { // of a rotation that failed half way
+		return l.recordKey(ctx, s, actor)
+	}
 	k, sealed, err := l.newSigner(log, s.origin, s.generation, old.seq+1)
-	ends := l.c.Now().Add(rotationOverlap).UTC()
-	id, idErr := l.newID()
-	l.treeMu.Unlock()
-	l.mu.Unlock()
-	if err = errors.Join(err, idErr); err != nil {
+	if err != nil {
 		return KeyInfo{}, err
 	}
+	ends := l.c.Now().Add(rotationOverlap).UTC()
 	if err := l.store.saveKey(ctx, s, k, sealed, ends); err != nil {
 		return KeyInfo{}, err
 	}
-	_, err = l.Append(ctx, log, &record.Record{
-		Envelope: record.Envelope{Kind: record.LedgerRotated, ID: id, Actor: actor},
-		Body:     &record.Rotated{Verifier: k.text, Old: old.text, Until: ends.UnixMicro()},
+	l.treeMu.Lock()
+	s.signers[len(s.signers)-1].ends = ends
+	s.signers = append(s.signers, k)
+	l.treeMu.Unlock()
+	return l.recordKey(ctx, s, actor)
+}
+
+// recordKey puts a log's newest key on record and signs with it from then on.
+func (l *Ledger) recordKey(ctx context.Context, s *logState, actor string) (KeyInfo, error) {
+	l.treeMu.RLock()
+	at := len(s.signers) - 1
+	k, old := s.signers[at], s.signers[at-1]
+	l.treeMu.RUnlock()
+	_, err := l.Append(ctx, s.name, &record.Record{
+		Envelope: record.Envelope{Kind: record.LedgerRotated, ID: rotationID(k.text), Actor: actor},
+		Body:     &record.Rotated{Verifier: k.text, Old: old.text, Until: old.ends.UnixMicro()},
 	})
 	if err != nil {
 		return KeyInfo{}, fmt.Errorf("record rotation: %w", err)
 	}
 	l.treeMu.Lock()
-	s.signers[len(s.signers)-1].ends = ends
-	s.signers = append(s.signers, k)
-	_, err = l.sign(ctx, s)
+	s.signers[at].recorded = true
 	l.treeMu.Unlock()
+	_, err = l.sign(ctx, s, true)
 	return KeyInfo{Verifier: k.text, Created: k.created}, err
+}
+
+// recordRotations finishes a rotation that a crash cut in two.
+func (l *Ledger) recordRotations(ctx context.Context, s *logState) error {
+	l.treeMu.RLock()
+	done := s.signers[len(s.signers)-1].recorded
+	l.treeMu.RUnlock()
+	if done {
+		return nil
+	}
+	_, err := l.recordKey(ctx, s, "ledger")
+	return err
+}
+
+// Rotations are the leaves that name a log's newer keys, in order.
+func (l *Ledger) Rotations(ctx context.Context, log string) ([]uint64, error) {
+	s, err := l.log(log)
+	if err != nil {
+		return nil, err
+	}
+	l.treeMu.RLock()
+	signers := append([]signer(nil), s.signers...)
+	l.treeMu.RUnlock()
+	var out []uint64
+	for _, k := range signers[1:] {
+		if !k.recorded {
+			continue
+		}
+		leaf, found, err := l.store.leafOf(ctx, log, rotationID(k.text))
+		if err != nil || !found {
+			return nil, errors.Join(fmt.Errorf("%s: the record of a key is not there", s.origin), err)
+		}
+		out = append(out, leaf)
+	}
+	return out, nil
 }
 
 // secretID names a derived key: months make a content key's name, and a plain
@@ -143,6 +209,13 @@ func (l *Ledger) secret(id secretID) ([32]byte, error) {
 	if key, ok := l.keys[id]; ok {
 		return key, nil
 	}
+	// A key is part of what a call waits for. While the database cannot be
+	// reached one call a second finds that out, and the others do not wait for it.
+	if now := l.c.Now(); l.down.Load() || now.Sub(l.keysDown).Abs() < time.Second {
+		return key, event.ErrUnavailable
+	}
+	ctx, cancel := context.WithTimeout(l.work, l.c.Patience/3)
+	defer cancel()
 	name := "pseudonym"
 	if id.month >= 0 {
 		name = fmt.Sprintf("content/%s/%04d-%02d", id.system, id.month/12, id.month%12+1)
@@ -154,8 +227,9 @@ func (l *Ledger) secret(id secretID) ([32]byte, error) {
 	if err != nil {
 		return key, err
 	}
-	if sealed, err = l.store.keepSecret(context.Background(), id.log, name, sealed); err != nil {
-		return key, err
+	if sealed, err = l.store.keepSecret(ctx, id.log, name, sealed); err != nil {
+		l.keysDown = l.c.Now()
+		return key, fmt.Errorf("%w: %w", event.ErrUnavailable, err)
 	}
 	text, err := l.c.Sealer.Open(sealed, "ledger secret "+id.log+" "+name)
 	if err != nil {

@@ -46,7 +46,7 @@ type Config struct {
 
 	Pause      time.Duration // between commits; 1 ms when zero, none when negative
 	Checkpoint time.Duration // between signatures while a log grows; 1 s when zero
-	Patience   time.Duration // until waiting calls are turned away; 1.8 s when zero
+	Patience   time.Duration // until waiting calls are turned away; 1.4 s when zero, so that with reading a key it is under 2 s
 
 	// Hook is called at each of Points with its name; an error it returns is
 	// taken as the write's. Tests only.
@@ -63,12 +63,21 @@ const (
 	PointCheckpointDone = "checkpoint: after commit"
 	PointCopy           = "checkpoint copy: before rename"
 	PointCopyDone       = "checkpoint copy: after rename"
+	PointLog            = "log: before commit" // also of a new generation
+	PointLogDone        = "log: after commit"
+	PointKey            = "key: before commit"
+	PointKeyDone        = "key: after commit"
 )
 
-// Points lists the named writes. Sequencing is PostgreSQL's alone.
+// Points lists the named writes. Sequencing is PostgreSQL's alone; logs and keys
+// are written when an organisation is made and when a key is rotated.
 func Points() []string {
-	return []string{PointGroup, PointGroupDone, PointSequence, PointSequenceDone, PointCheckpoint, PointCheckpointDone, PointCopy, PointCopyDone}
+	return []string{PointGroup, PointGroupDone, PointSequence, PointSequenceDone, PointCheckpoint, PointCheckpointDone, PointCopy, PointCopyDone,
+		PointLog, PointLogDone, PointKey, PointKeyDone}
 }
+
+// watchEvery is how often the ledger looks whether somebody waits too long.
+const watchEvery = 50 * time.Millisecond
 
 // Ledger is open for one process at a time.
 type Ledger struct {
@@ -86,15 +95,20 @@ type Ledger struct {
 	windows  map[refusalKey]*refusalWindow
 	keyless  map[refusalKey]*refusalWindow
 	inflyID  map[appendKey]*pendingID
+	idsDone  uint64 // batches with ids that became durable
 	outage   outage
 	closed   bool
 
 	down     atomic.Bool
 	appended atomic.Uint64
 
-	treeMu sync.RWMutex // guards trees and checkpoints; taken after mu, never before
-	keyMu  sync.RWMutex
-	keys   map[secretID][32]byte
+	createMu sync.Mutex   // one log is made at a time
+	signMu   sync.Mutex   // one checkpoint is signed and stored at a time; taken before treeMu
+	treeMu   sync.RWMutex // guards trees and signers; never held while the database is asked for more than a tile, nor together with mu
+
+	keyMu    sync.RWMutex // guards what follows
+	keys     map[secretID][32]byte
+	keysDown time.Time // when a key could last not be read
 
 	kick   chan struct{}
 	stop   chan struct{}
@@ -115,11 +129,14 @@ type logState struct {
 	open   map[ident.ID]uint64 // exchanges without a durable end, and the leaf of their intent
 	hour   int64
 
+	openFrom uint64 // as of the newest checkpoint at start: no intent before this leaf was open
+
 	size atomic.Uint64 // durable leaves
+
+	head atomic.Pointer[record.Checkpoint] // newest one stored; never nil
 
 	// Guarded by Ledger.treeMu.
 	tree    *tree
-	head    record.Checkpoint
 	signers []signer
 	grown   chan struct{} // closed and replaced when size grows
 }
@@ -185,7 +202,7 @@ func connect(ctx context.Context, c Config, reader bool) (*Ledger, error) {
 		c.Checkpoint = time.Second
 	}
 	if c.Patience == 0 {
-		c.Patience = 1800 * time.Millisecond
+		c.Patience = 1400 * time.Millisecond
 	}
 	if c.Hook == nil {
 		c.Hook = func(string) error { return nil }
@@ -331,11 +348,10 @@ type LogStats struct {
 func (l *Ledger) Stats() Stats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.treeMu.RLock()
-	defer l.treeMu.RUnlock()
 	st := Stats{Writer: l.writer, Down: l.down.Load(), Since: l.outage.from, Turned: l.outage.turned, Appended: l.appended.Load()}
 	for _, s := range l.logs {
-		st.Logs = append(st.Logs, LogStats{s.name, s.origin, s.size.Load(), s.head.Size, time.UnixMicro(s.head.At), len(s.open)})
+		head := s.head.Load()
+		st.Logs = append(st.Logs, LogStats{s.name, s.origin, s.size.Load(), head.Size, time.UnixMicro(head.At), len(s.open)})
 	}
 	sort.Slice(st.Logs, func(i, j int) bool { return st.Logs[i].Log < st.Logs[j].Log })
 	return st

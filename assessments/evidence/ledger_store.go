@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	_ "github.com/glebarez/go-sqlite"  // driver "sqlite"
 	_ "github.com/jackc/pgx/v5/stdlib" // driver "pgx"
@@ -26,6 +27,9 @@ type store struct {
 	pg    bool
 	guard *sql.Conn // holds PostgreSQL's advisory lock
 	epoch int64     // of the sequencer's lease
+
+	failed   bool      // the last commit to PostgreSQL; the writer's own
+	lockSeen time.Time // when the lock was last seen to be held; the writer's own
 }
 
 func openStore(ctx context.Context, c Config, reader bool) (*store, error) {

@@ -385,57 +385,6 @@ func TestEachWriteMayFailAndNothingIsLostOrDoubled(t *testing.T) {
 	})
 }
 
-func TestOutageTurnsAwayRecoversAndIsOnRecord(t *testing.T) {
-	c := testConfig(t)
-	c.Patience = 100 * time.Millisecond
-	var broken atomic.Bool
-	c.Hook = func(p string) error {
-		if p == PointGroup && broken.Load() {
-			return errors.New("database or disk is full (planted)")
-		}
-		return nil
-	}
-	l := open(t, c)
-	kept := intent(t)
-	submit(t, l, kept)
-	broken.Store(true)
-	p, err := l.Submit(intent(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	<-p.Done()
-	if !errors.Is(p.Err(), event.ErrUnavailable) || l.Ready() == nil {
-		t.Fatalf("a call that waited got %v, ready %v", p.Err(), l.Ready())
-	}
-	for range 3 {
-		if _, err := l.Submit(intent(t)); !errors.Is(err, event.ErrUnavailable) {
-			t.Fatalf("a later call got %v", err)
-		}
-	}
-	if _, err := l.Submit(outcome(kept)); err != nil {
-		t.Fatalf("an end was not taken: %v", err)
-	}
-	broken.Store(false)
-	for l.Ready() != nil {
-		time.Sleep(10 * time.Millisecond)
-	}
-	submit(t, l, intent(t))
-	rs := records(t, l, "acme")
-	if count(rs, record.ExchangeOutcome) != 1 {
-		t.Error("the end that was submitted in the outage is not there")
-	}
-	var o *record.Outage
-	for _, r := range rs {
-		if b, ok := r.Body.(*record.Outage); ok {
-			o = b
-		}
-	}
-	if o == nil || o.Turned != 3 || o.System["SYS-001"] != 3 || o.Cause != "full" || o.To < o.From {
-		t.Errorf("outage record: %+v", o)
-	}
-	checkNumbers(t, rs)
-}
-
 func TestAppendIsIdempotentByID(t *testing.T) {
 	backends(t, func(t *testing.T, c Config) {
 		l := open(t, c)

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"plumbline/migrations"
 )
@@ -20,15 +21,22 @@ func (st *store) openPostgres(ctx context.Context) (err error) {
 	}
 	st.db.SetMaxOpenConns(6)
 	st.read = st.db
-	if st.guard, err = st.db.Conn(ctx); err != nil {
-		return fmt.Errorf("reach ledger: %w", err)
+	// A process that was killed a moment ago may still seem to be there.
+	for try := 0; ; try++ {
+		if err = st.lock(ctx); !errors.Is(err, errLocked) || try == 20 {
+			break
+		}
+		if err := st.guard.Close(); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
 	}
-	var got bool
-	if err := st.guard.QueryRowContext(ctx, `SELECT pg_try_advisory_lock($1)`, lockNumber).Scan(&got); err != nil {
-		return fmt.Errorf("lock ledger: %w", err)
-	}
-	if !got {
-		return errors.New("another process writes to this ledger; stop it first (several writers are not supported yet)")
+	if err != nil {
+		return err
 	}
 	if _, err := migrations.Up(ctx, st.db, migrations.Postgres, migrations.Ledger); err != nil {
 		return err
@@ -38,15 +46,78 @@ func (st *store) openPostgres(ctx context.Context) (err error) {
 		st.c.Instance, st.c.Now().UnixMicro()).Scan(&st.epoch)
 }
 
+// lock takes the writer's lock, which lives as long as its connection.
+func (st *store) lock(ctx context.Context) (err error) {
+	if st.guard, err = st.db.Conn(ctx); err != nil {
+		return fmt.Errorf("reach ledger: %w", err)
+	}
+	var got bool
+	if err := st.guard.QueryRowContext(ctx, `SELECT pg_try_advisory_lock($1)`, lockNumber).Scan(&got); err != nil {
+		return fmt.Errorf("lock ledger: %w", err)
+	}
+	if !got {
+		return errLocked
+	}
+	return nil
+}
+
+var errLocked = errors.New("another process writes to this ledger; stop it first (several writers are not supported yet)")
+
+// keepLock looks every second whether the lock is still held.
+func (st *store) keepLock(ctx context.Context, stopping bool) error {
+	if !st.pg || stopping || time.Since(st.lockSeen) < time.Second {
+		return nil
+	}
+	st.lockSeen = time.Now()
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	return st.relock(ctx)
+}
+
+// relock takes the lock again when a restart of the database took it. It is also
+// called before a commit that follows a failed one.
+func (st *store) relock(ctx context.Context) error {
+	if st.guard != nil && st.guard.PingContext(ctx) == nil {
+		return nil
+	}
+	if st.guard != nil {
+		st.guard.Close() // it is broken, so its error says nothing
+		st.guard = nil
+	}
+	return st.lock(ctx)
+}
+
+// holdLease keeps the epoch from moving on while tx runs, and fails when it has:
+// a process that was replaced writes neither to the inbox nor to the logs.
+func (st *store) holdLease(ctx context.Context, tx *sql.Tx, mode string) error {
+	var epoch int64
+	if err := tx.QueryRowContext(ctx, `SELECT epoch FROM ledger_lease WHERE name = 'sequencer' `+mode).Scan(&epoch); err != nil {
+		return fmt.Errorf("read lease: %w", err)
+	}
+	if epoch != st.epoch {
+		return errLease
+	}
+	return nil
+}
+
 // commitInbox is the order of writes on PostgreSQL: groups go into the inbox,
 // where they are durable, and are then moved out and numbered by the holder of
 // the lease. The caller is answered after both, as there is one process.
-func (st *store) commitInbox(ctx context.Context, groups []group, b *batch) error {
+func (st *store) commitInbox(ctx context.Context, groups []group, b *batch) (err error) {
+	if st.failed {
+		if err := st.relock(ctx); err != nil {
+			return err
+		}
+	}
+	defer func() { st.failed = err != nil }()
 	tx, err := st.db.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
 	defer tx.Rollback()
+	if err := st.holdLease(ctx, tx, "FOR SHARE"); err != nil {
+		return err
+	}
 	for _, g := range groups {
 		// The number of the first record makes a group idempotent; the writer's
 		// name is that of the lease, which is new with each run.
@@ -72,7 +143,7 @@ func (st *store) commitInbox(ctx context.Context, groups []group, b *batch) erro
 }
 
 // errLease is returned when another process took the sequencer's lease.
-var errLease = errors.New("the sequencer's lease is another's: its epoch moved on")
+var errLease = errors.New("the sequencer's lease is another's: its epoch moved on; this process writes no more and must be restarted")
 
 // sequence moves the inbox into the logs. The epoch is checked in the same
 // transaction, so that a holder that was replaced changes nothing.
@@ -82,12 +153,8 @@ func (st *store) sequence(ctx context.Context) error {
 		return fmt.Errorf("begin sequencing: %w", err)
 	}
 	defer tx.Rollback()
-	var epoch int64
-	if err := tx.QueryRowContext(ctx, `SELECT epoch FROM ledger_lease WHERE name = 'sequencer' FOR UPDATE`).Scan(&epoch); err != nil {
-		return fmt.Errorf("read lease: %w", err)
-	}
-	if epoch != st.epoch {
-		return errLease
+	if err := st.holdLease(ctx, tx, "FOR UPDATE"); err != nil {
+		return err
 	}
 	moved, err := takeInbox(ctx, tx)
 	if err != nil {

@@ -78,22 +78,23 @@ func (l *Ledger) loadLog(ctx context.Context, s *logState) (err error) {
 	if err := l.loadKeys(ctx, s); err != nil {
 		return err
 	}
-	var openFrom uint64
-	if s.head, openFrom, err = l.store.checkpoint(ctx, s, 1<<62); err != nil {
+	head, openFrom, err := l.store.checkpoint(ctx, s, 1<<62)
+	if err != nil {
 		return err
 	}
-	if s.head.Size > 0 {
-		if err := s.checkSignature(s.head); err != nil {
+	if head.Size > 0 {
+		if err := s.checkSignature(head); err != nil {
 			return err
 		}
 	}
-	s.tree.openFrom = openFrom
-	if err := s.tree.restore(s.head.Size); err != nil {
+	s.head.Store(&head)
+	s.openFrom = openFrom
+	if err := s.tree.restore(head.Size); err != nil {
 		return fmt.Errorf("%s: %w", s.origin, err)
 	}
-	if s.head.Size > 0 {
-		if root, err := s.tree.root(); err != nil || [32]byte(root) != s.head.Root {
-			return fmt.Errorf("%s: stored tiles do not hash to the signed root of %d leaves (%v)", s.origin, s.head.Size, err)
+	if head.Size > 0 {
+		if root, err := s.tree.root(); err != nil || [32]byte(root) != head.Root {
+			return fmt.Errorf("%s: stored tiles do not hash to the signed root of %d leaves (%v)", s.origin, head.Size, err)
 		}
 	}
 	for {
@@ -143,6 +144,8 @@ func (t *tree) restore(size uint64) error {
 	return nil
 }
 
+// loadKeys reads a log's keys. One whose rotation is not on record, because a
+// crash came between, signs nothing until begin has recorded it.
 func (l *Ledger) loadKeys(ctx context.Context, s *logState) error {
 	rows, err := l.store.db.QueryContext(ctx, l.store.q(`SELECT seq, verifier, sealed, created_at, ends_at FROM ledger_keys WHERE log = ? AND generation = ? ORDER BY seq`), s.name, s.generation)
 	if err != nil {
@@ -172,10 +175,20 @@ func (l *Ledger) loadKeys(ctx context.Context, s *logState) error {
 		}
 		s.signers = append(s.signers, k)
 	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("read keys: %w", err)
+	}
 	if len(s.signers) == 0 {
 		return fmt.Errorf("%s has no signing key", s.origin)
 	}
-	return rows.Err()
+	for i := range s.signers {
+		_, found, err := l.store.leafOf(ctx, s.name, rotationID(s.signers[i].text))
+		if err != nil {
+			return fmt.Errorf("read rotations: %w", err)
+		}
+		s.signers[i].recorded = i == 0 || found
+	}
+	return nil
 }
 
 // Behind is the error of a ledger that ends before its newest known checkpoint.
@@ -250,6 +263,9 @@ func (l *Ledger) begin(ctx context.Context) error {
 	}
 	var last *event.Commit // promises are kept in the order in which they are given
 	for _, s := range l.logs {
+		if err := l.recordRotations(ctx, s); err != nil {
+			return err
+		}
 		open, previous, err := l.openIntents(ctx, s)
 		if err != nil {
 			return err
@@ -287,7 +303,7 @@ func (l *Ledger) openIntents(ctx context.Context, s *logState) ([]openIntent, st
 	open := map[ident.ID]openIntent{}
 	var order []ident.ID
 	previous := ""
-	for from := s.tree.openFrom; from < s.base; {
+	for from := s.openFrom; from < s.base; {
 		leaves, err := l.store.leaves(ctx, s, from, 8192)
 		if err != nil {
 			return nil, "", err
@@ -349,40 +365,50 @@ func closing(e *event.Event, log string, now time.Time) *event.Event {
 	return c
 }
 
-// CreateLog opens the log of a new organisation. It is idempotent.
+// CreateLog opens the log of a new organisation. It is idempotent: one that was
+// made, but reported failed, is taken as it is.
 func (l *Ledger) CreateLog(ctx context.Context, name string) error {
 	if _, err := l.log(name); err == nil {
 		return nil
 	}
-	s, err := l.newLog(ctx, name, 1)
+	if l.reader {
+		return errors.New("this ledger is open for reading: no log is made")
+	}
+	l.createMu.Lock()
+	defer l.createMu.Unlock()
+	if _, err := l.log(name); err == nil {
+		return nil
+	}
+	s, sealed, err := l.newLog(name, 1)
 	if err != nil {
 		return err
 	}
+	made, err := l.store.createLog(ctx, s, sealed, nil)
+	if err != nil {
+		return fmt.Errorf("create log %s: %w", s.origin, err)
+	}
+	if !made {
+		if err := l.loadLog(ctx, s); err != nil {
+			return err
+		}
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, ok := l.logs[name]; !ok {
-		l.logs[name] = s
-	}
+	l.logs[name] = s
 	return nil
 }
 
-func (l *Ledger) newLog(ctx context.Context, name string, generation uint64) (*logState, error) {
+// newLog is a log that is not stored yet.
+func (l *Ledger) newLog(name string, generation uint64) (s *logState, sealed []byte, err error) {
 	part := name
 	if name == Instance {
 		part = "_instance"
 	}
-	s := &logState{name: name, generation: generation, origin: fmt.Sprintf("%s/%s/%d", l.c.Instance, part, generation), open: map[ident.ID]uint64{}, grown: make(chan struct{})}
+	s = &logState{name: name, generation: generation, origin: fmt.Sprintf("%s/%s/%d", l.c.Instance, part, generation), open: map[ident.ID]uint64{}, grown: make(chan struct{})}
 	s.tree = newTree(func(level int, n uint64) ([]tlog.Hash, error) { return l.store.tile(s, level, n) })
-	s.head.Origin = s.origin
-	l.mu.Lock()
+	s.head.Store(&record.Checkpoint{Origin: s.origin})
 	k, sealed, err := l.newSigner(name, s.origin, generation, 1)
-	l.mu.Unlock()
-	if err != nil {
-		return nil, err
-	}
+	k.recorded = true // the first key of a log is named by whoever pins it
 	s.signers = []signer{k}
-	if _, err := l.store.db.ExecContext(ctx, l.store.q(`INSERT INTO ledger_logs (log, generation, origin, created_at) VALUES (?, ?, ?, ?)`), name, generation, s.origin, l.c.Now().UnixMicro()); err != nil {
-		return nil, fmt.Errorf("create log %s: %w", s.origin, err)
-	}
-	return s, l.store.saveKey(ctx, s, k, sealed, time.Time{})
+	return s, sealed, err
 }

@@ -132,14 +132,20 @@ func (l *Ledger) Append(ctx context.Context, log string, r *record.Record) (uint
 	if err != nil {
 		return 0, err
 	}
-	if leaf, found, err := l.store.leafOf(ctx, log, r.ID); err != nil {
-		return 0, fmt.Errorf("append: %w: %w", event.ErrUnavailable, err)
-	} else if found {
-		return leaf, nil
-	}
-	p, promise, err := l.enqueue(s, r)
-	if err != nil {
-		return 0, err
+	var p *pendingID
+	var promise *event.Commit
+	for promise == nil {
+		l.mu.Lock()
+		seen := l.idsDone
+		l.mu.Unlock()
+		if leaf, found, err := l.store.leafOf(ctx, log, r.ID); err != nil {
+			return 0, fmt.Errorf("append: %w: %w", event.ErrUnavailable, err)
+		} else if found {
+			return leaf, nil
+		}
+		if p, promise, err = l.enqueue(s, r, seen); err != nil {
+			return 0, err
+		}
 	}
 	select {
 	case <-promise.Done():
@@ -152,7 +158,9 @@ func (l *Ledger) Append(ctx context.Context, log string, r *record.Record) (uint
 	return s.base + p.number - 1, nil
 }
 
-func (l *Ledger) enqueue(s *logState, r *record.Record) (*pendingID, *event.Commit, error) {
+// enqueue queues a record unless it is queued already. It gives no promise when
+// records with ids became durable since seen: this one may be among them.
+func (l *Ledger) enqueue(s *logState, r *record.Record, seen uint64) (*pendingID, *event.Commit, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	k := appendKey{s.name, r.ID}
@@ -164,6 +172,9 @@ func (l *Ledger) enqueue(s *logState, r *record.Record) (*pendingID, *event.Comm
 	}
 	if l.closed || l.down.Load() {
 		return nil, nil, event.ErrUnavailable
+	}
+	if l.idsDone != seen {
+		return nil, nil, nil
 	}
 	p := &pendingID{id: r.ID}
 	if err := l.put(s, r, p); err != nil {

@@ -20,8 +20,6 @@ type tree struct {
 	full  []tile        // complete, to be stored with the next checkpoint
 	load  func(level int, n uint64) ([]tlog.Hash, error)
 	cache map[[2]uint64][]tlog.Hash // full tiles read back for proofs
-
-	openFrom uint64 // no intent before this leaf was open when last looked
 }
 
 type tile struct {

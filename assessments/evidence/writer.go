@@ -45,7 +45,10 @@ func (l *Ledger) write() {
 			l.breakPromises()
 			return
 		}
-		if now := l.c.Now(); stopping || now.Sub(signed) >= l.c.Checkpoint || now.Before(signed) {
+		if err := l.store.keepLock(l.work, stopping); err != nil {
+			l.c.Log.Error("the writer's lock is not held", "error", err)
+		}
+		if now := l.c.Now(); !l.down.Load() && (stopping || now.Sub(signed) >= l.c.Checkpoint || now.Before(signed)) {
 			l.signGrown(l.work)
 			signed = now
 		}
@@ -100,6 +103,9 @@ func (l *Ledger) commit(b *batch) bool {
 	for _, lb := range b.logs {
 		for _, id := range lb.ended {
 			delete(lb.log.open, id)
+		}
+		if len(lb.ids) > 0 {
+			l.idsDone++
 		}
 		for _, p := range lb.ids {
 			delete(l.inflyID, appendKey{lb.log.name, p.id})
@@ -162,7 +168,9 @@ func (l *Ledger) grow(b *batch) {
 	}
 }
 
-// outage is a time in which nothing could be written. Guarded by Ledger.mu.
+// outage is a time in which nothing could be written. It counts the calls that
+// were turned away at once and so have no record of their own; those that waited
+// have. Guarded by Ledger.mu.
 type outage struct {
 	from   time.Time
 	turned uint64
@@ -189,7 +197,7 @@ func (o *outage) turnAway(log, system string) {
 // turned away at once until a batch was written.
 func (l *Ledger) watch() {
 	defer l.done.Done()
-	tick := time.NewTicker(50 * time.Millisecond)
+	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -207,23 +215,23 @@ func (l *Ledger) watch() {
 				l.outage.from = time.UnixMicro(b.born).UTC()
 			}
 			b.resolved = true
-			for _, lb := range b.logs {
-				for range lb.ends {
-					l.outage.turned++
-				}
-			}
 			b.promise.Resolve(event.ErrUnavailable)
 		}
 		l.mu.Unlock()
 	}
 }
 
-// recovered ends an outage and leaves it on record in every log.
+// recovered ends an outage and leaves it on record in every log. What was queued
+// meanwhile goes under a promise of its own: who held the old one was turned away,
+// and who comes from now on has not waited yet.
 func (l *Ledger) recovered() {
 	o := l.outage
 	l.outage = outage{}
 	l.down.Store(false)
 	to := l.c.Now().UnixMicro()
+	if b := l.pending; b != nil && b.resolved {
+		b.promise, b.resolved, b.born = event.NewCommit(), false, to
+	}
 	for name, s := range l.logs {
 		var turned uint64
 		for _, n := range o.logs[name] {

@@ -120,7 +120,7 @@ type Stopped struct {
 type Outage struct {
 	From   int64            `cbor:"1,keyasint"`
 	To     int64            `cbor:"2,keyasint"`
-	Turned uint64           `cbor:"3,keyasint"` // calls turned away
+	Turned uint64           `cbor:"3,keyasint"` // calls turned away without a record of their own
 	System map[string]int64 `cbor:"4,keyasint,omitzero"`
 	Cause  string           `cbor:"5,keyasint,omitzero"` // class: full, locked, gone, other
 }
