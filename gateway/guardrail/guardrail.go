@@ -28,6 +28,13 @@ const (
 // version of the detectors, in every verdict.
 const version = "1"
 
+// Indexes into guards.
+const (
+	guardPII = iota
+	guardSecrets
+	guardInjection
+)
+
 // guards lists each guard's classes; detectors.go finds them.
 var guards = []struct {
 	name    string

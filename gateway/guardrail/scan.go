@@ -1,6 +1,7 @@
 package guardrail
 
 import (
+	"bytes"
 	"strings"
 
 	"plumbline/inventory"
@@ -27,6 +28,9 @@ func classes() (t [256]uint8) {
 	for _, c := range []byte("\"'`,;<>()[]{}|\\=&?*#!") {
 		t[c] = isBreak
 	}
+	for c := 0x80; c < 0x100; c++ {
+		t[c] = isBreak // nothing that is looked for has them: quotes, dashes, other scripts
+	}
 	for c := '0'; c <= '9'; c++ {
 		t[c] = isDigit
 	}
@@ -40,6 +44,9 @@ func classes() (t [256]uint8) {
 // longWord is where a word without an end is cut. The cut counts from the word's
 // start, so it does not depend on chunks.
 const longWord = 256
+
+// longTrigger is the longest word that the injection heuristic looks at.
+const longTrigger = 16
 
 // Match is a piece of text that a guard acts on, in absolute offsets. A match
 // that goes on in what has not come yet has grown when it is asked for again.
@@ -59,7 +66,7 @@ type scan struct {
 	redacts bool
 	blocked bool
 	tail    bool // the last match covers the rest of its word, which was cut
-	block   bool // inside a private key block
+	block   int  // inside a private key block: how far it may still go
 }
 
 func (s *scan) reset(in *Inspector) {
@@ -72,15 +79,16 @@ func (s *scan) run(final bool) {
 	text := s.text
 	i := s.pos - s.base
 	for i < len(text) && !s.blocked {
-		if s.block {
-			end, done := keyBlockEnd(text[i:], final)
+		if s.block > 0 {
+			end, done := keyBlockEnd(text[i:], s.block, final)
 			s.extend(s.base + i + end)
 			i += end
-			if !done {
-				break
+			s.block -= end
+			if done {
+				s.block = 0
+				continue
 			}
-			s.block = false
-			continue
+			break
 		}
 		if class[text[i]]&(isSpace|isBreak) != 0 {
 			i++
@@ -119,61 +127,145 @@ func (s *scan) run(final bool) {
 }
 
 // word looks at text[i:j]. It returns where to go on, or that more text is
-// needed to decide.
+// needed to decide. What stands first in the word is hit first; the rest of the
+// word is then looked at as a word of its own.
 func (s *scan) word(i, j int, bits uint8, cut, final bool) (next int, more bool) {
-	w := s.text[i:j]
-	if bits&(isDigit|isAt|isDash|isColon) == 0 {
-		if s.in.byGuard[2] != nil && len(w) <= 16 {
-			if class := injection(s.text[:i], w); class != "" {
-				s.hit(2, class, i, j)
+	if bits&(isDigit|isAt) == 0 {
+		if triggerStart[s.text[i]] && j-i <= longTrigger && s.in.byGuard[guardInjection] != nil {
+			if class := injection(s.text[:i], s.text[i:j]); class != "" {
+				s.hit(guardInjection, class, i, j)
 			}
 		}
+		if bits&isDash == 0 {
+			return j, false
+		}
+	}
+	if bits&isDash != 0 && bytes.HasSuffix(s.text[i:j], []byte(keyBegin)) {
+		if begin := j - len(keyBegin); begin > i {
+			j, cut = begin, false // what is glued to its front comes first
+		} else {
+			return s.keyBlock(i, final)
+		}
+	}
+	if bits&(isDigit|isAt) == 0 {
 		return j, false
 	}
-	if bits&isDash != 0 && len(w) >= 5 && w[0] == '-' && strings.HasPrefix(string(w[:5]), "-----") {
-		begin, more := keyBlockBegin(s.text[i:], final)
-		if more {
-			return 0, true
-		}
-		if begin > 0 {
-			if s.hit(1, "private_key", i, i+begin) != "" {
-				s.block = true
-				return i + begin, false
-			}
-			return i + begin, false
-		}
-	}
-	if bits&isAt != 0 {
-		if from, to := email(w); to > from {
-			s.hit(0, "email", i+from, i+to)
-			return j, false
-		}
-	}
-	if bits&isDigit == 0 && bits&isColon == 0 {
-		return j, false
-	}
-	if len(w) >= 16 && bits&(isLetter|isUnder) != 0 {
-		if class, from, to := secret(w); class != "" {
-			s.hit(1, class, i+from, i+to)
-			s.tail = cut && to == len(w)
-			return j, false
-		}
-	}
-	if c := trim(w); len(c) > 0 {
-		if class, from, to := single(w); class != "" {
-			s.hit(0, class, i+from, i+to)
-			return j, false
-		}
-	}
-	end, class, more := grouped(s.text, i, j, final)
+	m, more := s.first(i, j, bits, final)
 	if more {
 		return 0, true
 	}
-	if class != "" {
-		s.hit(0, class, i, end)
-		return end, false
+	if m.class == "" {
+		return s.windowEnd(i, j, cut), false
 	}
-	return j, false
+	if s.hit(m.guard, m.class, m.from, m.to) != "" {
+		s.tail = cut && m.to == j && m.guard == guardSecrets
+	}
+	return m.to, false
+}
+
+// match is what was found in s.text[from:to].
+type match struct {
+	guard    int
+	class    string
+	from, to int
+}
+
+// first finds what begins first in the word s.text[i:j].
+func (s *scan) first(i, j int, bits uint8, final bool) (m match, more bool) {
+	text := s.text
+	m.from = j
+	if s.in.byGuard[guardPII] != nil && bits&isAt != 0 {
+		if from, to := email(text[i:j]); to > from {
+			m = match{guardPII, "email", i + from, i + to}
+		}
+	}
+	if bits&isDigit == 0 {
+		return m, false
+	}
+	if s.in.byGuard[guardSecrets] != nil && j-i >= 16 && bits&(isLetter|isUnder) != 0 {
+		if class, from, to := secret(text, i, j); class != "" && from < m.from {
+			m = match{guardSecrets, class, from, to}
+		}
+	}
+	if s.in.byGuard[guardPII] == nil {
+		return m, false
+	}
+	colons := bits&isColon != 0 && bytes.Count(text[i:j], []byte{':'}) >= 2
+	for k := i; k < m.from; k++ {
+		if c := text[k]; !alnum(c) && !(colons && c == ':' && k+1 < j && text[k+1] == ':') {
+			continue
+		}
+		class, end, more := number(text, k, j, colons, final)
+		if more {
+			return m, true
+		}
+		if end > 0 {
+			return match{guardPII, class, k, end}, false
+		}
+		if escape := k == i && k+1 < j && escaped(text, k+1); escape {
+			continue // the letter of an escape is no part of what follows it
+		}
+		for k+1 < m.from && alnum(text[k+1]) {
+			k++
+		}
+	}
+	return m, false
+}
+
+// number finds a number that begins at text[k], in a word that ends at j.
+func number(text []byte, k, j int, colons, final bool) (class string, end int, more bool) {
+	c := text[k]
+	if digit(c) {
+		if end = ssn(text, k, j); end > 0 {
+			return "ssn", end, false
+		}
+	}
+	if digit(c) || colons {
+		if end = ip(text, k, j, colons); end > 0 {
+			return "ip", end, false
+		}
+	}
+	switch {
+	case digit(c):
+		if at(text, k-1) == '.' && digit(at(text, k-2)) {
+			return "", 0, false // decimals
+		}
+		end, more = card(text, k, final)
+		return "card", end, more
+	case upper(c) && j-k >= 4 && upper(text[k+1]) && digit(text[k+2]) && digit(text[k+3]):
+		end, more = iban(text, k, final)
+		return "iban", end, more
+	}
+	return "", 0, false
+}
+
+// windowEnd is where the next look begins. A word that was cut because it is long
+// is looked at again from its last separator on, so that nothing is cut in two
+// where there is one.
+func (s *scan) windowEnd(i, j int, cut bool) int {
+	if cut {
+		for k := j - 1; k > i+longWord/2; k-- {
+			if c := s.text[k]; !localByte(c) && c != '@' {
+				return k + 1
+			}
+		}
+	}
+	return j
+}
+
+// keyBlock looks at "-----BEGIN" at s.text[i:].
+func (s *scan) keyBlock(i int, final bool) (next int, more bool) {
+	begin, more := keyBlockBegin(s.text[i:], final)
+	if more {
+		return 0, true
+	}
+	if begin == 0 {
+		return i + len(keyBegin), false
+	}
+	if s.hit(guardSecrets, "private_key", i, i+begin) != "" {
+		s.block = keyBlockMax
+	}
+	return i + begin, false
 }
 
 func (s *scan) hit(guard int, class string, from, to int) inventory.GuardMode {
