@@ -3,7 +3,6 @@ package gateway
 import (
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
 	"slices"
 	"sort"
@@ -22,26 +21,28 @@ func (g *Gateway) admit(x *exchange) error {
 	if r := g.admissible(x.org, x.system); r != nil {
 		return r
 	}
-	if x.endpoint == "models" {
-		return g.models(x)
-	}
-	if len(x.key.Models) > 0 && !slices.Contains(x.key.Models, x.model) {
-		return refuse(http.StatusForbidden, "model_not_allowed", fmt.Sprintf("this key may not ask for the model %q", x.model)).about("model")
-	}
-	if err := x.resolve(); err != nil {
-		return err
+	if x.endpoint != "models" {
+		if err := x.resolve(x.key); err != nil {
+			return err
+		}
 	}
 	if err := g.c.Budgets.Admit(x.key); err != nil {
 		var l *budget.Limited
 		errors.As(err, &l)
-		return refuse(http.StatusTooManyRequests, l.Code, l.Error()).retryAfter(int(math.Ceil(l.RetryAfter.Seconds())))
+		return refuse(http.StatusTooManyRequests, l.Code, l.Error()).retryIn(l.RetryAfter)
 	}
 	x.rated = true
+	if x.endpoint == "models" {
+		return g.models(x)
+	}
 	return nil
 }
 
-// resolve finds where a model name leads.
-func (x *exchange) resolve() error {
+// resolve finds where a model name leads, for a key that may ask for it.
+func (x *exchange) resolve(key *inventory.Key) error {
+	if len(key.Models) > 0 && !slices.Contains(key.Models, x.model) {
+		return refuse(http.StatusForbidden, "model_not_allowed", fmt.Sprintf("this key may not ask for the model %q", x.model)).about("model")
+	}
 	route, ok := x.org.Routes[x.model]
 	if !ok {
 		return refuse(http.StatusNotFound, "model_not_found", fmt.Sprintf("there is no route for the model %q; GET /v1/models lists them", x.model)).about("model")
@@ -107,13 +108,21 @@ func (g *Gateway) models(x *exchange) error {
 // decide asks policy before inspection, with findings unknown.
 func (g *Gateway) decide(x *exchange) error {
 	in := &x.input
-	*in = policy.Input{Org: string(x.key.Org), Key: string(x.key.ID), Model: x.model, Provider: string(x.up.declared.ID), Vendor: x.up.vendor,
-		Region: x.up.declared.Region, Endpoint: x.endpoint, Stream: x.peeked.Stream, Tools: x.peeked.Tools, Phase: "before", Hour: x.start.UTC().Hour()}
-	if s := x.system; s != nil {
+	*in = policy.Input{Org: string(x.key.Org), Key: string(x.key.ID), Model: x.model, Endpoint: x.endpoint, Stream: x.peeked.Stream, Tools: x.peeked.Tools,
+		Phase: "before", Hour: x.start.UTC().Hour()}
+	x.placed(x.system)
+	return g.askPolicy(x)
+}
+
+// placed tells policy of the system and of where the call goes. Both may differ
+// for a further attempt.
+func (x *exchange) placed(s *inventory.System) {
+	in := &x.input
+	in.Provider, in.Vendor, in.Region = string(x.up.declared.ID), x.up.vendor, x.up.declared.Region
+	if s != nil {
 		in.System, in.Registered, in.Approved = string(s.ID), true, true
 		in.RiskClass, in.Lifecycle, in.Regions = string(s.RiskClass), string(s.Lifecycle), regions(s)
 	}
-	return g.askPolicy(x)
 }
 
 func regions(s *inventory.System) string {

@@ -3,8 +3,12 @@ package gateway
 import (
 	"errors"
 	"io"
+	"mime"
 	"net/http"
 	"strconv"
+	"strings"
+	"time"
+	"unicode"
 
 	"plumbline/gateway/peek"
 )
@@ -22,11 +26,13 @@ func (g *Gateway) decode(x *exchange) error {
 	if x.r.ContentLength > MaxBody {
 		return tooLarge()
 	}
-	if e := x.r.Header.Get("Content-Encoding"); e != "" && e != "identity" {
-		return refuse(http.StatusBadRequest, "body_encoded", "send the body without Content-Encoding")
+	if e := x.r.Header["Content-Encoding"]; len(e) > 0 && e[0] != "identity" {
+		return refuse(http.StatusUnsupportedMediaType, "body_encoded", "send the body without Content-Encoding")
 	}
-	var err error
-	if x.body, err = readAll(x.body[:0], x.r.Body, MaxBody); err != nil {
+	if !isJSON(x.r.Header["Content-Type"]) {
+		return refuse(http.StatusUnsupportedMediaType, "body_not_json", "send JSON, with Content-Type: application/json")
+	}
+	if err := x.readBody(); err != nil {
 		if errors.Is(err, errTooLarge) {
 			return tooLarge()
 		}
@@ -42,25 +48,67 @@ func (g *Gateway) decode(x *exchange) error {
 	if !p.HasModel || p.Model.Start == p.Model.End {
 		return refuse(http.StatusBadRequest, "model_missing", "name a model").about("model")
 	}
-	if p.Model.Escaped || p.Model.End-p.Model.Start > 128 {
-		return refuse(http.StatusBadRequest, "model_malformed", "a model's name has at most 128 characters and no escapes").about("model")
+	var ok bool
+	if x.model, ok = x.modelName(); !ok {
+		return refuse(http.StatusBadRequest, "model_malformed", "a model's name has at most 128 printable characters").about("model")
 	}
-	x.model = x.modelName(x.body[p.Model.Start:p.Model.End])
 	x.ev.ModelAsked, x.ev.Stream = x.model, p.Stream
+	if x.endpoint == "chat.completions" && p.HasInput && !p.HasMessages {
+		return refuse(http.StatusBadRequest, "body_of_responses", "this body is one of the Responses API, which the gateway does not have yet; send `messages` to chat completions").about("input")
+	}
 	return nil
 }
 
-// modelName avoids a copy when the name is a route's.
-func (x *exchange) modelName(b []byte) string {
-	if r, ok := x.org.Routes[string(b)]; ok {
-		return r.Model
+// maxName is the longest name of a model in bytes.
+const maxName = 128
+
+// modelName avoids a copy when the name is a route's. A name with escapes (some
+// encoders write / as \/) goes out without them: what was checked is what is sent.
+func (x *exchange) modelName() (string, bool) {
+	b := x.body[x.peeked.Model.Start:x.peeked.Model.End]
+	if x.peeked.Model.Escaped {
+		b = peek.Unescape(nil, b[:min(len(b), 6*maxName)])
 	}
-	for _, c := range b {
-		if c < 0x20 || c == 0x7f {
-			return "unprintable"
+	if r, ok := x.org.Routes[string(b)]; ok {
+		return r.Model, true
+	}
+	return printable(b)
+}
+
+// printable gives a name that may be recorded.
+func printable(b []byte) (string, bool) {
+	if len(b) > maxName {
+		return "", false
+	}
+	name := string(b)
+	for _, r := range name {
+		if !unicode.IsPrint(r) {
+			return "", false
 		}
 	}
-	return string(b)
+	return name, true
+}
+
+// isJSON: a client that names no type is taken at its word's absence.
+func isJSON(contentType []string) bool {
+	if len(contentType) == 0 || contentType[0] == "application/json" || contentType[0] == "" {
+		return true
+	}
+	kind, params, err := mime.ParseMediaType(contentType[0])
+	if charset, ok := params["charset"]; err != nil || ok && !strings.EqualFold(charset, "utf-8") {
+		return false
+	}
+	return kind == "application/json" || strings.HasPrefix(kind, "application/") && strings.HasSuffix(kind, "+json")
+}
+
+// readBody reads the whole body. The server's deadline for reading ends with it:
+// what is read from the connection later is only whether the caller is still there.
+func (x *exchange) readBody() (err error) {
+	x.body, err = readAll(x.body[:0], x.r.Body, MaxBody)
+	if d, ok := x.w.(interface{ SetReadDeadline(time.Time) error }); ok && err == nil {
+		err = d.SetReadDeadline(time.Time{})
+	}
+	return err
 }
 
 func tooLarge() *refusal {

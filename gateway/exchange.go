@@ -58,7 +58,8 @@ type exchange struct {
 	redact  [][]byte
 
 	// hold, commit
-	ceiling  money.Nano
+	most     event.Usage // what is held for
+	ceiling  money.Nano  // and what that costs
 	holds    []event.Hold
 	intent   bool
 	commit   *event.Commit

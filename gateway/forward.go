@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -34,13 +35,18 @@ func (g *Gateway) forward(x *exchange) error {
 	if x.profile != nil {
 		x.answers = x.profile.Answer()
 	}
-	if resp.Status >= 400 {
+	if resp.Status < 200 || resp.Status > 299 {
 		return g.upstreamRefused(x, resp)
 	}
-	if x.peeked.Stream && strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
+	if x.peeked.Stream && isEvents(resp.Header["Content-Type"]) {
 		return g.stream(x, resp, cancel)
 	}
 	return g.whole(x, resp)
+}
+
+func isEvents(contentType []string) bool {
+	const events = "text/event-stream"
+	return len(contentType) > 0 && len(contentType[0]) >= len(events) && strings.EqualFold(contentType[0][:len(events)], events)
 }
 
 // send makes attempts until one is answered.
@@ -56,7 +62,7 @@ func (g *Gateway) send(ctx context.Context, x *exchange) (*provider.Response, er
 		}
 		if err != nil {
 			x.ev.UpstreamErr = provider.ClassOf(err)
-			g.c.Log.Warn("provider failed", "request", x.idHdr[0], "provider", x.ev.Provider, "class", x.ev.UpstreamErr, "error", err)
+			g.c.Log.Warn("provider failed", "request", x.idHdr[0], "provider", x.ev.Provider, "class", x.ev.UpstreamErr, "error", provider.LogText(err))
 		} else {
 			x.ev.UpstreamErr = "http_" + strconv.Itoa(resp.Status)
 		}
@@ -91,9 +97,9 @@ func (g *Gateway) upstreamRefused(x *exchange, resp *provider.Response) error {
 	x.ev.End = event.EndUpstreamError
 	x.ev.UpstreamErr = "http_" + strconv.Itoa(resp.Status)
 	switch {
-	case resp.Status == http.StatusUnauthorized || resp.Status == http.StatusForbidden:
+	case resp.Status == http.StatusUnauthorized || resp.Status == http.StatusForbidden || resp.Status == http.StatusPaymentRequired || resp.Status == http.StatusProxyAuthRequired:
 		return refuse(http.StatusBadGateway, "upstream_credential", fmt.Sprintf("the provider %s does not accept the gateway's credential; an administrator must renew it", x.ev.Provider))
-	case resp.Status >= 500:
+	case resp.Status >= 500 || resp.Status < 400:
 		return refuse(http.StatusBadGateway, "upstream_error", fmt.Sprintf("the provider %s answered with an error (%d)", x.ev.Provider, resp.Status))
 	}
 	body, err := readAll(x.buf[:0], resp.Body, 1<<20)
@@ -113,7 +119,7 @@ func (g *Gateway) upstreamRefused(x *exchange, resp *provider.Response) error {
 }
 
 // passed are the provider's headers that a caller may see.
-var passed = []string{"Retry-After", "Retry-After-Ms", "X-Ratelimit-Limit-Requests", "X-Ratelimit-Limit-Tokens", "X-Ratelimit-Remaining-Requests",
+var passed = []string{"Retry-After", "Retry-After-Ms", "X-Should-Retry", "X-Ratelimit-Limit-Requests", "X-Ratelimit-Limit-Tokens", "X-Ratelimit-Remaining-Requests",
 	"X-Ratelimit-Remaining-Tokens", "X-Ratelimit-Reset-Requests", "X-Ratelimit-Reset-Tokens", "Openai-Processing-Ms", "Openai-Version"}
 
 func copyHeader(to, from http.Header) {
@@ -144,31 +150,16 @@ func (g *Gateway) whole(x *exchange, resp *provider.Response) error {
 		x.ev.End, x.ev.UpstreamErr = event.EndUpstreamError, "bad_answer"
 		return refuse(http.StatusBadGateway, "upstream_bad_answer", fmt.Sprintf("the provider %s answered with something else than JSON", x.ev.Provider)).because(err)
 	}
+	if x.chunk.Failed {
+		x.ev.End, x.ev.UpstreamErr = event.EndUpstreamError, "in_answer"
+		return upstreamFailed(x)
+	}
 	x.takeUsage()
-	edits := x.edits[:0]
-	for _, s := range x.chunk.Text {
-		x.textOut += int64(s.End - s.Start)
-		if x.answers == nil || x.answers.Idle() {
-			continue
-		}
-		text := body[s.Start:s.End]
-		if s.Escaped {
-			x.scratch = peek.Unescape(x.scratch[:0], text)
-			text = x.scratch
-		}
-		if out, changed := x.answers.Text(text); changed {
-			edits = append(edits, peek.Edit{Start: s.Start, End: s.End, With: peek.Escape(nil, out)})
-		}
+	if err := g.readAnswer(x, body); err != nil {
+		return err
 	}
-	x.edits = edits
-	if x.answers != nil {
-		if guard, class, hit := x.answers.Blocked(); hit {
-			x.ev.End = event.EndBlocked
-			return refuse(http.StatusBadRequest, "guard_blocked", fmt.Sprintf("the guard %q found %s in the answer, so it is not given out (request %s)", guard, class, x.idHdr[0]))
-		}
-	}
-	if len(edits) > 0 {
-		x.out = peek.Splice(x.out[:0], body, edits)
+	if len(x.edits) > 0 {
+		x.out = peek.Splice(x.out[:0], body, x.edits)
 		body = x.out
 	}
 	if err := x.durable(); err != nil {
@@ -186,6 +177,69 @@ func (g *Gateway) whole(x *exchange, resp *provider.Response) error {
 	}
 	x.done = true
 	return nil
+}
+
+func upstreamFailed(x *exchange) error {
+	return refuse(http.StatusBadGateway, "upstream_error", fmt.Sprintf("the provider %s answered with an error", x.ev.Provider))
+}
+
+// readAnswer inspects a whole answer and leaves in x.edits what of it changes.
+func (g *Gateway) readAnswer(x *exchange, body []byte) (err error) {
+	edits := x.edits[:0]
+	x.edits = edits
+	for _, s := range x.chunk.Text {
+		x.textOut += int64(s.End - s.Start)
+	}
+	if x.answers == nil || x.answers.Idle() {
+		return nil
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			x.edits = x.edits[:0]
+			err = g.guardFailed(x, x.answers, p)
+		}
+	}()
+	for _, s := range x.chunk.Text {
+		text := body[s.Start:s.End]
+		if s.Escaped {
+			x.scratch = peek.Unescape(x.scratch[:0], text)
+			text = x.scratch
+		}
+		if out, changed := x.answers.Text(text); changed {
+			edits = append(edits, peek.Edit{Start: s.Start, End: s.End, With: peek.Escape(nil, out)})
+			edits = withoutLogprobs(edits, x.chunk.Logprobs, s.Choice(), 0)
+		}
+	}
+	x.edits = sorted(edits)
+	if guard, class, hit := x.answers.Blocked(); hit {
+		x.ev.End = event.EndBlocked
+		return refuse(http.StatusBadRequest, "guard_blocked", fmt.Sprintf("the guard %q found %s in the answer, so it is not given out (request %s)", guard, class, x.idHdr[0]))
+	}
+	return nil
+}
+
+// withoutLogprobs takes out the tokens of a choice whose text was changed: they are
+// that text once more. base is where the spans' text stands in what is edited.
+func withoutLogprobs(edits []peek.Edit, logprobs []peek.Span, choice, base int) []peek.Edit {
+	for _, l := range logprobs {
+		e := peek.Edit{Start: base + l.Start, End: base + l.End, With: null}
+		if l.Choice() == choice && !slices.ContainsFunc(edits, func(o peek.Edit) bool { return o.Start == e.Start }) {
+			edits = append(edits, e)
+		}
+	}
+	return edits
+}
+
+var null = []byte("null")
+
+// sorted puts edits, few and nearly sorted, into the order that Splice needs.
+func sorted(edits []peek.Edit) []peek.Edit {
+	for i := 1; i < len(edits); i++ {
+		for k := i; k > 0 && edits[k].Start < edits[k-1].Start; k-- {
+			edits[k], edits[k-1] = edits[k-1], edits[k]
+		}
+	}
+	return edits
 }
 
 var (
@@ -213,10 +267,13 @@ func (x *exchange) servedName() string {
 	if string(b) == x.target {
 		return x.target
 	}
-	if len(b) > 128 || x.chunk.Model.Escaped {
-		return "unprintable"
+	if x.chunk.Model.Escaped {
+		b = peek.Unescape(nil, b[:min(len(b), 6*maxName)])
 	}
-	return string(b)
+	if name, ok := printable(b); ok {
+		return name
+	}
+	return "unprintable"
 }
 
 // write sends bytes to the caller and into the answer's commitment. It reports

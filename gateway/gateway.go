@@ -70,7 +70,6 @@ type Gateway struct {
 	useMu  sync.Mutex
 	pool   sync.Pool
 
-	running  sync.WaitGroup
 	draining atomic.Bool
 	inFlight atomic.Int64
 }
@@ -247,8 +246,6 @@ func (g *Gateway) upstream(p *inventory.Provider) (upstream, error) {
 // ServeHTTP answers POST /v1/chat/completions, POST /v1/embeddings and GET
 // /v1/models; everything else is 404 in the caller's dialect.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	g.running.Add(1)
-	defer g.running.Done()
 	g.inFlight.Add(1)
 	defer g.inFlight.Add(-1)
 	x := g.pool.Get().(*exchange)
@@ -280,14 +277,16 @@ func (g *Gateway) serve(x *exchange) {
 // Drain refuses new exchanges and waits for those in flight.
 func (g *Gateway) Drain(ctx context.Context) error {
 	g.draining.Store(true)
-	done := make(chan struct{})
-	go func() { g.running.Wait(); close(done) }()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("%d exchanges did not end in time: %w", g.inFlight.Load(), ctx.Err())
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for g.inFlight.Load() > 0 {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("%d exchanges did not end in time: %w", g.inFlight.Load(), ctx.Err())
+		}
 	}
+	return nil
 }
 
 // InFlight is how many exchanges run.

@@ -8,7 +8,6 @@ import (
 	"math"
 	"net/http"
 
-	"plumbline/app/money"
 	"plumbline/gateway/budget"
 	"plumbline/gateway/event"
 	"plumbline/gateway/peek"
@@ -22,9 +21,15 @@ func (g *Gateway) hold(x *exchange) error {
 		return refuse(http.StatusForbidden, "model_unpriced", fmt.Sprintf("the model %q has no price, so no budget can hold it; allow_unpriced on its route lets it pass", x.target)).about("model")
 	}
 	if x.priced {
-		x.ceiling = ceiling(x)
+		x.most = most(x)
+		x.ceiling = x.rate.Ceiling(x.most.Input, x.most.Output)
 	}
-	var err error
+	return g.reserve(x)
+}
+
+// reserve holds the exchange's ceiling. For a further attempt it asks again what
+// is held already, so that a budget that was lowered meanwhile is obeyed.
+func (g *Gateway) reserve(x *exchange) (err error) {
 	sys := x.org.SystemBudgets[x.key.System]
 	if x.system == nil {
 		sys = nil
@@ -41,24 +46,28 @@ func (g *Gateway) hold(x *exchange) error {
 	return nil
 }
 
-// ceiling: a token is at least a byte of text, and an answer is at most what the
-// request allows or the model can.
-func ceiling(x *exchange) money.Nano {
-	input := int64(16)
-	for _, s := range x.peeked.Text {
-		input += int64(s.End - s.Start + 8)
+// mediaTokens is held for each image, sound or file: what vendors bill for one
+// follows from its size or length, which is not looked at. A call that bills more
+// is overspend.
+const mediaTokens = 50_000
+
+// most is the usage that is held: a token is at least a byte of the body, and an
+// answer is at most what the request allows or the model can.
+func most(x *exchange) event.Usage {
+	p := &x.peeked
+	u := event.Usage{Input: int64(len(x.body) - p.MediaBytes + mediaTokens*p.Media), Output: p.MaxTokens, CacheRead: -1, CacheWrite: -1, Reasoning: -1}
+	if u.Output < 0 || x.rate.MaxOutput > 0 && u.Output > x.rate.MaxOutput {
+		u.Output = x.rate.MaxOutput
 	}
-	output := x.peeked.MaxTokens
-	if output < 0 || x.rate.MaxOutput > 0 && output > x.rate.MaxOutput {
-		output = x.rate.MaxOutput
+	switch {
+	case x.endpoint == "embeddings":
+		u.Output = 0
+	case u.Output > 0 && p.Choices > math.MaxInt64/u.Output:
+		u.Output = math.MaxInt64
+	default:
+		u.Output *= p.Choices
 	}
-	if x.endpoint == "embeddings" {
-		output = 0
-	}
-	if n := x.peeked.Choices; output > 0 && n > math.MaxInt64/output {
-		return x.rate.Ceiling(input, math.MaxInt64)
-	}
-	return x.rate.Ceiling(input, output*x.peeked.Choices)
+	return u
 }
 
 // commitIntent prepares the body as it will go out, puts the intent on record and
@@ -111,21 +120,16 @@ func ledgerDown(err error) *refusal {
 func (x *exchange) prepareBody() {
 	p := &x.peeked
 	edits := x.edits
-	if x.target != x.model {
+	if x.target != x.model || p.Model.Escaped {
 		edits = append(edits, peek.Edit{Start: p.Model.Start, End: p.Model.End, With: peek.Escape(nil, []byte(x.target))})
 	}
 	if p.Stream && !p.IncludeUsage && !x.up.declared.NoStreamUsage && x.endpoint == "chat.completions" {
 		edits = append(edits, askUsage(p, x.body))
 	}
-	x.edits = edits
+	x.edits = sorted(edits)
 	if len(edits) == 0 {
 		x.out = append(x.out[:0], x.body...)
 		return
-	}
-	for i := 1; i < len(edits); i++ { // few and nearly sorted
-		for k := i; k > 0 && edits[k].Start < edits[k-1].Start; k-- {
-			edits[k], edits[k-1] = edits[k-1], edits[k]
-		}
 	}
 	x.out = peek.Splice(x.out[:0], x.body, edits)
 }
@@ -201,26 +205,42 @@ func (g *Gateway) pseudonym(x *exchange, user []byte) error {
 	return nil
 }
 
-// attempt checks again what was checked before the first one, raises nothing,
-// and puts the further attempt on record before it is sent.
+// attempt checks again, against the register as it is now, what was checked before
+// the first one, and puts the further attempt on record before it is sent.
 func (g *Gateway) attempt(x *exchange) error {
-	view := g.view.Load()
+	view, now := g.view.Load(), g.c.Now()
 	if !g.c.Fresh() {
 		return refuse(http.StatusServiceUnavailable, "register_stale", "the gateway cannot confirm keys and approvals at the moment; send the request again").retryAfter(2)
 	}
 	o := view.orgs[x.key.Org]
 	key := view.snap.Keys[x.key.ID]
-	if o == nil || key == nil || !key.RevokedAt.IsZero() {
+	if o == nil || key == nil {
 		return refuse(http.StatusUnauthorized, "key_revoked", "this virtual key was revoked")
 	}
-	if r := g.admissible(o, o.Systems[x.key.System]); r != nil {
+	if r := valid(key, now); r != nil {
 		return r
 	}
-	if o.policies == nil || o.policies.Decide(x.r.Context(), &x.input).Effect == event.EffectDeny {
-		return refuse(http.StatusForbidden, "policy_denied", "policy does not allow this call any more")
+	system := o.Systems[x.key.System]
+	if r := g.admissible(o, system); r != nil {
+		return r
+	}
+	target, vendor := x.target, x.up.vendor
+	x.org, x.view = o, view
+	if err := x.resolve(key); err != nil {
+		return err
+	}
+	if x.target != target || x.up.vendor != vendor {
+		return refuse(http.StatusServiceUnavailable, "route_changed", "the route of this model changed while the call was under way; send it again").retryAfter(1)
+	}
+	x.placed(system)
+	if err := g.askPolicy(x); err != nil {
+		return err
+	}
+	if err := g.reserve(x); err != nil {
+		return err
 	}
 	e := x.ev
-	e.Kind, e.At, e.Try = event.Attempt, g.c.Now().UnixMicro(), x.attempts+1
+	e.Kind, e.At, e.Try = event.Attempt, now.UnixMicro(), x.attempts+1
 	commit, err := g.c.Recorder.Submit(&e)
 	if err != nil {
 		return ledgerDown(err)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"plumbline/inventory"
 )
@@ -27,13 +28,18 @@ func (g *Gateway) identify(x *exchange) error {
 		}
 	}
 	x.ev.Endpoint = x.endpoint
-	if want := http.MethodPost; x.endpoint == "models" && x.r.Method != http.MethodGet || x.endpoint != "models" && x.r.Method != want {
-		return refuse(http.StatusMethodNotAllowed, "method_not_allowed", "this endpoint does not take the method "+x.r.Method)
+	want := http.MethodPost
+	if x.endpoint == "models" {
+		want = http.MethodGet
+	}
+	if x.r.Method != want {
+		x.w.Header().Set("Allow", want)
+		return refuse(http.StatusMethodNotAllowed, "method_not_allowed", "this endpoint takes the method "+want+" alone")
 	}
 	if !g.c.Fresh() {
 		return refuse(http.StatusServiceUnavailable, "register_stale", "the gateway cannot confirm keys and approvals at the moment; send the request again").retryAfter(2)
 	}
-	text := bearer(x.r.Header)
+	text := carried(x.r)
 	if text == "" {
 		return refuse(http.StatusUnauthorized, "key_missing", "send a virtual key as `Authorization: Bearer pk-…`")
 	}
@@ -64,27 +70,42 @@ func (g *Gateway) identify(x *exchange) error {
 			}
 		}
 	}
+	if r := valid(key, x.start); r != nil {
+		return r
+	}
+	return nil
+}
+
+// valid says whether a key may be used at a time. It is asked again for each
+// attempt.
+func valid(key *inventory.Key, at time.Time) *refusal {
 	switch {
 	case !key.RevokedAt.IsZero():
 		return refuse(http.StatusUnauthorized, "key_revoked", "this virtual key was revoked")
-	case !key.ExpiresAt.IsZero() && !x.start.Before(key.ExpiresAt):
+	case !key.ExpiresAt.IsZero() && !at.Before(key.ExpiresAt):
 		return refuse(http.StatusUnauthorized, "key_expired", "this virtual key has expired")
 	}
 	return nil
 }
 
-// bearer reads the key from the carriers that OpenAI's and compatible clients
-// use.
-func bearer(h http.Header) string {
-	if v := h["Authorization"]; len(v) > 0 {
-		if t, ok := strings.CutPrefix(v[0], "Bearer "); ok {
+// carriers are the headers besides Authorization that clients put a key into.
+var carriers = []string{"X-Api-Key", "Api-Key", "X-Goog-Api-Key"}
+
+// carried reads the key from the carriers that clients use; ?key= is the last of
+// them. Request lines are never logged.
+func carried(r *http.Request) string {
+	if v := r.Header["Authorization"]; len(v) > 0 {
+		if scheme, t, ok := strings.Cut(v[0], " "); ok && strings.EqualFold(scheme, "bearer") {
 			return strings.TrimSpace(t)
 		}
 	}
-	for _, name := range []string{"X-Api-Key", "Api-Key"} {
-		if v := h[name]; len(v) > 0 {
+	for _, name := range carriers {
+		if v := r.Header[name]; len(v) > 0 {
 			return v[0]
 		}
+	}
+	if r.URL.RawQuery != "" {
+		return r.URL.Query().Get("key")
 	}
 	return ""
 }

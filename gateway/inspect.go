@@ -3,6 +3,7 @@ package gateway
 import (
 	"fmt"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -32,21 +33,28 @@ func profileOf(o *orgView, s *inventory.System) *guardrail.Profile {
 
 // inspectPrompt runs the guards over every text of the request, then asks policy
 // again with what was found.
-func (g *Gateway) inspectPrompt(x *exchange) (err error) {
-	if x.profile = profileOf(x.org, x.system); x.profile == nil {
-		return nil
+func (g *Gateway) inspectPrompt(x *exchange) error {
+	if x.profile = profileOf(x.org, x.system); x.profile != nil {
+		x.prompt = x.profile.Prompt()
+		err := g.readPrompt(x)
+		x.ev.Prompt = x.prompt.Verdicts(x.ev.Prompt[:0])
+		if err != nil {
+			return err
+		}
+		if guard, class, hit := x.prompt.Blocked(); hit {
+			return refuse(http.StatusBadRequest, "guard_blocked", fmt.Sprintf("the guard %q found %s in the request; take it out and send it again (request %s)", guard, class, x.idHdr[0]))
+		}
+		x.input.Found, x.input.Inspected = foundClasses(x.ev.Prompt)
 	}
-	x.prompt = x.profile.Prompt()
+	x.input.Phase = "after"
+	return g.askPolicy(x)
+}
+
+func (g *Gateway) readPrompt(x *exchange) (err error) {
 	defer func() {
-		// A guard that breaks is a guard that did not run.
 		if p := recover(); p != nil {
-			g.c.Log.Error("guard failed", "request", x.idHdr[0], "cause", fmt.Sprint(p))
-			if x.prompt.NotRun("failed") {
-				err = nil
-			} else {
-				err = refuse(http.StatusServiceUnavailable, "guard_failed", "a guard could not look at this request, and it fails closed")
-			}
-			x.ev.Prompt = x.prompt.Verdicts(x.ev.Prompt[:0])
+			x.edits = x.edits[:0]
+			err = g.guardFailed(x, x.prompt, p)
 		}
 	}()
 	for _, s := range x.peeked.Text {
@@ -60,28 +68,41 @@ func (g *Gateway) inspectPrompt(x *exchange) (err error) {
 			x.edits = append(x.edits, peek.Edit{Start: s.Start, End: s.End, With: peek.Escape(nil, out)})
 		}
 	}
-	x.ev.Prompt = x.prompt.Verdicts(x.ev.Prompt[:0])
-	if guard, class, hit := x.prompt.Blocked(); hit {
-		return refuse(http.StatusBadRequest, "guard_blocked", fmt.Sprintf("the guard %q found %s in the request; take it out and send it again (request %s)", guard, class, x.idHdr[0]))
-	}
-	if found := foundClasses(x.ev.Prompt); found != x.input.Found {
-		x.input.Found = found
-	}
-	x.input.Phase = "after"
-	return g.askPolicy(x)
+	return nil
 }
 
-func foundClasses(verdicts []event.Verdict) string {
+// guardFailed: a guard that breaks is a guard that did not run. It returns nil when
+// every guard that would act fails open.
+func (g *Gateway) guardFailed(x *exchange, in *guardrail.Inspector, cause any) error {
+	g.c.Log.Error("guard failed", "request", x.idHdr[0], "cause", panicText(cause))
+	if in.NotRun("failed") {
+		return nil
+	}
+	return refuse(http.StatusServiceUnavailable, "guard_failed", "a guard could not look at this exchange, and it fails closed")
+}
+
+// panicText is what of a panic may be logged: its value could quote a text.
+func panicText(p any) string {
+	if err, ok := p.(runtime.Error); ok {
+		return err.Error()
+	}
+	return fmt.Sprintf("%T", p)
+}
+
+// foundClasses are the data classes that leave with the prompt, and whether guards
+// looked for any: what nobody looked for is unknown, not absent.
+func foundClasses(verdicts []event.Verdict) (found string, inspected bool) {
 	var classes []string
 	for i := range verdicts {
+		inspected = inspected || verdicts[i].State == event.Clear || verdicts[i].State == event.Hit
 		// What a redacting guard took out does not leave.
 		if verdicts[i].Action != event.ActionRedacted {
 			classes = append(classes, verdicts[i].Classes...)
 		}
 	}
 	if len(classes) == 0 {
-		return ""
+		return "", inspected
 	}
 	slices.Sort(classes)
-	return strings.Join(slices.Compact(classes), ",")
+	return strings.Join(slices.Compact(classes), ","), inspected
 }

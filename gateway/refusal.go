@@ -2,8 +2,10 @@ package gateway
 
 import (
 	"errors"
+	"math"
 	"net/http"
 	"strconv"
+	"time"
 
 	"plumbline/gateway/peek"
 )
@@ -16,15 +18,15 @@ type refusal struct {
 	kind    string // OpenAI's error type
 	message string
 	param   string
-	wait    int  // seconds for retry-after; 0: none
-	noRetry bool // x-should-retry: false
+	wait    time.Duration // for retry-after; 0: none
+	noRetry bool          // x-should-retry: false
 	cause   error
 }
 
 func (r *refusal) Error() string { return r.code + ": " + r.message }
 
 var errorTypes = map[int]string{400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "not_found_error",
-	405: "invalid_request_error", 413: "invalid_request_error", 429: "rate_limit_error"}
+	405: "invalid_request_error", 413: "invalid_request_error", 415: "invalid_request_error", 429: "rate_limit_error"}
 
 func refuse(status int, code, message string) *refusal {
 	kind, ok := errorTypes[status]
@@ -34,9 +36,12 @@ func refuse(status int, code, message string) *refusal {
 	return &refusal{status: status, code: code, kind: kind, message: message}
 }
 
-func (r *refusal) retryAfter(seconds int) *refusal { r.wait = seconds; return r }
-func (r *refusal) about(param string) *refusal     { r.param = param; return r }
-func (r *refusal) because(err error) *refusal      { r.cause = err; return r }
+func (r *refusal) retryAfter(seconds int) *refusal {
+	return r.retryIn(time.Duration(seconds) * time.Second)
+}
+func (r *refusal) retryIn(d time.Duration) *refusal { r.wait = d; return r }
+func (r *refusal) about(param string) *refusal      { r.param = param; return r }
+func (r *refusal) because(err error) *refusal       { r.cause = err; return r }
 
 func asRefusal(err error) *refusal {
 	var r *refusal
@@ -71,6 +76,9 @@ func (x *exchange) fail(err error) {
 		x.failure = r
 	}
 	x.done = true
+	if x.org != nil && x.org.Settings.Contact != "" && (r.status == http.StatusForbidden || r.code == "guard_blocked") {
+		r.message += "; contact " + x.org.Settings.Contact
+	}
 	body := r.body(x.buf[:0])
 	x.buf = body
 	if x.wrote {
@@ -84,7 +92,8 @@ func (x *exchange) fail(err error) {
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	if r.wait > 0 {
-		h.Set("Retry-After", strconv.Itoa(r.wait))
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(r.wait.Seconds()))))
+		h.Set("Retry-After-Ms", strconv.FormatInt(r.wait.Milliseconds()+1, 10))
 	}
 	if r.noRetry {
 		h.Set("X-Should-Retry", "false")

@@ -1,19 +1,24 @@
 package gateway
 
 import (
+	"errors"
 	"net/http"
+	"runtime/debug"
+	"strings"
 	"time"
 
 	"plumbline/app/money"
 	"plumbline/gateway/event"
 	"plumbline/gateway/guardrail"
+	"plumbline/gateway/peek"
+	"plumbline/gateway/provider"
 )
 
 // settle runs for every exchange, however it ended: it turns the hold into a
 // charge and leaves the last record.
 func (g *Gateway) settle(x *exchange) {
 	if p := recover(); p != nil && p != http.ErrAbortHandler {
-		g.c.Log.Error("exchange failed", "request", x.idHdr[0], "cause", p)
+		g.c.Log.Error("exchange failed", "request", x.idHdr[0], "cause", panicText(p), "stack", string(debug.Stack()))
 		x.fail(refuse(http.StatusInternalServerError, "internal", "something went wrong in the gateway; its log has the request id"))
 	}
 	if x.rated {
@@ -27,7 +32,7 @@ func (g *Gateway) settle(x *exchange) {
 			e.Status = uint32(x.failure.status)
 		}
 		if x.failure.cause != nil {
-			g.c.Log.Warn("exchange refused", "request", x.idHdr[0], "code", e.Code, "error", x.failure.cause)
+			g.c.Log.Warn("exchange refused", "request", x.idHdr[0], "code", e.Code, "error", causeText(x.failure))
 		}
 	}
 	e.At = now.UnixMicro()
@@ -50,6 +55,16 @@ func (g *Gateway) settle(x *exchange) {
 	if g.c.Observe != nil {
 		g.c.Observe(Observation{e.Endpoint, int(e.Status), e.Code, e.Stream, time.Duration(e.Total) * time.Microsecond, x.upstreamT})
 	}
+}
+
+// causeText is what of a refusal's cause may be logged. What came from a provider
+// could quote a prompt or an answer; our own parts' errors quote nothing.
+func causeText(r *refusal) string {
+	var bad *peek.Error
+	if !strings.HasPrefix(r.code, "upstream_") || errors.As(r.cause, &bad) {
+		return r.cause.Error()
+	}
+	return provider.LogText(r.cause)
 }
 
 func (g *Gateway) outcome(x *exchange) {
@@ -96,7 +111,11 @@ func (x *exchange) countUsage() {
 	if e.Source == event.UsageProvider || e.Source == event.UsagePartial {
 		return
 	}
-	if x.attempts == 0 || e.End == event.EndUpstreamError && e.BytesOut == 0 || e.UpstreamErr == "refused" || e.End == event.EndUpstreamError {
+	switch {
+	case x.attempts > 0 && e.End == event.EndUpstreamError && e.UpstreamErr == "timeout":
+		e.Usage, e.Source = x.most, event.UsageEstimated // the provider may have answered, and bill it
+		return
+	case x.attempts == 0 || e.End == event.EndUpstreamError:
 		e.Usage, e.Source = event.Usage{}, event.UsageCounted // nothing was answered
 		return
 	}
@@ -112,10 +131,14 @@ func (x *exchange) countUsage() {
 }
 
 // charge is what the usage costs. A call that never reached a provider, or that
-// the provider answered with an error, costs nothing.
+// the provider answered with an error, costs nothing; one whose answer did not come
+// in time costs its hold, until a bill says otherwise.
 func (x *exchange) charge() money.Nano {
-	if !x.priced || x.ev.End == event.EndUpstreamError || x.attempts == 0 {
+	switch {
+	case !x.priced:
 		return 0
+	case x.ev.Source == event.UsageEstimated:
+		return x.ceiling
 	}
 	return x.rate.Cost(x.ev.Usage)
 }

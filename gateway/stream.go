@@ -23,32 +23,20 @@ var errFrame = errors.New("an event is larger than 4 MiB")
 
 // frames reads server-sent events one by one, with all their bytes.
 type frames struct {
-	r   *bufio.Reader
-	raw []byte // of the frame read last, through its blank line
+	r    *bufio.Reader
+	raw  []byte // of the frame read last, through its blank line
+	data int    // where its data field begins
 }
 
-// next reads a frame. data is its data field, in raw; nil for a comment. io.EOF
-// is the clean end; a frame without its blank line is io.ErrUnexpectedEOF.
+// next reads a frame. data is its data field, which begins at f.data in f.raw;
+// nil for a comment. A field of several lines is put into one. io.EOF is the clean
+// end; a frame without its blank line is io.ErrUnexpectedEOF.
 func (f *frames) next() (data []byte, err error) {
 	f.raw = f.raw[:0]
-	from, to := -1, -1
+	from, to, lines := -1, -1, 0
 	for {
 		start := len(f.raw)
-		for {
-			part, err := f.r.ReadSlice('\n')
-			f.raw = append(f.raw, part...)
-			if len(f.raw) > maxFrame {
-				return nil, errFrame
-			}
-			if err == nil {
-				break
-			}
-			if err == bufio.ErrBufferFull {
-				continue
-			}
-			if err == io.EOF && len(bytes.TrimSpace(f.raw)) > 0 {
-				err = io.ErrUnexpectedEOF
-			}
+		if err := f.line(); err != nil {
 			return nil, err
 		}
 		line := bytes.TrimRight(f.raw[start:], "\r\n")
@@ -57,24 +45,79 @@ func (f *frames) next() (data []byte, err error) {
 				f.raw = f.raw[:0] // a blank line before a frame
 				continue
 			}
-			if from < 0 {
-				return nil, nil
-			}
-			return f.raw[from:to], nil
+			break
 		}
-		if value, ok := bytes.CutPrefix(line, []byte("data:")); ok && from < 0 {
-			value = bytes.TrimPrefix(value, []byte(" "))
+		if value, ok := field(line); ok {
 			to = start + len(line)
 			from = to - len(value)
+			lines++
+		}
+	}
+	switch lines {
+	case 0:
+		return nil, nil
+	case 1:
+		f.data = from
+		return f.raw[from:to], nil
+	}
+	return f.join(), nil
+}
+
+// line reads one line to the end of raw.
+func (f *frames) line() error {
+	for {
+		part, err := f.r.ReadSlice('\n')
+		f.raw = append(f.raw, part...)
+		switch {
+		case len(f.raw) > maxFrame:
+			return errFrame
+		case err == nil:
+			return nil
+		case err == bufio.ErrBufferFull:
+		case err == io.EOF && len(bytes.TrimSpace(f.raw)) > 0:
+			return io.ErrUnexpectedEOF
+		default:
+			return err
 		}
 	}
 }
 
+// field gives the value of a data line.
+func field(line []byte) ([]byte, bool) {
+	value, ok := bytes.CutPrefix(line, []byte("data:"))
+	if !ok {
+		return nil, string(line) == "data"
+	}
+	return bytes.TrimPrefix(value, []byte(" ")), true
+}
+
+// join writes the frame anew with its data lines in one. A line's end in JSON is
+// white space, so a space says the same.
+func (f *frames) join() []byte {
+	var other, data []byte
+	for line := range bytes.Lines(f.raw) {
+		value, ok := field(bytes.TrimRight(line, "\r\n"))
+		switch {
+		case !ok && len(bytes.TrimRight(line, "\r\n")) > 0:
+			other = append(other, line...)
+		case ok && data == nil:
+			data = append([]byte{}, value...)
+		case ok:
+			data = append(append(data, ' '), value...)
+		}
+	}
+	f.raw = append(append(f.raw[:0], other...), "data: "...)
+	f.data = len(f.raw)
+	f.raw = append(append(f.raw, data...), "\n\n"...)
+	return f.raw[f.data : f.data+len(data)]
+}
+
 // held is a frame that waits until the guards have decided its text.
 type held struct {
-	raw   []byte
-	base  int // offset of data in raw
-	parts []part
+	raw      []byte
+	base     int // offset of data in raw
+	parts    []part
+	logprobs []peek.Span
 }
 
 type part struct {
@@ -85,18 +128,23 @@ type part struct {
 
 // streamer gives a streamed answer on, frame by frame.
 type streamer struct {
-	g        *Gateway
-	x        *exchange
-	queue    []held
-	channels map[int]*channel
-	gone     bool
-	finished bool // [DONE] was seen
+	g         *Gateway
+	x         *exchange
+	queue     []held
+	channels  map[int]*channel
+	gone      bool
+	finished  bool // [DONE] was seen
+	unguarded bool // a guard broke and fails open
 }
 
 type channel struct {
 	stream *guardrail.Stream
 	size   int
 }
+
+// afterDone is how long the upstream may take to end its answer after [DONE]; an
+// answer that was read to its end leaves a connection that can be used again.
+const afterDone = time.Second
 
 // stream forwards frames as they come. With a redacting or blocking guard whole
 // frames wait, byte for byte, while a candidate is open in their text.
@@ -114,47 +162,60 @@ func (g *Gateway) stream(x *exchange, resp *provider.Response, cancel context.Ca
 	var timer *time.Timer
 	for {
 		data, err := f.next()
-		if err == io.EOF {
-			if s.finished {
+		if s.finished { // nothing after [DONE] is given on
+			if err != nil {
 				return s.end()
 			}
+			continue
+		}
+		if err == io.EOF {
 			err = io.ErrUnexpectedEOF
 		}
 		if err != nil {
 			return s.cut(err)
 		}
-		if err := s.frame(f.raw, data); err != nil {
+		if err := s.frame(f, data); err != nil {
 			return err
 		}
 		if !s.gone && x.r.Context().Err() != nil {
 			s.gone = true
 		}
-		if s.gone && timer == nil {
-			timer = linger(resp.Body, g.c.Hangup)
-			defer timer.Stop()
-		}
-		if f.r.Buffered() == 0 && !s.gone {
+		if !s.gone && (s.finished || f.r.Buffered() == 0) {
 			x.flush()
+		}
+		if timer == nil && (s.gone || s.finished) {
+			wait := g.c.Hangup
+			if s.finished {
+				wait = afterDone
+			}
+			timer = linger(resp.Body, wait)
+			defer timer.Stop()
 		}
 	}
 }
 
 // frame takes one frame in and lets go what may go.
-func (s *streamer) frame(raw, data []byte) error {
+func (s *streamer) frame(f *frames, data []byte) error {
 	x := s.x
 	if data == nil {
-		return s.emit(raw)
+		return s.emit(f.raw)
 	}
-	if string(data) == "[DONE]" {
+	if string(bytes.TrimSpace(data)) == "[DONE]" {
 		s.finished = true
-		if err := s.release(true); err != nil {
-			return err
+		if x.answers != nil && !s.unguarded {
+			if err := s.inspect(nil, nil); err != nil {
+				return err
+			}
 		}
-		return s.emit(raw)
+		return s.emit(f.raw)
 	}
 	if err := x.chunk.Answer(data); err != nil {
-		x.ev.End, x.ev.UpstreamErr = event.EndUpstreamError, "bad_answer"
+		s.ended(event.EndUpstreamError, "bad_answer")
 		return refuse(http.StatusBadGateway, "upstream_bad_answer", fmt.Sprintf("the provider %s sent an event that is not JSON", x.ev.Provider)).because(err)
+	}
+	if x.chunk.Failed {
+		s.ended(event.EndUpstreamError, "in_answer")
+		return upstreamFailed(x)
 	}
 	x.buf = append(x.buf[:0], data...)
 	x.takeUsage()
@@ -164,31 +225,96 @@ func (s *streamer) frame(raw, data []byte) error {
 	for _, span := range x.chunk.Text {
 		x.textOut += int64(span.End - span.Start)
 	}
-	if x.answers == nil || x.answers.Idle() {
-		return s.emit(raw)
+	if x.answers == nil || x.answers.Idle() || s.unguarded {
+		return s.emit(f.raw)
 	}
-	h := held{base: bytes.Index(raw, data)}
-	for _, span := range x.chunk.Text {
-		c := s.channels[span.Channel]
-		if c == nil {
-			c = &channel{stream: x.answers.Stream()}
-			s.channels[span.Channel] = c
+	return s.inspect(f, data)
+}
+
+// ended notes how the upstream broke the stream: a failure before anything was
+// given out, or a cut after.
+func (s *streamer) ended(end event.End, class string) {
+	if s.x.textOut > 0 || s.x.bytesOut > 0 {
+		end = event.EndCut
+		s.partial()
+	}
+	s.x.ev.End, s.x.ev.UpstreamErr = end, class
+}
+
+// partial labels usage that was given before the stream broke.
+func (s *streamer) partial() {
+	if s.x.ev.Source != event.UsageUnknown {
+		s.x.ev.Source = event.UsagePartial
+	}
+}
+
+// inspect takes a frame's text in and lets go what is decided; without a frame it
+// ends all texts.
+func (s *streamer) inspect(f *frames, data []byte) (err error) {
+	queued := false
+	defer func() {
+		p := recover()
+		if p == nil {
+			return
 		}
-		text := data[span.Start:span.End]
-		if span.Escaped {
-			x.scratch = peek.Unescape(x.scratch[:0], text)
-			text = x.scratch
+		if err = s.g.guardFailed(s.x, s.x.answers, p); err != nil {
+			s.x.ev.End = event.EndAborted
+			return
 		}
-		c.stream.Push(text)
-		h.parts = append(h.parts, part{span, c.stream, c.size, c.size + len(text)})
-		c.size += len(text)
+		s.unguarded = true
+		for _, h := range s.queue {
+			err = errors.Join(err, s.emit(h.raw))
+		}
+		if s.queue = nil; !queued && f != nil {
+			err = errors.Join(err, s.emit(f.raw))
+		}
+	}()
+	if f == nil {
+		return s.release(true)
 	}
-	if !x.answers.Holds() {
-		return s.emit(raw)
+	h := held{base: f.data}
+	for _, span := range s.x.chunk.Text {
+		h.parts = append(h.parts, s.push(span, data[span.Start:span.End]))
 	}
-	h.raw = append([]byte(nil), raw...)
+	s.finish()
+	if !s.x.answers.Holds() {
+		for _, p := range h.parts {
+			p.channel.Given(p.to)
+		}
+		return s.emit(f.raw)
+	}
+	h.raw, h.logprobs = append([]byte(nil), f.raw...), append([]peek.Span(nil), s.x.chunk.Logprobs...)
 	s.queue = append(s.queue, h)
+	queued = true
 	return s.release(false)
+}
+
+func (s *streamer) push(span peek.Span, text []byte) part {
+	c := s.channels[span.Channel]
+	if c == nil {
+		c = &channel{stream: s.x.answers.Stream()}
+		s.channels[span.Channel] = c
+	}
+	if span.Escaped {
+		s.x.scratch = peek.Unescape(s.x.scratch[:0], text)
+		text = s.x.scratch
+	}
+	c.stream.Push(text)
+	c.size += len(text)
+	return part{span, c.stream, c.size - len(text), c.size}
+}
+
+// finish ends the texts of choices that say that they ended, so that the last word
+// of one does not hold back the others.
+func (s *streamer) finish() {
+	for _, choice := range s.x.chunk.Finished {
+		for id, c := range s.channels {
+			if id>>8 == choice {
+				c.stream.Close()
+				delete(s.channels, id)
+			}
+		}
+	}
 }
 
 // release emits from the head of the queue what is decided.
@@ -212,12 +338,13 @@ func (s *streamer) release(all bool) error {
 		if err := s.emit(s.rewrite(h)); err != nil {
 			return err
 		}
+		for _, p := range h.parts {
+			p.channel.Given(p.to)
+		}
 		s.queue = s.queue[1:]
 	}
-	for _, c := range s.channels {
-		if c.stream.Blocked() {
-			return s.block()
-		}
+	if _, _, hit := s.x.answers.Blocked(); hit {
+		return s.block()
 	}
 	return nil
 }
@@ -229,12 +356,13 @@ func (s *streamer) rewrite(h *held) []byte {
 		if p.channel.Touched(p.from, p.to) {
 			text := p.channel.Append(nil, p.from, p.to)
 			edits = append(edits, peek.Edit{Start: h.base + p.span.Start, End: h.base + p.span.End, With: peek.Escape(nil, text)})
+			edits = withoutLogprobs(edits, h.logprobs, p.span.Choice(), h.base)
 		}
 	}
 	if edits == nil {
 		return h.raw
 	}
-	return peek.Splice(nil, h.raw, edits)
+	return peek.Splice(nil, h.raw, sorted(edits))
 }
 
 func (s *streamer) emit(raw []byte) error {
@@ -273,17 +401,17 @@ func (s *streamer) end() error {
 // error event and no [DONE].
 func (s *streamer) cut(err error) error {
 	x := s.x
+	if x.answers != nil && !s.unguarded {
+		if err := s.inspect(nil, nil); err != nil && !s.gone {
+			return err
+		}
+	}
 	if s.gone {
 		x.done = true
 		x.ev.End = event.EndClientGone
 		return nil
 	}
-	if relErr := s.release(true); relErr != nil {
-		return relErr
-	}
+	s.partial()
 	x.ev.End, x.ev.UpstreamErr = event.EndCut, provider.ClassOf(err)
-	if x.ev.Source != event.UsageUnknown {
-		x.ev.Source = event.UsagePartial
-	}
 	return refuse(http.StatusBadGateway, "upstream_cut", fmt.Sprintf("the provider %s broke off its answer", x.ev.Provider)).because(err)
 }

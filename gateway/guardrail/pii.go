@@ -158,7 +158,7 @@ func ip4(text []byte, i, j int) (end int) {
 	if o[0] == 0 || o[0] == 127 || o[0] == 255 || o[2] == 0 && o[3] == 0 {
 		return 0
 	}
-	word, _ := lastWord(text[:i])
+	word, _ := lastWord(text[max(0, i-24):i])
 	for _, v := range []string{"version", "release", "firmware", "build", "v"} {
 		if fold(word, v) {
 			return 0

@@ -308,6 +308,7 @@ func redact(dst, text []byte, base int, matches []Match, from, to int) []byte {
 // Stream inspects one channel of a streamed answer.
 type Stream struct {
 	s      scan
+	given  int // before it nothing is asked for any more
 	closed bool
 }
 
@@ -319,17 +320,24 @@ func (i *Inspector) Stream() *Stream {
 	return st
 }
 
+// lookBack is how much decided text stays, for what is decided by what stands
+// before it.
+const lookBack = 4096
+
 // Push adds text.
 func (st *Stream) Push(delta []byte) {
 	s := &st.s
 	s.text = append(s.text, delta...)
 	s.run(false)
-	// What is decided stays only as far as a look back may need it.
-	if drop := s.pos - s.base - 4096; drop > 64<<10 {
+	if drop := min(s.pos, st.given) - s.base - lookBack; drop > 64<<10 {
 		s.text = append(s.text[:0], s.text[drop:]...)
 		s.base += drop
 	}
 }
+
+// Given says that no piece that begins before offset will be asked for, so that
+// its text need not be kept.
+func (st *Stream) Given(offset int) { st.given = max(st.given, offset) }
 
 // Close ends the text; all of it is decided then.
 func (st *Stream) Close() {
@@ -348,8 +356,12 @@ func (st *Stream) Blocked() bool { return st.s.blocked }
 
 // Touched reports whether a match reaches into [from, to).
 func (st *Stream) Touched(from, to int) bool {
-	for _, m := range st.s.matches {
-		if m.Start < to && m.End > from {
+	for i := len(st.s.matches) - 1; i >= 0; i-- { // in order, and asked for near the end
+		m := &st.s.matches[i]
+		if m.End <= from {
+			return false
+		}
+		if m.Start < to {
 			return true
 		}
 	}
@@ -357,7 +369,7 @@ func (st *Stream) Touched(from, to int) bool {
 }
 
 // Append appends [from, to) of the channel with matches replaced. It must be
-// decided, and pieces must be asked for in order.
+// decided and not be given up by Given.
 func (st *Stream) Append(dst []byte, from, to int) []byte {
 	return redact(dst, st.s.text, st.s.base, st.s.matches, from, to)
 }

@@ -55,6 +55,8 @@ func next(st state, key []byte) state {
 			return usage
 		case "model":
 			return answerModel
+		case "error":
+			return answerError
 		}
 	case answerChoice:
 		switch string(key) {
@@ -193,6 +195,8 @@ func (p *Body) onValue(st, below state, key []byte, from, to int) {
 		p.StreamOptions = Span{Start: from, End: to}
 	case includeUsage:
 		p.UsageFlag = Span{Start: from, End: to}
+	case answerError:
+		p.Failed = p.b[from] != 'n'
 	case logprobs:
 		if p.b[from] != 'n' {
 			p.Logprobs = append(p.Logprobs, Span{Start: from, End: to})

@@ -51,6 +51,7 @@ type Body struct {
 	Usage      Usage
 	HasUsage   bool
 	NoChoices  bool   // "choices" is there and empty
+	Failed     bool   // an error stands in the place of an answer
 	Finished   []int  // choices that ended here
 	Logprobs   []Span // the tokens of a choice's text once more; Channel says of which
 	hasChoices bool
@@ -116,6 +117,7 @@ const (
 	cacheRead
 	reasoning
 	answerModel
+	answerError
 )
 
 // Forget lets go of the bytes that were read, and keeps what can be used again.

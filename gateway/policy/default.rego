@@ -11,5 +11,11 @@ deny contains "prohibited_practice" if input.system.risk_class == "prohibited"
 deny contains "secret_in_prompt" if {
 	input.phase == "after"
 	some class in input.found
-	endswith(class, "_key")
+	secret(class)
 }
+
+secret(class) if endswith(class, "_key")
+
+secret(class) if endswith(class, "_token")
+
+secret("jwt")

@@ -5,19 +5,19 @@ package policy
 
 import (
 	"context"
+	"crypto/sha256"
 	_ "embed"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/rego"
-
-	"crypto/sha256"
-	"encoding/hex"
 
 	"plumbline/gateway/event"
 	"plumbline/inventory"
@@ -50,17 +50,39 @@ type Input struct {
 	Stream     bool
 	Tools      bool
 	Phase      string // before or after inspection
-	Found      string // data classes found, sorted, joined by commas; empty before
+	Inspected  bool   // guards have looked; before that, what they would find is unknown
+	Found      string // data classes found, sorted, joined by commas
 	Hour       int    // of the day, UTC
 }
 
+// document is the input as rules see it; schema.json says what it holds. found is
+// absent while it is unknown, so that a rule cannot take unknown for nothing.
 func (in *Input) document() map[string]any {
-	return map[string]any{
+	doc := map[string]any{
 		"organisation": in.Org, "key": in.Key, "model": in.Model, "endpoint": in.Endpoint, "stream": in.Stream, "tools": in.Tools,
-		"phase": in.Phase, "hour": in.Hour, "found": list(in.Found),
+		"phase": in.Phase, "hour": in.Hour,
 		"system":   map[string]any{"id": in.System, "registered": in.Registered, "approved": in.Approved, "risk_class": in.RiskClass, "lifecycle": in.Lifecycle, "regions": list(in.Regions)},
 		"provider": map[string]any{"id": in.Provider, "vendor": in.Vendor, "region": in.Region},
 	}
+	if in.Inspected {
+		doc["found"] = list(in.Found)
+	}
+	return doc
+}
+
+// schema declares the input's fields: a rule that reads another does not compile.
+//
+//go:embed schema.json
+var schema []byte
+
+func inputSchema() (*ast.SchemaSet, error) {
+	var s any
+	if err := json.Unmarshal(schema, &s); err != nil {
+		return nil, fmt.Errorf("schema of the input: %w", err)
+	}
+	set := ast.NewSchemaSet()
+	set.Put(ast.SchemaRootRef, s)
+	return set, nil
 }
 
 func list(joined string) []any {
@@ -126,8 +148,59 @@ func compile(ctx context.Context, p *inventory.Policy) (compiled, error) {
 	if !slices.ContainsFunc(module.Rules, func(r *ast.Rule) bool { return r.Head.Name == "deny" }) {
 		return compiled{}, errors.New("a policy needs a rule `deny contains id if …`")
 	}
-	query, err := rego.New(rego.Query("data.plumbline.deny"), rego.ParsedModule(module), rego.Capabilities(capabilities()), rego.StrictBuiltinErrors(true)).PrepareForEval(ctx)
+	if err := readsByName(module); err != nil {
+		return compiled{}, err
+	}
+	schemas, err := inputSchema()
+	if err != nil {
+		return compiled{}, err
+	}
+	query, err := rego.New(rego.Query("data.plumbline.deny"), rego.ParsedModule(module), rego.Capabilities(capabilities()), rego.Schemas(schemas), rego.StrictBuiltinErrors(true)).PrepareForEval(ctx)
 	return compiled{string(p.ID), query}, err
+}
+
+// readsByName refuses what the schema cannot check: the input as a whole, a field
+// of it by a computed name, and data, of which there is none but the rules'.
+func readsByName(module *ast.Module) error {
+	var err error
+	var visitor *ast.GenericVisitor
+	refuse := func(at *ast.Location, what string) {
+		if err == nil && at != nil {
+			err = fmt.Errorf("line %d: %s", at.Row, what)
+		}
+	}
+	visitor = ast.NewGenericVisitor(func(x any) bool {
+		term, ok := x.(*ast.Term)
+		if !ok {
+			return false
+		}
+		switch v := term.Value.(type) {
+		case ast.Var:
+			if v == ast.InputRootDocument.Value || v == ast.DefaultRootDocument.Value {
+				refuse(term.Location, "a rule reads declared fields of the input by name, such as input.system.risk_class")
+			}
+		case ast.Ref:
+			var field ast.String
+			if len(v) > 1 {
+				field, _ = v[1].Value.(ast.String)
+			}
+			switch {
+			case v[0].Equal(ast.InputRootDocument) && field == "":
+				refuse(term.Location, "a rule reads declared fields of the input by name, such as input.system.risk_class")
+			case v[0].Equal(ast.DefaultRootDocument) && field != "plumbline":
+				refuse(term.Location, "there is no data besides the rules themselves")
+			}
+			for _, t := range v[1:] {
+				visitor.Walk(t)
+			}
+			return true
+		}
+		return false
+	})
+	for _, rule := range module.Rules {
+		visitor.Walk(rule)
+	}
+	return err
 }
 
 // capabilities leaves out what would make a decision depend on anything but its
@@ -144,6 +217,9 @@ func capabilities() *ast.Capabilities {
 // Revision is a hash prefix over all policies.
 func (s *Set) Revision() string { return s.revision }
 
+// evaluationTime is how long one evaluation may take; what takes longer failed.
+const evaluationTime = time.Second
+
 // Decide gives the verdict on in. A policy that fails denies under the rule
 // "<policy>:error".
 func (s *Set) Decide(ctx context.Context, in *Input) event.Decision {
@@ -153,6 +229,8 @@ func (s *Set) Decide(ctx context.Context, in *Input) event.Decision {
 	if ok {
 		return d
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), evaluationTime)
+	defer cancel()
 	doc := in.document()
 	d = event.Decision{Effect: event.EffectAllow, Revision: s.revision}
 	if rule := verdict(ctx, s.enforce, doc); rule != "" {
@@ -165,7 +243,7 @@ func (s *Set) Decide(ctx context.Context, in *Input) event.Decision {
 		}
 	}
 	if ctx.Err() != nil {
-		return d // a caller that hung up must not leave its error in the cache
+		return d // it may be faster next time
 	}
 	s.mu.Lock()
 	if len(s.cache) >= cacheSize {

@@ -109,6 +109,9 @@ func (r row) entry() (e entry, err error) {
 			return e, errors.New("a price below zero")
 		}
 	}
+	if e.rate.Output > 0 && r.MaxOutput <= 0 {
+		return e, errors.New("max_output is missing, so that an answer without a limit could not be held")
+	}
 	e.rate.MaxOutput = r.MaxOutput
 	return e, nil
 }

@@ -88,10 +88,11 @@ func TestCost(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	for name, text := range map[string]string{
-		"unknown key": "dated: x\nvendors: {a: [{model: m, from: 2026-01-01, input: \"1\", output: \"1\", colour: red}]}",
+		"unknown key": "dated: x\nvendors: {a: [{model: m, from: 2026-01-01, input: \"1\", output: \"1\", max_output: 1, colour: red}]}",
 		"no price":    "vendors: {a: [{model: m, from: 2026-01-01}]}",
-		"below zero":  "vendors: {a: [{model: m, from: 2026-01-01, input: \"-1\", output: \"1\"}]}",
-		"bad date":    "vendors: {a: [{model: m, from: soon, input: \"1\", output: \"1\"}]}",
+		"below zero":  "vendors: {a: [{model: m, from: 2026-01-01, input: \"-1\", output: \"1\", max_output: 1}]}",
+		"no limit":    "vendors: {a: [{model: m, from: 2026-01-01, input: \"1\", output: \"1\"}]}",
+		"bad date":    "vendors: {a: [{model: m, from: soon, input: \"1\", output: \"1\", max_output: 1}]}",
 	} {
 		if _, err := Parse([]byte(text)); err == nil {
 			t.Errorf("%s was accepted", name)

@@ -4,6 +4,7 @@ package provider
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -85,8 +86,37 @@ func Transport() *http.Transport {
 	}
 }
 
-// ClassOf puts a failure into a class that may be recorded. Its text may hold
-// addresses and is for the log alone.
+// LogText is what of a failure may be logged: what the network says.
+// An error that quotes what an upstream sent is named by its class alone.
+func LogText(err error) string {
+	var (
+		netErr   *net.OpError
+		dns      *net.DNSError
+		unknown  x509.UnknownAuthorityError
+		hostname x509.HostnameError
+		invalid  x509.CertificateInvalidError
+	)
+	for _, known := range []error{context.DeadlineExceeded, context.Canceled, io.ErrUnexpectedEOF, io.EOF} {
+		if errors.Is(err, known) {
+			return known.Error()
+		}
+	}
+	switch {
+	case errors.As(err, &netErr):
+		return netErr.Error()
+	case errors.As(err, &dns):
+		return dns.Error()
+	case errors.As(err, &unknown):
+		return unknown.Error()
+	case errors.As(err, &hostname):
+		return hostname.Error()
+	case errors.As(err, &invalid):
+		return invalid.Error()
+	}
+	return fmt.Sprintf("%s (%T)", ClassOf(err), err)
+}
+
+// ClassOf puts a failure into a class that may be recorded.
 func ClassOf(err error) string {
 	var timeout interface{ Timeout() bool }
 	switch {
