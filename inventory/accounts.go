@@ -29,17 +29,33 @@ const minPassword = 12
 
 var roles = []authz.Role{authz.Admin, authz.ComplianceOfficer, authz.SystemOwner, authz.Approver, authz.Auditor, authz.Developer, authz.Respondent}
 
+// CheckPerson refuses a name or an address that no account can have.
+func CheckPerson(name, email string) error {
+	if strings.TrimSpace(name) == "" {
+		return fault.Field("name", "give the person's name")
+	}
+	address, err := mail.ParseAddress(email)
+	if err != nil || address.Name != "" || address.Address != strings.TrimSpace(email) {
+		return fault.Field("email", "%q is no e-mail address", email)
+	}
+	return nil
+}
+
+// CheckPassword refuses a password that is too short.
+func CheckPassword(password string) error {
+	if len([]rune(password)) < minPassword {
+		return fault.Field("password", "use at least %d characters", minPassword)
+	}
+	return nil
+}
+
 // AddAccount makes a person a member of the actor's organisation with roles, and
 // an account for the address when there is none.
 func (r *Register) AddAccount(ctx context.Context, actor authz.Actor, p Person) (Person, error) {
-	address, err := mail.ParseAddress(p.Email)
-	if err != nil || address.Name != "" {
-		return p, fault.Field("email", "%q is no e-mail address", p.Email)
+	if err := CheckPerson(p.Name, p.Email); err != nil {
+		return p, err
 	}
-	p.Email = strings.ToLower(address.Address)
-	if strings.TrimSpace(p.Name) == "" {
-		return p, fault.Field("name", "give the person's name")
-	}
+	p.Email = strings.ToLower(strings.TrimSpace(p.Email))
 	if len(p.Roles) == 0 {
 		return p, fault.Field("roles", "give at least one of %v", roles)
 	}
@@ -113,8 +129,8 @@ func (r *Register) Actor(org OrgID, id string) (authz.Actor, error) {
 
 // SetPassword sets an account's password and ends its other sessions.
 func (r *Register) SetPassword(ctx context.Context, id, password string) error {
-	if len([]rune(password)) < minPassword {
-		return fault.Field("password", "use at least %d characters", minPassword)
+	if err := CheckPassword(password); err != nil {
+		return err
 	}
 	hash, err := argon2id.CreateHash(password, argon2id.DefaultParams)
 	if err != nil {

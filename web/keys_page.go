@@ -112,8 +112,7 @@ func (r *request) createKey() error {
 	} else if len(r.state.Routes) > 0 {
 		model = r.state.Routes[0].Model
 	}
-	curl := fmt.Sprintf("curl %s/v1/chat/completions \\\n    -H \"Authorization: Bearer $PLUMBLINE_KEY\" \\\n    -H \"Content-Type: application/json\" \\\n    -d '{\"model\":%q,\"messages\":[{\"role\":\"user\",\"content\":\"Say hello\"}]}'", r.base(), model)
-	return r.ok("once", keyCrumbs("New key"), onceData{Title: "Key " + k.Name, Intro: "Copy it now. It is shown this once and kept nowhere; only its keyed hash is.", Secret: secret, Back: "/keys", BackTitle: "Back to keys", Curl: curl})
+	return r.ok("once", keyCrumbs("New key"), onceData{Title: "Key " + k.Name, Intro: "Copy it now. It is shown this once and kept nowhere; only its keyed hash is.", Secret: secret, Back: "/keys", BackTitle: "Back to keys", Curl: r.curl(model)})
 }
 
 func (r *request) makeKey() (inventory.Key, string, error) {

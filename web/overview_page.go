@@ -52,6 +52,7 @@ type overviewData struct {
 	LastTests  int64
 	Overall    bool // there is a system to assess
 	Unassessed int
+	Steps      *firstSteps // nil when all are done, or the reader does none of them
 }
 
 // systemUse is a system's traffic in the period; one without an id is use by none.
@@ -94,6 +95,14 @@ func (r *request) overviewPage() error {
 	}
 	if err := r.attention(&data); err != nil {
 		return err
+	}
+	if r.can("system", "write") {
+		if data.Steps, err = r.firstSteps(); err != nil {
+			return err
+		}
+		if data.Steps.Left() == 0 {
+			data.Steps = nil
+		}
 	}
 	return r.ok("overview", page{Title: "Overview", Nav: "overview", Crumbs: []crumb{{Title: "Overview"}}}, data)
 }

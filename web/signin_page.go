@@ -186,7 +186,12 @@ func (r *request) firstRunForm() *form {
 	return f
 }
 
+// firstRunPage is the form of the first account, and for whoever has one the way
+// from there.
 func (r *request) firstRunPage() error {
+	if r.account.ID != "" {
+		return r.firstStepsPage()
+	}
 	if err := r.mayFirstRun(); err != nil {
 		return err
 	}
@@ -204,14 +209,19 @@ func (r *request) firstRun() error {
 	if err := r.begin(account, org); err != nil {
 		return err
 	}
-	return r.done("/", "You are the administrator of this organisation. Next: register an AI system.")
+	return r.done("/first-run", "You are the administrator of this organisation. The link is spent.")
 }
 
 // makeFirst makes the organisation, unless there is one, and its administrator.
 func (r *request) makeFirst() (inventory.Account, inventory.OrgID, error) {
 	reg, ctx := r.web.d.Register, r.ctx()
-	if len([]rune(r.c.FormValue("password"))) < 12 {
-		return inventory.Account{}, "", fault.Field("password", "use at least 12 characters")
+	// All that can be wrong with the entry is found before anything is made: an
+	// organisation's short name is for ever.
+	if err := inventory.CheckPerson(r.value("name"), r.value("email")); err != nil {
+		return inventory.Account{}, "", err
+	}
+	if err := inventory.CheckPassword(r.c.FormValue("password")); err != nil {
+		return inventory.Account{}, "", err
 	}
 	actor := authz.Actor{ID: firstRunActor, Request: r.id}
 	if len(reg.Orgs()) == 0 {

@@ -41,7 +41,7 @@ func of[T any](least T) pageOf {
 // test below.
 var pageData = map[string]pageOf{
 	"account": of(accountData{Form: &form{}, Display: &form{}}), "budgets": of(budgetsData{}), "error": of(errorData{}), "form": of(&form{}), "gateway": of(gatewayData{}),
-	"document": of(&documentData{Verify: &verifyHelp{}}), "documents": of(documentsData{}), "jobs": of(jobsData{}),
+	"document": of(&documentData{Verify: &verifyHelp{}}), "documents": of(documentsData{}), "first_steps": of(&firstSteps{}), "jobs": of(jobsData{}),
 	"evidence":  of(&evidenceData{Form: &form{}, Framework: &frameworks.Framework{}, Control: &frameworks.Control{}}),
 	"framework": of(&frameworkData{Framework: &frameworks.Framework{}}), "frameworks": of(frameworksData{}),
 	"exchanges": of(&exchangesData{Filter: &logFilter{}}), "ledger": of(&ledgerData{}), "leaf": of(&leafData{}),

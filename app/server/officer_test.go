@@ -176,7 +176,12 @@ func TestTheOfficersWay(t *testing.T) {
 	if !strings.Contains(again.body, `value="Harbour Bank"`) || strings.Contains(again.body, `value="short"`) {
 		t.Error("the form does not keep the entry, or keeps the password")
 	}
-	ines.is(ines.submit("/first-run", append(me, "password", "a long enough phrase")...), 200, "/", "register an AI system", "Harbour Bank")
+	ines.is(ines.submit("/first-run", "organisation_name", "Harbor Bank", "id", "harbor", "name", "Ines Moreau", "email", "ines", "password", "a long enough phrase"), 400, "/first-run", "is no e-mail address")
+	if orgs := s.Register.Orgs(); len(orgs) != 0 {
+		t.Fatalf("an organisation came of a form with an error, and its name is for ever: %v", orgs)
+	}
+	ines.is(ines.submit("/first-run", append(me, "password", "a long enough phrase")...), 200, "/first-run", "You are the administrator", "1 of 10 done", "Harbour Bank")
+	ines.is(ines.get("/"), 200, "/", "First steps: 1 of 10 done", "No AI system in use")
 	if p := newVisitor(t, base).get("/signin/link/" + first); p.status != 403 {
 		t.Errorf("the link works twice: %d", p.status)
 	}
@@ -211,6 +216,7 @@ func TestTheOfficersWay(t *testing.T) {
 	tomas.is(tomas.submit("/systems/SYS-001/decide", "decision", "accept", "reason", "purpose and class looked at"), 200, "/systems/SYS-001", "on record", "Approved")
 
 	// The call, and what became of it.
+	ines.is(ines.get("/first-run"), 200, "", "7 of 10 done", "curl http", `"model":"small"`)
 	resp, body := post(t, base+"/v1/chat/completions", key, call)
 	if resp.StatusCode != 200 {
 		t.Fatalf("the call got %d: %s", resp.StatusCode, body)
@@ -220,7 +226,7 @@ func TestTheOfficersWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	ines.is(ines.get("/systems/SYS-001"), 200, "", "sim-small", "simulated")
-	_ = exchange
+	ines.is(ines.get("/exchanges/"+exchange), 200, "", "SYS-001", "sim-small", "letters, production")
 
 	// The control that it is evidence for.
 	ines.get("/jobs")
@@ -251,6 +257,7 @@ func TestTheOfficersWay(t *testing.T) {
 	}
 	issued := ines.is(ines.submit("/documents", "kind", "audit", "system", "SYS-001", "framework", "iso-42001-2023"), 200, "", "is issued", "Letter drafts", "NOT PROVIDED", "What this proves")
 	id := strings.TrimPrefix(issued.path, "/documents/")
+	ines.is(ines.get("/first-run"), 200, "", "10 of 10 done", id)
 	ines.is(ines.get("/documents"), 200, "/documents", "Audit report", strings.TrimSuffix(id, "-r1"))
 
 	// Taken away and checked where no server is.
