@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"plumbline/app/authz"
 	"plumbline/app/fault"
@@ -81,18 +82,15 @@ func (r *request) revisions(data *documentData) error {
 // proves it.
 func (r *request) documentJoin(d reports.Document) []joinItem {
 	exchanges := joinItem{Label: "Exchanges", Text: "of the organisation"}
-	if r.can("exchange", "read") {
-		exchanges.Href = "/exchanges"
-	}
 	keys := joinItem{Label: "Keys", Text: "every key", Href: "/keys"}
 	subject := joinItem{Label: "Vendor", Text: d.Vendor, Href: "/gateway"}
 	if d.System != "" {
 		exchanges.Text, keys.Text = "of "+string(d.System), "of "+string(d.System)
 		keys.Href = "/keys?" + query("system", string(d.System))
-		if exchanges.Href != "" {
-			exchanges.Href += "?" + query("system", string(d.System))
-		}
 		subject = joinItem{Label: "AI system", Text: string(d.System), Href: "/systems/" + string(d.System)}
+	}
+	if r.can("exchange", "read") {
+		exchanges.Href = exchangesHref("system", string(d.System), "from", d.From.Truncate(time.Hour).Format(hourLayout), "to", d.To.Truncate(time.Hour).Add(time.Hour).Format(hourLayout))
 	}
 	out := []joinItem{exchanges, keys, subject}
 	if d.Framework != "" {
