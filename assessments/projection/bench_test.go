@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"plumbline/app/server/load"
 	"plumbline/assessments/evidence/record"
 	"plumbline/gateway/event"
 )
@@ -48,15 +49,19 @@ func BenchmarkCatchUp(b *testing.B) {
 	s := New(pool, "sqlite", f, nil)
 	b.ReportAllocs()
 	b.ResetTimer()
+	cpu := time.Duration(0)
 	for range b.N {
 		b.StopTimer()
 		if err := s.Rebuild(b.Context()); err != nil {
 			b.Fatal(err)
 		}
 		b.StartTimer()
+		before := load.CPU()
 		if err := s.CatchUp(b.Context()); err != nil {
 			b.Fatal(err)
 		}
+		cpu += load.CPU() - before
 	}
+	b.ReportMetric(float64(cpu.Microseconds())/float64(exchanges*b.N), "cpu-us/exchange")
 	b.ReportMetric(float64(exchanges*b.N)/b.Elapsed().Seconds(), "exchanges/s")
 }

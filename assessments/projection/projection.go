@@ -148,11 +148,12 @@ func decode(next uint64, leaves []record.Leaf) ([]*record.Record, error) {
 	part := max(256, (len(leaves)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0))
 	for from := 0; from < len(leaves); from += part {
 		group.Go(func() error {
+			var d record.Decoder
 			for i := from; i < min(from+part, len(leaves)); i++ {
 				if leaves[i].Index != next+uint64(i) {
 					return fmt.Errorf("leaf %d where %d is due", leaves[i].Index, next+uint64(i))
 				}
-				r, err := record.Decode(leaves[i].Bytes)
+				r, err := d.Decode(leaves[i].Bytes)
 				if err != nil {
 					return fmt.Errorf("leaf %d: %w", leaves[i].Index, err)
 				}

@@ -14,7 +14,7 @@ import (
 // insert writes rows many at a time, through one prepared statement as far as
 // they fill it. suffix is the conflict clause.
 func (s *Store) insert(ctx context.Context, tx *sql.Tx, table string, columns []string, rows [][]any, suffix string) error {
-	per := max(1, 900/len(columns))
+	per := max(1, 435/len(columns))
 	one := "(" + strings.TrimSuffix(strings.Repeat("?, ", len(columns)), ", ") + ")"
 	query := func(n int) string {
 		return s.q("INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES " + strings.TrimSuffix(strings.Repeat(one+", ", n), ", ") + " " + suffix)

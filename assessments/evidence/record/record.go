@@ -141,6 +141,12 @@ func Append(dst []byte, r *Record) ([]byte, error) {
 // Decode reads a record strictly: duplicate or unsorted keys, longer forms,
 // unknown fields and trailing bytes are errors.
 func Decode(b []byte) (*Record, error) {
+	var d Decoder
+	return d.Decode(b)
+}
+
+// decode reads a record of any kind.
+func decode(b []byte) (*Record, error) {
 	if len(b) > MaxSize {
 		return nil, ErrTooLarge
 	}

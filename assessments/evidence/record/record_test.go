@@ -194,6 +194,34 @@ func TestStrictDecoding(t *testing.T) {
 	}
 }
 
+// What the quick way reads is what the general one reads; what it refuses goes
+// the general way.
+func TestQuickDecodingAgreesWithTheGeneral(t *testing.T) {
+	var d Decoder
+	rapid.Check(t, func(t *rapid.T) {
+		e := drawEvent(t)
+		env := sampleEnvelope(KindOf(e.Kind))
+		b := AppendEvent(nil, &env, e)
+		quick, ok := d.exchange(b)
+		if !ok {
+			t.Fatalf("refused %x", b)
+		}
+		general, err := decode(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(general, quick); diff != "" {
+			t.Fatalf("(-general +quick):\n%s", diff)
+		}
+		at := rapid.IntRange(0, len(b)-1).Draw(t, "at")
+		b[at] ^= 1 << rapid.IntRange(0, 7).Draw(t, "bit")
+		quick, ok = d.exchange(b)
+		if general, err = decode(b); ok && (err != nil || cmp.Diff(general, quick) != "") {
+			t.Fatalf("the quick way accepted %x, the general one says %v", b, err)
+		}
+	})
+}
+
 func TestUnknownKindIsOpaque(t *testing.T) {
 	b, err := enc.Marshal(envelope{Format, 9999, 1, ident.ID{1}, 1, "w", 1, "", ident.ID{}, []byte{0xa1, 1, 2}})
 	if err != nil {
@@ -209,6 +237,7 @@ func TestUnknownKindIsOpaque(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
+	var d Decoder
 	for _, k := range sortedKinds() {
 		_, b, _ := sample(k)
 		f.Add(b)
@@ -216,7 +245,10 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Add([]byte{0xbf, 1, 1, 0xff})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		r, err := Decode(b)
+		r, err := decode(b)
+		if quick, ok := d.exchange(b); ok && (err != nil || cmp.Diff(r, quick) != "") {
+			t.Fatalf("the quick way accepted %x, the general one says %v", b, err)
+		}
 		if err != nil {
 			return
 		}
@@ -251,5 +283,26 @@ func BenchmarkLeafHash(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		LeafHash(raw)
+	}
+}
+
+func BenchmarkDecodeEvent(b *testing.B) {
+	_, bytes, _ := sample(ExchangeOutcome)
+	var d Decoder
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := d.Decode(bytes); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkDecodeEventGeneral(b *testing.B) {
+	_, bytes, _ := sample(ExchangeOutcome)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := decode(bytes); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

@@ -1,0 +1,250 @@
+package server
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"runtime/pprof"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"plumbline/app/server/load"
+)
+
+// The environment of a child process of a benchmark.
+const (
+	benchRole     = "PLUMBLINE_BENCH_ROLE" // upstream, yardstick, server
+	benchDir      = "PLUMBLINE_BENCH_DIR"  // data directory of a server
+	benchUpstream = "PLUMBLINE_BENCH_UPSTREAM"
+	benchDelay    = "PLUMBLINE_BENCH_DELAY"   // of the upstream
+	benchProfile  = "PLUMBLINE_BENCH_PROFILE" // where a server writes a CPU profile
+)
+
+// process is a child. Each line that it gets is a question and each line that it
+// prints an answer.
+type process struct {
+	b    *testing.B
+	cmd  *exec.Cmd
+	in   io.WriteCloser
+	out  *bufio.Reader
+	addr string
+}
+
+func start(b *testing.B, role string, env ...string) *process {
+	b.Helper()
+	p := &process{b: b, cmd: exec.Command(os.Args[0])}
+	p.cmd.Env = append(os.Environ(), append(env, benchRole+"="+role)...)
+	p.cmd.Stderr = os.Stderr
+	in, err := p.cmd.StdinPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	p.in, p.out = in, bufio.NewReader(out)
+	if err := p.cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(p.stop)
+	p.addr = p.line()
+	return p
+}
+
+func (p *process) line() string {
+	p.b.Helper()
+	line, err := p.out.ReadString('\n')
+	if err != nil {
+		p.b.Fatalf("a child of the benchmark ended: %v", err)
+	}
+	return strings.TrimSpace(line)
+}
+
+func (p *process) stop() {
+	p.in.Close()
+	if err := p.cmd.Wait(); err != nil {
+		p.b.Errorf("child: %v", err)
+	}
+}
+
+// cpu is what the process has used so far, by getrusage, once nothing that
+// belongs to the exchanges so far is left to do.
+func (p *process) cpu() time.Duration {
+	p.b.Helper()
+	fmt.Fprintln(p.in, "cpu")
+	us, err := strconv.ParseInt(p.line(), 10, 64)
+	if err != nil {
+		p.b.Fatal(err)
+	}
+	return time.Duration(us) * time.Microsecond
+}
+
+// benchChild is the main function of a child.
+func benchChild(role string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	if path := os.Getenv(benchProfile); path != "" {
+		f, err := os.Create(path + "." + role)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		defer f.Close()
+		pprof.StartCPUProfile(f)
+		defer pprof.StopCPUProfile()
+	}
+	settled := func() {}
+	ended := make(chan error, 1)
+	switch role {
+	case "upstream":
+		delay, _ := time.ParseDuration(os.Getenv(benchDelay))
+		go http.Serve(l, &load.Upstream{Delay: delay})
+	case "yardstick":
+		go http.Serve(l, load.Yardstick(os.Getenv(benchUpstream)))
+	case "server":
+		s, err := New(ctx, Options{Config: testConfig(os.Getenv(benchDir)), Env: func(string) string { return "upstream-secret" },
+			Log: slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))})
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		settled = func() { caughtUp(ctx, s) }
+		go func() {
+			err := s.Run(ctx, l)
+			s.Close(context.Background())
+			ended <- err
+		}()
+	}
+	fmt.Println(l.Addr())
+	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
+		settled()
+		var u syscall.Rusage
+		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		fmt.Println((u.Utime.Nano() + u.Stime.Nano()) / 1000)
+	}
+	stop()
+	if role == "server" {
+		<-ended
+	}
+}
+
+// caughtUp returns once index and rollups have every durable leaf.
+func caughtUp(ctx context.Context, s *Server) {
+	for _, log := range s.Ledger.Logs() {
+		for {
+			at, err := s.Projection.Position(ctx, log)
+			if err == nil && at >= s.Ledger.Size(log) {
+				break
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
+}
+
+// bench is an upstream and a server with everything on, each in a process of its
+// own; the load comes from this one.
+type bench struct {
+	b        *testing.B
+	upstream *process
+	server   *process
+	key      string
+}
+
+func newBench(b *testing.B, delay time.Duration, commit string) *bench {
+	up := start(b, "upstream", benchDelay+"="+delay.String())
+	dir := b.TempDir()
+	s, err := New(b.Context(), Options{Config: testConfig(dir), Env: func(string) string { return "upstream-secret" }})
+	if err != nil {
+		b.Fatal(err)
+	}
+	key := furnish(b, s, "http://"+up.addr+"/v1")
+	if commit != "" {
+		for _, system := range s.Register.Snapshot().Orgs[testOrg].Systems {
+			changed := *system
+			changed.Commit = commit
+			if err := s.Register.UpdateSystem(b.Context(), officer, changed, system.Version, "test"); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	if err := s.Close(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	return &bench{b: b, upstream: up, server: start(b, "server", benchDir+"="+dir), key: key}
+}
+
+// run sends total calls to a process.
+func (x *bench) run(to *process, callers, total, perSecond int) load.Result {
+	x.b.Helper()
+	r := load.Run(x.b.Context(), to.addr, x.key, callers, total, perSecond)
+	if r.Errors > 0 || len(r.Bad) > 0 || r.Calls != total {
+		x.b.Fatalf("%d of %d calls, %d errors, status %v", r.Calls, total, r.Errors, r.Bad)
+	}
+	return r
+}
+
+// spent is a process's CPU per exchange.
+func (x *bench) spent(p *process, callers, total int) float64 {
+	x.b.Helper()
+	before := p.cpu()
+	x.run(p, callers, total, 0)
+	return float64((p.cpu() - before).Nanoseconds()) / float64(total) / 1000
+}
+
+// BenchmarkServerCPU is the CPU of the whole server for one exchange, with
+// guards, budgets, policy, ledger, index and rollups, as a ratio to a yardstick
+// that only passes calls on, in the same run over the same upstream. The two take
+// turns, and the median of the turns' ratios counts, so that a neighbour's load
+// falls on both.
+func BenchmarkServerCPU(b *testing.B) {
+	for _, c := range []struct {
+		name    string
+		delay   time.Duration
+		callers int
+	}{{"saturated", 0, 32}, {"upstream20ms", 20 * time.Millisecond, 256}} {
+		b.Run(c.name, func(b *testing.B) {
+			x := newBench(b, c.delay, "")
+			yardstick := start(b, "yardstick", benchUpstream+"=http://"+x.upstream.addr)
+			const turns, calls = 7, 10_000
+			x.run(yardstick, c.callers, calls, 0)
+			x.run(x.server, c.callers, calls, 0)
+			var ratios, plain, whole []float64
+			for b.Loop() {
+				for range turns {
+					y, s := x.spent(yardstick, c.callers, calls), x.spent(x.server, c.callers, calls)
+					ratios, plain, whole = append(ratios, s/y), append(plain, y), append(whole, s)
+				}
+			}
+			b.ReportMetric(median(ratios), "x-yardstick")
+			b.ReportMetric(median(plain), "yardstick-us")
+			b.ReportMetric(median(whole), "server-us")
+		})
+	}
+}
+
+func median(v []float64) float64 {
+	v = slices.Clone(v)
+	slices.Sort(v)
+	return v[len(v)/2]
+}
+
+var _ = json.Marshal
