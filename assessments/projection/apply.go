@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"plumbline/app/ident"
 	"plumbline/app/money"
 	"plumbline/assessments/evidence/record"
 	"plumbline/gateway/event"
@@ -15,8 +16,9 @@ import (
 // batch gathers what a run of leaves changes.
 type batch struct {
 	cur       cursor
-	order     []string // exchanges in the order they were first seen
-	exchanges map[string]*Exchange
+	exchanges map[ident.ID]*Exchange
+	order     []*Exchange // the exchanges, as they were first seen
+	stored    int         // how many of order have a row already
 	counters  map[counterKey]int64
 	hours     []hourRow
 	observed  map[observedKey]*Observed
@@ -34,6 +36,7 @@ type batch struct {
 type counterKey struct {
 	system string
 	hour   int64
+	group  string // with its dot, when the counter is one of a group
 	name   string
 }
 type observedKey struct{ system, provider, model string }
@@ -62,13 +65,17 @@ type stateKey struct{ framework, control, system string }
 type writer struct{ first, last, gaps uint64 }
 
 func newBatch(c cursor) *batch {
-	return &batch{cur: c, exchanges: map[string]*Exchange{}, counters: map[counterKey]int64{}, observed: map[observedKey]*Observed{}, balances: map[balanceKey]*balance{},
+	return &batch{cur: c, exchanges: map[ident.ID]*Exchange{}, counters: map[counterKey]int64{}, observed: map[observedKey]*Observed{}, balances: map[balanceKey]*balance{},
 		findings: map[string]*Finding{}, states: map[stateKey]State{}, writers: map[string]*writer{}}
 }
 
-func (b *batch) count(system, name string, n int64) {
+func (b *batch) count(system, name string, n int64) { b.countIn(system, "", name, n) }
+
+// countIn counts in a group of counters: group "clear." and name "pii" are the
+// counter clear.pii, which is put together once it is written.
+func (b *batch) countIn(system, group, name string, n int64) {
 	if n != 0 {
-		b.counters[counterKey{system, b.cur.hour, name}] += n
+		b.counters[counterKey{system, b.cur.hour, group, name}] += n
 	}
 }
 
@@ -84,7 +91,7 @@ func (b *batch) apply(leaf uint64, r *record.Record) error {
 		b.exchange(leaf, r, body)
 	case *record.Refusals:
 		b.count(body.System, "refused", int64(body.Count))
-		b.count(body.System, "refused."+body.Code, int64(body.Count))
+		b.countIn(body.System, "refused.", body.Code, int64(body.Count))
 		b.shadow(leaf, body.System, body.Key, body.Code, body.First, int64(body.Count))
 		b.refusals = append(b.refusals, Counted{leaf, r.ID.String(), body.System, body.Key, body.Code, int64(body.Count), body.First, body.Last})
 	case *record.Started, *record.Stopped, *record.Rotated, *record.Forked:
@@ -129,17 +136,16 @@ func (b *batch) number(r *record.Record) {
 }
 
 func (b *batch) exchange(leaf uint64, r *record.Record, e *event.Event) {
-	id := e.Exchange.String()
-	x := b.exchanges[id]
+	x := b.exchanges[e.Exchange]
 	if x == nil {
-		x = &Exchange{ID: id, OpenedLeaf: -1, ClosedLeaf: -1, At: r.At, Source: event.UsageUnknown}
-		b.exchanges[id] = x
-		b.order = append(b.order, id)
+		x = &Exchange{ID: e.Exchange.String(), OpenedLeaf: -1, ClosedLeaf: -1, At: r.At, Source: event.UsageUnknown}
+		b.exchanges[e.Exchange] = x
+		b.order = append(b.order, x)
 	}
 	closing := e.Kind == event.Outcome || e.Kind == event.Incomplete || e.Kind == event.Cached || e.Kind == event.Refused
 	if closing && x.ClosedLeaf >= 0 || e.Kind == event.Intent && x.OpenedLeaf >= 0 {
 		b.count(e.System, "repeated", 1) // the first in leaf order stands: nothing is counted or charged twice
-		b.further = append(b.further, furtherRow{id, leaf})
+		b.further = append(b.further, furtherRow{x.ID, leaf})
 		return
 	}
 	x.take(e)
@@ -151,7 +157,7 @@ func (b *batch) exchange(leaf uint64, r *record.Record, e *event.Event) {
 		}
 		b.intent(leaf, r, e)
 	case event.Attempt:
-		b.further = append(b.further, furtherRow{id, leaf})
+		b.further = append(b.further, furtherRow{x.ID, leaf})
 		b.count(e.System, "attempts", 1)
 	case event.Outcome, event.Incomplete, event.Cached:
 		x.ClosedLeaf = int64(leaf)
@@ -160,14 +166,14 @@ func (b *batch) exchange(leaf uint64, r *record.Record, e *event.Event) {
 	case event.Refused:
 		x.State, x.ClosedLeaf = Refused, int64(leaf)
 		b.count(e.System, "refused", 1)
-		b.count(e.System, "refused."+e.Code, 1)
+		b.countIn(e.System, "refused.", e.Code, 1)
 		b.guards(e.System, e.Prompt, false)
 		b.found(e.System, x)
 		b.shadow(leaf, e.System, e.Key, e.Code, r.At, 1)
 	case event.Adjusted:
 		// A correction of the charge: what is added to it, or taken off.
 		x.Charge += e.Charge
-		b.further = append(b.further, furtherRow{id, leaf})
+		b.further = append(b.further, furtherRow{x.ID, leaf})
 		b.count(e.System, "adjusted", 1)
 		b.charge(e, e.Charge)
 	}
@@ -233,25 +239,25 @@ func (b *batch) guards(system string, verdicts []event.Verdict, answer bool) {
 	for i := range verdicts {
 		v := &verdicts[i]
 		if answer && nothingToSee(v) {
-			b.count(system, "nothing."+v.Guard, 1)
+			b.countIn(system, "nothing.", v.Guard, 1)
 			continue
 		}
 		switch v.State {
 		case event.Hit:
-			b.count(system, "hit."+v.Guard, 1)
+			b.countIn(system, "hit.", v.Guard, 1)
 			for _, c := range v.Classes {
-				b.count(system, "class."+c, 1)
+				b.countIn(system, "class.", c, 1)
 			}
 			switch v.Action {
 			case event.ActionBlocked:
-				b.count(system, "blocked."+v.Guard, 1)
+				b.countIn(system, "blocked.", v.Guard, 1)
 			case event.ActionRedacted:
-				b.count(system, "redacted."+v.Guard, 1)
+				b.countIn(system, "redacted.", v.Guard, 1)
 			}
 		case event.Clear:
-			b.count(system, "clear."+v.Guard, 1)
+			b.countIn(system, "clear.", v.Guard, 1)
 		default:
-			b.count(system, "not_run."+v.Guard, 1)
+			b.countIn(system, "not_run.", v.Guard, 1)
 		}
 	}
 }
@@ -300,12 +306,12 @@ func (b *batch) closed(e *event.Event, x *Exchange) {
 	}
 	b.found(e.System, x)
 	if e.Code != "" {
-		b.count(e.System, "code."+e.Code, 1)
+		b.countIn(e.System, "code.", e.Code, 1)
 	}
 	b.guards(e.System, e.AnswerGuard, true)
 	b.count(e.System, "input", max(e.Usage.Input, 0))
 	b.count(e.System, "output", max(e.Usage.Output, 0))
-	b.count(e.System, "usage."+sourceNames[e.Source], 1)
+	b.countIn(e.System, "usage.", sourceNames[e.Source], 1)
 	if e.PriceTable != "" && e.System != "" && e.Key != "" {
 		b.count(e.System, "costed", 1)
 	}

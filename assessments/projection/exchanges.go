@@ -3,6 +3,7 @@ package projection
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -249,11 +250,46 @@ func (s *Store) Count(ctx context.Context, org string, f Filter, limit int) (n i
 type scanner interface{ Scan(...any) error }
 
 func scanExchange(row scanner) (x Exchange, err error) {
-	var stream, simulated int
-	err = row.Scan(&x.ID, &x.OpenedLeaf, &x.ClosedLeaf, &x.State, &x.At, &x.System, &x.Key, &x.Endpoint, &stream, &simulated, &x.ModelAsked, &x.ModelTarget, &x.ModelServed,
-		&x.Provider, &x.Region, &x.Status, &x.Code, &x.End, &x.Input, &x.Output, &x.Source, &x.Charge, &x.Held, &x.Tries, &x.Total, &x.Classes, &x.Rule, &x.ShadowRule, &x.Findings)
-	x.Stream, x.Simulated = stream != 0, simulated != 0
-	return x, err
+	var text []byte
+	if err := row.Scan(&x.ID, &x.OpenedLeaf, &x.ClosedLeaf, &x.State, &x.At, &x.System, &x.Key, &x.ModelAsked, &x.ModelTarget, &x.ModelServed, &x.Code, &x.Source, &x.Findings, &text); err != nil {
+		return x, err
+	}
+	var d details
+	if err := json.Unmarshal(text, &d); err != nil {
+		return x, fmt.Errorf("details of exchange %s: %w", x.ID, err)
+	}
+	d.into(&x)
+	return x, nil
+}
+
+// details is the stored form of what no list is filtered by.
+type details struct {
+	Endpoint   string     `json:"endpoint,omitempty"`
+	Stream     bool       `json:"stream,omitempty"`
+	Simulated  bool       `json:"simulated,omitempty"`
+	Provider   string     `json:"provider,omitempty"`
+	Region     string     `json:"region,omitempty"`
+	Status     int        `json:"status,omitempty"`
+	End        event.End  `json:"end,omitempty"`
+	Input      int64      `json:"input,omitempty"`
+	Output     int64      `json:"output,omitempty"`
+	Charge     money.Nano `json:"charge,omitempty"`
+	Held       money.Nano `json:"held,omitempty"`
+	Tries      int        `json:"tries,omitempty"`
+	Total      int64      `json:"total,omitempty"`
+	Classes    string     `json:"classes,omitempty"`
+	Rule       string     `json:"rule,omitempty"`
+	ShadowRule string     `json:"shadow_rule,omitempty"`
+}
+
+func (x *Exchange) details() *details {
+	return &details{x.Endpoint, x.Stream, x.Simulated, x.Provider, x.Region, x.Status, x.End, x.Input, x.Output, x.Charge, x.Held, x.Tries, x.Total, x.Classes, x.Rule, x.ShadowRule}
+}
+
+func (d *details) into(x *Exchange) {
+	x.Endpoint, x.Stream, x.Simulated, x.Provider, x.Region, x.Status, x.End = d.Endpoint, d.Stream, d.Simulated, d.Provider, d.Region, d.Status, d.End
+	x.Input, x.Output, x.Charge, x.Held, x.Tries, x.Total = d.Input, d.Output, d.Charge, d.Held, d.Tries, d.Total
+	x.Classes, x.Rule, x.ShadowRule = d.Classes, d.Rule, d.ShadowRule
 }
 
 // Exchange finds one by its request id.

@@ -1,20 +1,24 @@
 package projection
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
-	"sort"
+	"slices"
 	"strings"
 
+	"plumbline/app/ident"
 	"plumbline/assessments/evidence/record"
 	"plumbline/gateway/event"
 )
 
 // insert writes rows many at a time, through one prepared statement as far as
-// they fill it. suffix is the conflict clause.
+// they fill it. suffix is the conflict clause. The driver compiles a statement at
+// each execution and looks for each parameter among all: 300 of them cost least.
 func (s *Store) insert(ctx context.Context, tx *sql.Tx, table string, columns []string, rows [][]any, suffix string) error {
-	per := max(1, 435/len(columns))
+	per := max(1, 300/len(columns))
 	one := "(" + strings.TrimSuffix(strings.Repeat("?, ", len(columns)), ", ") + ")"
 	query := func(n int) string {
 		return s.q("INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES " + strings.TrimSuffix(strings.Repeat(one+", ", n), ", ") + " " + suffix)
@@ -52,11 +56,11 @@ func (s *Store) insert(ctx context.Context, tx *sql.Tx, table string, columns []
 // loadExchanges brings in the rows of exchanges that began in an earlier batch,
 // so that where a batch ends makes no difference.
 func (s *Store) loadExchanges(ctx context.Context, tx *sql.Tx, b *batch, records []*record.Record) error {
-	seen := map[string]bool{}
+	seen := make(map[ident.ID]bool, len(records)/2)
 	var ids []any
 	for _, r := range records {
-		if e, ok := r.Body.(*event.Event); ok && !seen[e.Exchange.String()] {
-			seen[e.Exchange.String()] = true
+		if e, ok := r.Body.(*event.Event); ok && !seen[e.Exchange] {
+			seen[e.Exchange] = true
 			ids = append(ids, e.Exchange.String())
 		}
 	}
@@ -67,6 +71,7 @@ func (s *Store) loadExchanges(ctx context.Context, tx *sql.Tx, b *batch, records
 		}
 		ids = ids[n:]
 	}
+	b.stored = len(b.order)
 	return nil
 }
 
@@ -82,8 +87,12 @@ func (s *Store) loadSome(ctx context.Context, tx *sql.Tx, b *batch, ids []any) e
 		if err != nil {
 			return err
 		}
-		b.exchanges[x.ID] = &x
-		b.order = append(b.order, x.ID)
+		id, err := ident.Parse(x.ID)
+		if err != nil {
+			return fmt.Errorf("exchange %q: %w", x.ID, err)
+		}
+		b.exchanges[id] = &x
+		b.order = append(b.order, &x)
 	}
 	return rows.Err()
 }
@@ -109,8 +118,7 @@ func (s *Store) save(ctx context.Context, tx *sql.Tx, b *batch) error {
 	return nil
 }
 
-var exchangeColumns = []string{"org", "id", "opened_leaf", "closed_leaf", "state", "at", "system", "key_id", "endpoint", "stream", "simulated", "model_asked", "model_target",
-	"model_served", "provider", "region", "status", "code", "end_kind", "input", "output", "source", "charge", "held", "tries", "total_us", "classes", "rule", "shadow_rule", "findings"}
+var exchangeColumns = []string{"org", "id", "opened_leaf", "closed_leaf", "state", "at", "system", "key_id", "model_asked", "model_target", "model_served", "code", "source", "findings", "details"}
 
 // An exchange that closes in a later batch than it opened in was read before, so
 // its whole row is written again.
@@ -126,12 +134,17 @@ func conflict(key, columns []string) string {
 
 func (s *Store) saveExchanges(ctx context.Context, tx *sql.Tx, org string, b *batch) error {
 	rows := make([][]any, 0, len(b.order))
-	for _, id := range b.order {
-		x := b.exchanges[id]
-		rows = append(rows, []any{org, x.ID, x.OpenedLeaf, x.ClosedLeaf, x.State, x.At, x.System, x.Key, x.Endpoint, bit(x.Stream), bit(x.Simulated), x.ModelAsked, x.ModelTarget,
-			x.ModelServed, x.Provider, x.Region, x.Status, x.Code, int(x.End), x.Input, x.Output, int(x.Source), int64(x.Charge), int64(x.Held), x.Tries, x.Total, x.Classes, x.Rule, x.ShadowRule, x.Findings})
+	for _, x := range b.order {
+		details, err := json.Marshal(x.details())
+		if err != nil {
+			return err
+		}
+		rows = append(rows, []any{org, x.ID, x.OpenedLeaf, x.ClosedLeaf, x.State, x.At, x.System, x.Key, x.ModelAsked, x.ModelTarget, x.ModelServed, x.Code, int64(x.Source), x.Findings, string(details)})
 	}
-	return s.insert(ctx, tx, "proj_exchanges", exchangeColumns, rows, exchangeConflict)
+	if err := s.insert(ctx, tx, "proj_exchanges", exchangeColumns, rows[:b.stored], exchangeConflict); err != nil {
+		return err
+	}
+	return s.insert(ctx, tx, "proj_exchanges", exchangeColumns, rows[b.stored:], "")
 }
 
 func bit(b bool) int {
@@ -146,19 +159,12 @@ func (s *Store) saveCounters(ctx context.Context, tx *sql.Tx, org string, b *bat
 	for k := range b.counters {
 		keys = append(keys, k)
 	}
-	sort.Slice(keys, func(i, j int) bool {
-		a, c := keys[i], keys[j]
-		if a.system != c.system {
-			return a.system < c.system
-		}
-		if a.hour != c.hour {
-			return a.hour < c.hour
-		}
-		return a.name < c.name
+	slices.SortFunc(keys, func(a, b counterKey) int {
+		return cmp.Or(cmp.Compare(a.system, b.system), cmp.Compare(a.hour, b.hour), cmp.Compare(a.group+a.name, b.group+b.name))
 	})
 	rows := make([][]any, 0, len(keys))
 	for _, k := range keys {
-		rows = append(rows, []any{org, k.system, k.hour, k.name, b.counters[k]})
+		rows = append(rows, []any{org, k.system, k.hour, k.group + k.name, b.counters[k]})
 	}
 	if err := s.insert(ctx, tx, "proj_counters", []string{"org", "system", "hour", "name", "value"}, rows,
 		`ON CONFLICT (org, system, hour, name) DO UPDATE SET value = proj_counters.value + excluded.value`); err != nil {
