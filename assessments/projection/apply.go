@@ -39,6 +39,10 @@ type counterKey struct {
 	group  string // with its dot, when the counter is one of a group
 	name   string
 }
+
+// counter is the counter's whole name.
+func (k counterKey) counter() string { return k.group + k.name }
+
 type observedKey struct{ system, provider, model string }
 type balanceKey struct {
 	budget string

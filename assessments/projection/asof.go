@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"plumbline/app/ident"
 )
 
 // tail is what the leaves from one on changed.
@@ -31,8 +33,9 @@ func (s *Store) HoursAsOf(ctx context.Context, org, system string, from, to time
 	}
 	for k, n := range t.counters {
 		if c := at[k.hour]; c != nil && (system == "" || k.system == system) {
-			if c[k.name] -= n; c[k.name] == 0 {
-				delete(c, k.name)
+			name := k.counter()
+			if c[name] -= n; c[name] == 0 {
+				delete(c, name)
 			}
 		}
 	}
@@ -132,7 +135,7 @@ func (s *Store) replay(ctx context.Context, b *batch, first uint64, n int) error
 		return err
 	}
 	known := b.exchanges
-	b.exchanges, b.order = map[string]*Exchange{}, nil
+	b.exchanges, b.order = map[ident.ID]*Exchange{}, nil
 	if err := s.loadExchanges(ctx, tx, b, records); err != nil {
 		_ = tx.Rollback()
 		return err

@@ -251,7 +251,7 @@ type scanner interface{ Scan(...any) error }
 
 func scanExchange(row scanner) (x Exchange, err error) {
 	var text []byte
-	if err := row.Scan(&x.ID, &x.OpenedLeaf, &x.ClosedLeaf, &x.State, &x.At, &x.System, &x.Key, &x.ModelAsked, &x.ModelTarget, &x.ModelServed, &x.Code, &x.Source, &x.Findings, &text); err != nil {
+	if err := row.Scan(&x.ID, &x.OpenedLeaf, &x.ClosedLeaf, &x.State, &x.At, &x.System, &x.Key, &x.ModelAsked, &x.ModelTarget, &x.ModelServed, &x.Provider, &x.Code, &x.Source, &x.Findings, &text); err != nil {
 		return x, err
 	}
 	var d details
@@ -267,7 +267,6 @@ type details struct {
 	Endpoint   string     `json:"endpoint,omitempty"`
 	Stream     bool       `json:"stream,omitempty"`
 	Simulated  bool       `json:"simulated,omitempty"`
-	Provider   string     `json:"provider,omitempty"`
 	Region     string     `json:"region,omitempty"`
 	Status     int        `json:"status,omitempty"`
 	End        event.End  `json:"end,omitempty"`
@@ -283,11 +282,11 @@ type details struct {
 }
 
 func (x *Exchange) details() *details {
-	return &details{x.Endpoint, x.Stream, x.Simulated, x.Provider, x.Region, x.Status, x.End, x.Input, x.Output, x.Charge, x.Held, x.Tries, x.Total, x.Classes, x.Rule, x.ShadowRule}
+	return &details{x.Endpoint, x.Stream, x.Simulated, x.Region, x.Status, x.End, x.Input, x.Output, x.Charge, x.Held, x.Tries, x.Total, x.Classes, x.Rule, x.ShadowRule}
 }
 
 func (d *details) into(x *Exchange) {
-	x.Endpoint, x.Stream, x.Simulated, x.Provider, x.Region, x.Status, x.End = d.Endpoint, d.Stream, d.Simulated, d.Provider, d.Region, d.Status, d.End
+	x.Endpoint, x.Stream, x.Simulated, x.Region, x.Status, x.End = d.Endpoint, d.Stream, d.Simulated, d.Region, d.Status, d.End
 	x.Input, x.Output, x.Charge, x.Held, x.Tries, x.Total = d.Input, d.Output, d.Charge, d.Held, d.Tries, d.Total
 	x.Classes, x.Rule, x.ShadowRule = d.Classes, d.Rule, d.ShadowRule
 }

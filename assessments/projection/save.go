@@ -118,7 +118,7 @@ func (s *Store) save(ctx context.Context, tx *sql.Tx, b *batch) error {
 	return nil
 }
 
-var exchangeColumns = []string{"org", "id", "opened_leaf", "closed_leaf", "state", "at", "system", "key_id", "model_asked", "model_target", "model_served", "code", "source", "findings", "details"}
+var exchangeColumns = []string{"org", "id", "opened_leaf", "closed_leaf", "state", "at", "system", "key_id", "model_asked", "model_target", "model_served", "provider", "code", "source", "findings", "details"}
 
 // An exchange that closes in a later batch than it opened in was read before, so
 // its whole row is written again.
@@ -139,7 +139,7 @@ func (s *Store) saveExchanges(ctx context.Context, tx *sql.Tx, org string, b *ba
 		if err != nil {
 			return err
 		}
-		rows = append(rows, []any{org, x.ID, x.OpenedLeaf, x.ClosedLeaf, x.State, x.At, x.System, x.Key, x.ModelAsked, x.ModelTarget, x.ModelServed, x.Code, int64(x.Source), x.Findings, string(details)})
+		rows = append(rows, []any{org, x.ID, x.OpenedLeaf, x.ClosedLeaf, x.State, x.At, x.System, x.Key, x.ModelAsked, x.ModelTarget, x.ModelServed, x.Provider, x.Code, int64(x.Source), x.Findings, string(details)})
 	}
 	if err := s.insert(ctx, tx, "proj_exchanges", exchangeColumns, rows[:b.stored], exchangeConflict); err != nil {
 		return err
@@ -160,11 +160,11 @@ func (s *Store) saveCounters(ctx context.Context, tx *sql.Tx, org string, b *bat
 		keys = append(keys, k)
 	}
 	slices.SortFunc(keys, func(a, b counterKey) int {
-		return cmp.Or(cmp.Compare(a.system, b.system), cmp.Compare(a.hour, b.hour), cmp.Compare(a.group+a.name, b.group+b.name))
+		return cmp.Or(cmp.Compare(a.system, b.system), cmp.Compare(a.hour, b.hour), cmp.Compare(a.counter(), b.counter()))
 	})
 	rows := make([][]any, 0, len(keys))
 	for _, k := range keys {
-		rows = append(rows, []any{org, k.system, k.hour, k.group + k.name, b.counters[k]})
+		rows = append(rows, []any{org, k.system, k.hour, k.counter(), b.counters[k]})
 	}
 	if err := s.insert(ctx, tx, "proj_counters", []string{"org", "system", "hour", "name", "value"}, rows,
 		`ON CONFLICT (org, system, hour, name) DO UPDATE SET value = proj_counters.value + excluded.value`); err != nil {

@@ -15,6 +15,7 @@ CREATE TABLE proj_exchanges (
     model_asked  TEXT   NOT NULL,
     model_target TEXT   NOT NULL,
     model_served TEXT   NOT NULL,
+    provider     TEXT   NOT NULL,
     code         TEXT   NOT NULL,
     source       BIGINT NOT NULL,
     findings     TEXT   NOT NULL,
