@@ -21,7 +21,8 @@ type documentData struct {
 	Unreadable string // why its file cannot be read; empty when it can
 	Before     *reports.Document
 	Moves      []reports.Move
-	Revisions  []documentRow
+	Revisions  []documentRow     // the newest, and this one
+	Issues     int               // how many revisions there are
 	Newest     *reports.Document // when it is another
 	Join       []joinItem
 	Verify     *verifyHelp
@@ -67,14 +68,18 @@ func (r *request) revisions(data *documentData) error {
 	}
 	slices.SortFunc(data.Revisions, func(a, b documentRow) int { return b.Revision - a.Revision })
 	for i := range data.Revisions {
-		x := &data.Revisions[i].Document
+		x := data.Revisions[i].Document
 		if x.Revision == data.Revision-1 {
-			data.Before, data.Moves = x, reports.Moves(x.Summary, data.Summary)
+			data.Before, data.Moves = &x, reports.Moves(x.Summary, data.Summary)
 		}
 	}
-	if newest := &data.Revisions[0].Document; newest.Revision > data.Revision {
-		data.Newest = newest
+	if newest := data.Revisions[0].Document; newest.Revision > data.Revision {
+		data.Newest = &newest
 	}
+	data.Issues = len(data.Revisions)
+	data.Revisions = slices.DeleteFunc(data.Revisions, func(x documentRow) bool {
+		return x.Revision <= data.Issues-revisionsShown && x.Revision != data.Revision
+	})
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,13 +25,20 @@ type scheduleRow struct {
 	Last  *runRow
 }
 
+// documentsShown is how many documents a page lists; revisionsShown how many of
+// one number a document's page does.
+const documentsShown, revisionsShown = 50, 10
+
 type documentsData struct {
-	Documents []documentRow
+	Documents []documentRow // of this page
+	Matching  int
 	All       int
+	From, To  int    // of the matching ones, from 1
+	Newer     string // addresses of the pages beside this one
+	Older     string
 	Kind      chooser
 	System    chooser
 	Status    chooser
-	Filtered  bool
 	Pending   []reports.Document // written, and waiting for the ledger
 	Schedules []scheduleRow
 	Verify    *verifyHelp
@@ -44,12 +52,13 @@ func (r *request) documentsPage() error {
 	data := documentsData{All: len(docs), Kind: chooser{Name: "kind", Label: "Kind", Value: r.query("kind"), Options: append([]option{{Label: "Every kind"}}, kindOptions()...)},
 		System: chooser{Name: "system", Label: "AI system", Value: r.query("system"), Options: r.everySystem("Every AI system")},
 		Status: chooser{Name: "state", Label: "Status", Value: r.query("state"), Options: []option{{Label: "Every status"}, {Value: string(reports.Issued), Label: "Issued"}, {Value: string(reports.Superseded), Label: "Superseded"}}}}
-	data.Filtered = data.Kind.Value != "" || data.System.Value != "" || data.Status.Value != ""
+	var matching []reports.Document
 	for _, d := range docs {
 		if (data.Kind.Value == "" || data.Kind.Value == string(d.Kind)) && (data.System.Value == "" || data.System.Value == string(d.System)) && (data.Status.Value == "" || data.Status.Value == string(d.State)) {
-			data.Documents = append(data.Documents, r.documentRow(d))
+			matching = append(matching, d)
 		}
 	}
+	r.pageOfDocuments(&data, matching)
 	if data.Pending, err = r.web.d.Reports.Pending(r.ctx(), r.actor.Org); err != nil {
 		return err
 	}
@@ -62,6 +71,26 @@ func (r *request) documentsPage() error {
 		}
 	}
 	return r.ok("documents", page{Title: "Documents", Nav: "documents", Crumbs: []crumb{{Title: "Documents"}}}, data)
+}
+
+// pageOfDocuments takes the page that was asked for out of what matches.
+func (r *request) pageOfDocuments(data *documentsData, matching []reports.Document) {
+	at, _ := strconv.Atoi(r.query("page")) // anything else is the first
+	last := max((len(matching)-1)/documentsShown, 0)
+	at = min(max(at-1, 0), last)
+	for _, d := range matching[at*documentsShown : min((at+1)*documentsShown, len(matching))] {
+		data.Documents = append(data.Documents, r.documentRow(d))
+	}
+	data.Matching, data.From, data.To = len(matching), at*documentsShown+1, at*documentsShown+len(data.Documents)
+	href := func(page int) string {
+		return "/documents?" + query("kind", data.Kind.Value, "system", data.System.Value, "state", data.Status.Value, "page", decimal(int64(page)))
+	}
+	if at > 0 {
+		data.Newer = href(at)
+	}
+	if at < last {
+		data.Older = href(at + 2)
+	}
 }
 
 func (r *request) documentRow(d reports.Document) documentRow {

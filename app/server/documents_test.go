@@ -124,6 +124,7 @@ func TestDocumentPages(t *testing.T) {
 		t.Error("the filter by status does not filter")
 	}
 	v.is(v.get("/documents?kind=audit"), 200, "", "Nothing matches", "2 documents are hidden")
+	v.is(v.get("/documents?page=99"), 200, "", "revision 1")
 	v.is(v.get("/documents/"+first), 200, "", "Superseded.", second, "There is no earlier revision", "document.issued", "NOT PROVIDED")
 	v.is(v.get("/documents/"+second), 200, "", "since revision 1", "VERIFIED", "2, this one")
 	v.is(v.get("/documents/MC-"+year+"-0009-r1"), 404, "")
@@ -173,6 +174,60 @@ func TestDocumentPages(t *testing.T) {
 	}
 	v.is(v.get("/documents/"+second), 200, "", "The file cannot be read", "document.issued")
 	v.is(v.get("/documents/"+second+"/pdf"), 503, "", "hash is still in the ledger")
+}
+
+// TestManyDocuments: a long list comes in pages, a long row of revisions is cut,
+// and the one that is looked at stays in it.
+func TestManyDocuments(t *testing.T) {
+	s, base, _ := office(t)
+	v := member(t, s, base, testOrg, authz.ComplianceOfficer)
+	d, err := s.Reports.Issue(t.Context(), officer, reports.Request{Org: testOrg, Kind: reports.KindModelCard, System: "SYS-001"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	state, err := db.Open(t.Context(), db.Config{Dir: s.Config.DataDir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close(state)
+	// Sixty more of the same number, as a year of schedules leaves them.
+	for n := 2; n <= 61; n++ {
+		if _, err := db.SQL(state).Exec(`INSERT INTO documents (org, id, number, revision, kind, system, framework, vendor, title, subject, template, state, from_at, to_at, as_of_size, as_of_at, as_of_root, pdf_hash, json_hash, pages, issued_by, issued_at)
+			SELECT org, number || '-r' || ?, number, ?, kind, system, framework, vendor, title, subject, template, 'superseded', from_at, to_at, as_of_size, as_of_at, as_of_root, pdf_hash, json_hash, pages, issued_by, issued_at + ? FROM documents WHERE id = ?`, n, n, n*1_000_000, d.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := v.is(v.get("/documents"), 200, "", "1 to 50 of 61", "revision 61", "revision 12")
+	v.is(v.get(v.find(first, `href="([^"]+)" rel="next"`)), 200, "", "51 to 61 of 61", "revision 11", "revision 1")
+	one := v.is(v.get("/documents/"+d.ID), 200, "", "1, this one", "All of them")
+	for href, want := range map[string]bool{d.Number + "-r61": true, d.Number + "-r52": true, d.Number + "-r51": false} {
+		if strings.Contains(one.body, `href="/documents/`+href+`"`) != want {
+			t.Errorf("%s among the revisions: want %v", href, want)
+		}
+	}
+}
+
+// The same pages over PostgreSQL.
+func TestDocumentsAndJobsOnPostgres(t *testing.T) {
+	c := testConfig(t.TempDir())
+	c.Postgres = database(t)
+	s := open(t, Options{Config: c})
+	furnish(t, s, "http://127.0.0.1:9/v1")
+	base := serve(t, s)
+	v := member(t, s, base, testOrg, authz.ComplianceOfficer)
+	v.get("/documents/schedules/new")
+	v.is(v.submit("/documents/schedules", "kind", "model_card", "system", "SYS-001", "cron", "@yearly"), 200, "/documents", "The schedule is set", "1 Jan")
+	schedules, err := s.Reports.Schedules(t.Context(), testOrg)
+	if err != nil || len(schedules) != 1 {
+		t.Fatalf("%d schedules, %v", len(schedules), err)
+	}
+	for _, job := range []string{"control-tests", "verify-ledger", schedules[0].Job(), schedules[0].Job()} {
+		v.is(v.submit("/jobs/"+job+"/run"), 200, "/jobs", "ran to its end")
+	}
+	v.is(v.get("/jobs?job="+schedules[0].Job()), 200, "", "-r1", "-r2")
+	list := v.is(v.get("/documents"), 200, "", "revision 2", "Superseded", "@yearly", "Done")
+	v.is(v.get(v.find(list, `href="(/documents/MC-[^/"]+-r2)"`)), 200, "", "since revision 1", "VERIFIED")
+	s.jobs.documents()
 }
 
 // downloads are the document.downloaded records of the organisation's log.

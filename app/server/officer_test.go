@@ -295,6 +295,10 @@ func TestTheOfficersWay(t *testing.T) {
 	}
 	ines.is(ines.submit("/signout"), 200, "/signin")
 	ines.is(ines.get(issued.path), 200, "/signin?next="+url.QueryEscape(issued.path))
+	bad := ines.is(ines.submit("/signin", "email", "ines@harbour.example", "password", "not this one", "next", issued.path), 401, "/signin", "There is a problem", "The e-mail address or the password is not right")
+	if !strings.Contains(bad.body, `value="ines@harbour.example"`) || strings.Contains(bad.body, "not this one") || !strings.Contains(bad.body, `value="`+issued.path+`"`) {
+		t.Error("signing in wrong forgets the address or where one was going, or shows the password")
+	}
 	ines.is(ines.submit("/signin", "email", "ines@harbour.example", "password", "a long enough phrase", "next", issued.path), 200, issued.path)
 }
 
