@@ -32,6 +32,7 @@ type ControlState struct {
 	Tests    []TestState
 	Human    []HumanState
 	Others   []OtherEvidence
+	Plan     *PlanState     // what is to be done about it; nil: nobody said
 	Decision *Applicability // that it does not apply
 
 	// Of a control that is not yet applicable: what it would be if its date had
@@ -118,6 +119,9 @@ func (e *Engine) EvaluateAt(ctx context.Context, org inventory.OrgID, system inv
 	a := &Assessment{Org: org, System: *s, Framework: f, At: v.At, Counts: map[State]int{}}
 	for _, c := range f.Controls {
 		cs := e.control(c, s, v, newest, human[c.ID], decided(decisions[c.ID], v))
+		if cs.Plan, err = e.plan(ctx, human[c.ID], v); err != nil {
+			return nil, err
+		}
 		a.Counts[cs.State]++
 		a.Controls = append(a.Controls, cs)
 	}
@@ -271,7 +275,7 @@ func humanState(item frameworks.HumanItem, list []Evidence, v View) HumanState {
 	rank := map[string]int{"absent": 0, "rejected": 1, "expired": 2, "upcoming": 3, "pending": 4, "current": 5}
 	for i := range list {
 		ev := &list[i]
-		if ev.Type != item.Type || !recordedBefore(ev.Leaf, v) {
+		if ev.Type != item.Type || ev.Form == formPlan || !recordedBefore(ev.Leaf, v) {
 			continue
 		}
 		status := ev.status(v, item.FreshDays)
@@ -287,7 +291,7 @@ func others(c *frameworks.Control, list []Evidence, v View) (out []OtherEvidence
 	for i := range list {
 		ev := &list[i]
 		asked := slices.ContainsFunc(c.Human, func(item frameworks.HumanItem) bool { return item.Type == ev.Type })
-		if !asked && recordedBefore(ev.Leaf, v) {
+		if !asked && ev.Form != formPlan && recordedBefore(ev.Leaf, v) {
 			out = append(out, OtherEvidence{ev.status(v, 0), ev})
 		}
 	}

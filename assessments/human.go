@@ -30,7 +30,7 @@ type Evidence struct {
 	System      inventory.SystemID `json:"system"`
 	Type        string             `json:"type"`
 	Title       string             `json:"title"`
-	Form        string             `json:"form"` // file or link
+	Form        string             `json:"form"` // file, link or plan
 	Link        string             `json:"link,omitempty"`
 	FileName    string             `json:"file_name,omitempty"`
 	Hash        string             `json:"hash"` // SHA-256 of the file, or of the link's text
@@ -50,6 +50,14 @@ type Evidence struct {
 
 // Attach puts evidence beside a control. File evidence brings its Content.
 func (e *Engine) Attach(ctx context.Context, actor authz.Actor, ev Evidence) (Evidence, error) {
+	ev.Form = "link"
+	if len(ev.Content) > 0 {
+		ev.Form = "file"
+	}
+	return e.attach(ctx, actor, ev)
+}
+
+func (e *Engine) attach(ctx context.Context, actor authz.Actor, ev Evidence) (Evidence, error) {
 	f, err := e.d.Catalog.Framework(ev.Framework)
 	if err != nil {
 		return ev, fault.New(fault.NotFound, "not_found", "%v", err)
@@ -69,15 +77,14 @@ func (e *Engine) Attach(ctx context.Context, actor authz.Actor, ev Evidence) (Ev
 		return ev, fault.Field("file", "the file is larger than 10 MiB; attach a link instead")
 	}
 	var sum [32]byte
-	if len(ev.Content) > 0 {
-		ev.Form, ev.Link = "file", ""
+	if ev.Form != "link" {
+		ev.Link = ""
 		sum = sha256.Sum256(ev.Content)
 	} else {
 		u, err := url.Parse(ev.Link)
 		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
 			return ev, fault.Field("link", "attach a file, or a link that begins with https://")
 		}
-		ev.Form = "link"
 		sum = sha256.Sum256([]byte(ev.Link))
 	}
 	id, err := e.newID()

@@ -293,10 +293,27 @@ func (b *builder) scope() render.Blocks {
 			{Label: "Areas not covered", Value: render.T("Traffic outside the gateway, development before deployment, and every control listed with no evidence in ", render.Ref("open", ""), ".")},
 			{Label: "Diverging opinions", Value: render.T("None is recorded. The product has no register of diverging opinions yet: whether there are any is unknown.")},
 			{Label: "Good practice", Value: render.T("Not graded: the engine proposes findings only.")},
-			b.row("Follow-up plan", "", "compliance officer"),
+			{Label: "Follow-up plan", Value: b.needText("Follow-up plan", b.followUp(), "compliance officer")},
 			{Label: "Next audits", Value: render.T("The next revision compares itself with this one, figure by figure.")},
 		}},
 	}
+}
+
+// followUp counts the corrective actions that people planned.
+func (b *builder) followUp() render.Text {
+	n, accepted := 0, 0
+	for _, c := range b.in.Controls {
+		if c.Plan != nil && c.Plan.State != "rejected" {
+			n++
+			if c.Plan.Approver != "" {
+				accepted++
+			}
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	return render.T(fmt.Sprintf("Corrective actions with owner and date are planned for %d controls, %d accepted by a second person; they stand with the findings in ", n, accepted), render.Ref("findings", ""), ".")
 }
 
 func (b *builder) riskBy() string {
@@ -314,87 +331,6 @@ func (b *builder) riskBy() string {
 	return out
 }
 
-// matrix is one row for each control of the catalogue.
-func (b *builder) matrix() render.Blocks {
-	if len(b.in.Controls) == 0 {
-		return render.Blocks{&render.Paragraph{Text: render.T("No control was assessed.")}}
-	}
-	t := &render.Table{Caption: "All controls of the catalogue, in our own words", Columns: []render.Column{{Title: "Ref.", Width: 18, Key: true}, {Title: "Control, in our words", Width: 50},
-		{Title: "Role", Width: 11}, {Title: "Applies from", Width: 20}, {Title: "Result", Width: 31}, {Title: "Tests", Width: 11, Right: true}, {Title: "Evidence", Width: 25}},
-		Note: render.T("Roles: P provider, D deployer, I importer, S distributor, A authorised representative, M product manufacturer, G provider of a GPAI model, T third party. A grey date lies ahead; the result beside it is for readiness. Tests: satisfied of those with a result. Reasons stand in ", render.Ref("open", ""), ".")}
-	section := ""
-	for _, c := range b.in.Controls {
-		if c.Section != section {
-			section = c.Section
-			t.Rows = append(t.Rows, render.TableRow{Group: section})
-		}
-		title := c.Gist
-		if title == "" {
-			title = c.Title
-		}
-		t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(c.ID), render.T(title), render.T(initials(c.Roles)), b.appliesFrom(c), render.T(render.Chip(c.result())),
-			render.T(passed(c.Tests)), b.cited(2, humanCites(c.Human), testCites(c.Tests), c.Cites)}})
-	}
-	return render.Blocks{t}
-}
-
-var roleLetters = map[string]string{"provider": "P", "deployer": "D", "importer": "I", "distributor": "S", "authorised_representative": "A", "product_manufacturer": "M", "gpai_provider": "G", "third_party": "T"}
-
-// initials shortens roles: provider, deployer become P, D.
-func initials(roles []string) string {
-	if len(roles) == 0 {
-		return "–"
-	}
-	out := make([]string, len(roles))
-	for i, r := range roles {
-		if out[i] = roleLetters[r]; out[i] == "" {
-			out[i] = r
-		}
-	}
-	return strings.Join(out, ", ")
-}
-
-func (b *builder) appliesFrom(c Control) render.Text {
-	switch {
-	case c.AppliesFrom.IsZero():
-		return render.T("–")
-	case c.ahead() || c.AppliesFrom.After(b.in.IssuedAt):
-		return render.T(render.Muted(day(c.AppliesFrom)))
-	}
-	return render.T(day(c.AppliesFrom))
-}
-
-func passed(tests []Test) string {
-	if len(tests) == 0 {
-		return "–"
-	}
-	n := 0
-	for _, t := range tests {
-		if t.Result == render.Satisfied {
-			n++
-		}
-	}
-	return fmt.Sprintf("%d/%d", n, len(tests))
-}
-
-func testCites(tests []Test) Cites {
-	var out Cites
-	for _, t := range tests {
-		if len(t.Cites) > 0 {
-			out = append(out, t.Cites[0])
-		}
-	}
-	return out
-}
-
-func humanCites(human []Human) Cites {
-	var out Cites
-	for _, h := range human {
-		out = append(out, h.Cites...)
-	}
-	return out
-}
-
 func (b *builder) runtime() render.Blocks {
 	var out render.Blocks
 	for _, blocks := range []render.Blocks{b.traffic(), {&render.Heading{Level: 2, Key: "models", Title: "Models declared and observed"}}, b.models("Models declared for the system and models served to it"),
@@ -402,137 +338,4 @@ func (b *builder) runtime() render.Blocks {
 		out = append(out, blocks...)
 	}
 	return out
-}
-
-// applicability is the SoA annex (ISO/IEC 42001 6.1.3).
-func (b *builder) applicability() render.Blocks {
-	t := &render.Table{Caption: "Controls of Annex A", Columns: []render.Column{{Title: "Ref.", Width: 15, Key: true}, {Title: "Control", Width: 38}, {Title: "Included?", Width: 15},
-		{Title: "Justification", Width: 36}, {Title: "Implemented?", Width: 31}, {Title: "Owner", Width: 18}, {Title: "Evidence", Width: 20}}}
-	owner := "unknown"
-	if b.in.System != nil && b.in.System.Owner != "" {
-		owner = b.in.System.Owner
-	}
-	for _, c := range b.in.Controls {
-		if !strings.HasPrefix(c.ID, "A.") {
-			continue
-		}
-		included, why := "Yes", "Included: no confirmed decision leaves it out"
-		if stateOf(c) == render.NotApplicable {
-			included, why = "No", c.Why
-		}
-		t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(c.ID), render.T(c.Title), render.T(included), b.need("Justification for "+c.ID, why, "compliance officer"),
-			render.T(render.Chip(stateOf(c))), render.T(owner), b.cited(2, humanCites(c.Human), testCites(c.Tests), c.Cites)}})
-	}
-	if len(t.Rows) == 0 {
-		return render.Blocks{&render.Paragraph{Text: render.T("The inputs hold no control of Annex A.")}}
-	}
-	return render.Blocks{&render.Paragraph{Text: render.T("Owner of every control is the owner of the system unless a row of the register says otherwise.")}, t}
-}
-
-// open is what each control waits for, and what was accepted meanwhile.
-func (b *builder) open() render.Blocks {
-	out := render.Blocks{&render.Heading{Level: 2, Title: "What each control waits for"}}
-	t := &render.Table{Caption: "Controls that are not satisfied, and why", Columns: []render.Column{{Title: "Ref.", Width: 18, Key: true}, {Title: "Result", Width: 31}, {Title: "Why", Width: 42}, {Title: "Waits for", Width: 75}}}
-	for _, c := range b.in.Controls {
-		if s := c.result(); s == render.Satisfied || s == render.NotApplicable {
-			continue
-		}
-		t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(c.ID), render.T(render.Chip(c.result())), orMuted(sentence(c.reason()), "unknown"), orMuted(strings.Join(c.WaitsFor, ";\n"), "nothing named")}})
-	}
-	if len(t.Rows) == 0 {
-		out = append(out, &render.Paragraph{Text: render.T("No control waits for anything.")})
-	} else {
-		out = append(out, t)
-	}
-	if na := b.notApplicable(); na != nil {
-		out = append(out, &render.Heading{Level: 2, Title: "What does not apply"}, na)
-	}
-	return append(append(out, &render.Heading{Level: 2, Key: "exceptions", Title: "Exceptions and accepted risks"}), b.exceptions()...)
-}
-
-// notApplicable groups controls by the reason for which they do not apply.
-func (b *builder) notApplicable() render.Block {
-	var reasons []string
-	refs, cites := map[string][]string{}, map[string]Cites{}
-	for _, c := range b.in.Controls {
-		if c.result() != render.NotApplicable {
-			continue
-		}
-		if refs[c.Why] == nil {
-			reasons = append(reasons, c.Why)
-		}
-		refs[c.Why] = append(refs[c.Why], c.ID)
-		if c.DecidedBy != "" {
-			cites[c.Why] = append(cites[c.Why], c.Cites...)
-		}
-	}
-	if len(reasons) == 0 {
-		return nil
-	}
-	t := &render.Table{Caption: "Controls that do not apply, by reason", Columns: []render.Column{{Title: "Reason", Width: 62}, {Title: "Controls", Width: 84}, {Title: "Decision", Width: 20}},
-		Note: render.T("Without a decision the reason follows from the register: roles and risk class of the system.")}
-	for _, why := range reasons {
-		t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{orMuted(sentence(why), "unknown"), render.T(strings.Join(refs[why], ", ")), b.cited(2, cites[why])}})
-	}
-	return t
-}
-
-// exceptions are approvals with an end that people attached to controls.
-func (b *builder) exceptions() render.Blocks {
-	t := &render.Table{Caption: "What was waived, by whom and until when", Columns: []render.Column{{Title: "Control", Width: 18, Key: true}, {Title: "What", Width: 52}, {Title: "Approved by", Width: 46}, {Title: "Expires", Width: 28}, {Title: "Evidence", Width: 22}},
-		Note: render.T("An exception never raises a result: it says that somebody accepts the result for a time.")}
-	for _, c := range b.in.Controls {
-		for _, x := range c.Exceptions {
-			by := render.T(x.Approver, render.Muted(", asked for by "+x.By))
-			switch x.State {
-			case "pending":
-				by = render.T(render.Muted("pending, asked for by " + x.By))
-			case "rejected":
-				by = render.T("rejected by "+x.Approver, render.Muted(", asked for by "+x.By))
-			}
-			until := day(x.Until)
-			if x.State == "expired" {
-				until += ", expired"
-			}
-			t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(c.ID), render.T(x.What), by, render.T(until), b.cited(2, x.Cites)}})
-		}
-	}
-	if len(t.Rows) == 0 {
-		return render.Blocks{&render.Paragraph{Text: render.T("None is attached to a control of these criteria. Whether any was granted elsewhere is unknown.")}}
-	}
-	return render.Blocks{t}
-}
-
-// people lists what people attached, each piece once, with the controls that it
-// speaks to.
-func (b *builder) people() render.Blocks {
-	type piece struct {
-		Human
-		refs []string
-	}
-	var list []piece
-	at := map[string]int{}
-	for _, c := range b.in.Controls {
-		for _, h := range c.Human {
-			key := h.State + h.What + h.Detail
-			i, ok := at[key]
-			if !ok {
-				i = len(list)
-				at[key] = i
-				list = append(list, piece{Human: h})
-			} else {
-				list[i].Cites = append(list[i].Cites, h.Cites...)
-			}
-			list[i].refs = append(list[i].refs, c.ID)
-		}
-	}
-	if len(list) == 0 {
-		return render.Blocks{&render.Paragraph{Text: render.T("Nothing is attached to a control of these criteria. What runtime evidence cannot show stays without evidence.")}}
-	}
-	t := &render.Table{Caption: "What people attached, and to which controls", Columns: []render.Column{{Title: "What the control asks for", Width: 38, Key: true}, {Title: "Evidence attached", Width: 62}, {Title: "State", Width: 20}, {Title: "Controls", Width: 26}, {Title: "Evidence", Width: 20}},
-		Note: render.T("Current: accepted by a second person, in force and not too old. Only current evidence counts. Hashes of files are in the records cited; their content was not judged by the product.")}
-	for _, p := range list {
-		t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(p.What), render.T(p.Detail), render.T(sentence(p.State)), render.T(strings.Join(p.refs, ", ")), b.cited(2, p.Cites)}})
-	}
-	return render.Blocks{t}
 }

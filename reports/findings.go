@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"plumbline/frameworks"
 	"plumbline/reports/render"
 )
 
@@ -44,6 +43,9 @@ func (b *builder) findings() []render.Finding {
 	}
 	var out []render.Finding
 	for _, f := range tests {
+		if !slices.ContainsFunc(f.controls, func(c Control) bool { return !c.Contradicted }) {
+			continue // told below as what it is: a contradiction
+		}
 		out = append(out, b.testFinding(f))
 	}
 	for _, c := range b.in.Controls {
@@ -80,7 +82,7 @@ func (b *builder) testFinding(f failing) render.Finding {
 	if f.test.Reason != "" {
 		saw = append(saw, render.T(". "+sentence(f.test.Reason)+".")...)
 	}
-	return b.finding(grade, title, render.T(b.in.Framework.Title+" "+listed(refs, 14)+"; test ", render.Code(f.test.ID)), saw, f.test.Cites)
+	return b.finding(grade, title, render.T(b.in.Framework.Title+" "+listed(refs, 14)+"; test ", render.Code(f.test.ID)), saw, f.test.Cites, planOf(f.controls))
 }
 
 // contradiction is where what people claim and what was recorded part ways.
@@ -103,7 +105,7 @@ func (b *builder) contradiction(c Control) render.Finding {
 		}
 	}
 	return b.finding(grade, "The record contradicts what people claim for "+c.ID, render.T(b.in.Framework.Title+" "+c.ID+", "+lower(c.Title)),
-		render.T("Claimed, and accepted by a second person: "+strings.Join(claim, ", ")+". Recorded: "+strings.Join(seen, " ")), cites)
+		render.T("Claimed, and accepted by a second person: "+strings.Join(claim, ", ")+". Recorded: "+strings.Join(seen, " ")), cites, c.Plan)
 }
 
 func (b *builder) controlFinding(c Control) render.Finding {
@@ -113,22 +115,56 @@ func (b *builder) controlFinding(c Control) render.Finding {
 	}
 	var cites Cites
 	cites = append(append(cites, c.Cites...), humanCites(c.Human)...)
-	return b.finding(grade, c.Title+" is not satisfied", render.T(b.in.Framework.Title+" "+c.ID), orMuted(ended(sentence(c.reason())), "unknown"), cites)
+	return b.finding(grade, c.Title+" is not satisfied", render.T(b.in.Framework.Title+" "+c.ID), orMuted(ended(sentence(c.reason())), "unknown"), cites, c.Plan)
+}
+
+// planOf is the first plan that stands among controls that rest on one test.
+func planOf(controls []Control) *Plan {
+	var any *Plan
+	for _, c := range controls {
+		switch {
+		case c.Plan == nil:
+		case c.Plan.State != "rejected":
+			return c.Plan
+		case any == nil:
+			any = c.Plan
+		}
+	}
+	return any
 }
 
 // finding fills what every finding has. Without a record to cite it is an
 // observation: nothing that cannot be shown is a nonconformity.
-func (b *builder) finding(grade, title string, requirement, observation render.Text, cites Cites) render.Finding {
-	evidence := b.cite(6, cites)
-	if len(evidence) == 0 {
-		grade = "observation"
+func (b *builder) finding(grade, title string, requirement, observation render.Text, cites Cites, plan *Plan) render.Finding {
+	out := render.Finding{Grade: grade, Title: title, Requirement: requirement, Observation: observation, Evidence: b.cite(6, cites)}
+	if len(out.Evidence) == 0 {
+		out.Grade = "observation"
 	}
 	owner := "system owner"
 	if b.in.System != nil && b.in.System.Owner != "" {
 		owner = b.in.System.Owner
 	}
-	return render.Finding{Grade: grade, Title: title, Requirement: requirement, Observation: observation, Evidence: evidence,
-		Action: b.need("Cause, correction, corrective action and due date: "+lower(title), "", owner)}
+	action := render.Text(nil)
+	if plan != nil && plan.State != "rejected" {
+		out.Cause = render.T(ended(plan.Cause))
+		out.Correction = orMuted(ended(plan.Correction), "None at once")
+		action = render.T(ended(plan.Action), " ", render.Strong(plan.Owner), ", due ", render.Strong(day(plan.Due)), planState(plan), " ", b.cited(2, plan.Cites))
+	}
+	out.Action = b.needText("Cause, correction, corrective action and due date: "+lower(title), action, owner)
+	return out
+}
+
+// planState says whether a plan is agreed, and whether its day has passed.
+func planState(p *Plan) string {
+	switch {
+	case p.State == "pending":
+		return "; proposed by " + p.By + ", not yet accepted"
+	case p.State == "rejected":
+		return "; turned down by " + p.Approver
+	case p.State == "expired":
+		return ", overdue; accepted by " + p.Approver
+	}
+	return "; accepted by " + p.Approver
 }
 
 // name is the test's name for people.
@@ -173,120 +209,4 @@ func (b *builder) findingsPart(findings []render.Finding) render.Blocks {
 		out = append(out, &findings[i])
 	}
 	return out
-}
-
-// tests lists every test once, with what it saw.
-func (b *builder) tests() render.Blocks {
-	t := &render.Table{Caption: "Newest result of each test", Columns: []render.Column{{Title: "Test", Width: 40}, {Title: "Observed, against the threshold", Width: 56}, {Title: "Window and population", Width: 24},
-		{Title: "Result", Width: 31}, {Title: "Evidence", Width: 15}},
-		Note: render.T("Leaves: the range of the ledger that the test read. Thresholds are defaults of the product unless a statute sets them. A figure that is unknown could not be measured; it is not zero.")}
-	seen := map[string]bool{}
-	for _, c := range b.in.Controls {
-		for _, x := range c.Tests {
-			if seen[x.ID] {
-				continue
-			}
-			seen[x.ID] = true
-			t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(render.Strong(x.name()), "\n", render.Code(fmt.Sprintf("%s\u00A0v%d", x.ID, x.Version))), observed(x, "\n"),
-				render.T(fmt.Sprintf("%d days\n%s observed\nleaves %s to %s", int(x.To.Sub(x.From).Hours()/24+0.5), count(x.Population), count(x.FirstLeaf), count(max(x.EndLeaf, 1)-1))),
-				render.T(render.Chip(x.Result)), b.cited(2, x.Cites)}})
-		}
-	}
-	if len(t.Rows) == 0 {
-		return render.Blocks{&render.Paragraph{Text: render.T("No test has run for this system: every result is unknown.")}}
-	}
-	return render.Blocks{t}
-}
-
-// details show each control that is not satisfied, satisfied in part, contradicted
-// or excepted. One begins on a new page unless it has room.
-func (b *builder) details() render.Blocks {
-	var out render.Blocks
-	intro := &render.Paragraph{Text: render.T("Controls that are not satisfied, satisfied in part, contradicted or excepted. Runtime evidence shows what passed the gateway; it does not show what people decided, agreed or wrote elsewhere.")}
-	for _, c := range b.in.Controls {
-		if s := c.result(); s == render.NotSatisfied || s == render.Partial || c.Contradicted || len(c.Exceptions) > 0 {
-			out = append(out, b.detail(c)...)
-		}
-	}
-	if len(out) > 0 {
-		out = append(render.Blocks{intro}, out...)
-	}
-	return out
-}
-
-func (b *builder) detail(c Control) render.Blocks {
-	note := "computed as of " + stamp(b.doc.AsOf)
-	if c.ahead() {
-		note = "readiness; not yet applicable; " + note
-	}
-	room := min(70+22*float64(len(c.Tests))+14*float64(len(c.Human))+6*float64(len(c.WaitsFor)), 175)
-	rows := []render.Row{{Label: "Role and date", Value: render.T(roleText(c.Roles), ". Applies from ", b.appliesFrom(c))}}
-	if c.Runtime != "" {
-		rows = append(rows, render.Row{Label: "Evidence model", Value: render.T(sentence(words(c.Runtime)))})
-	}
-	if c.Shows != "" {
-		rows = append(rows, render.Row{Label: "Runtime evidence shows", Value: render.T(sentence(c.Shows))})
-	}
-	if b.in.System != nil {
-		rows = append(rows, render.Row{Label: "Owner", Value: orMuted(b.in.System.Owner, "unknown")})
-	}
-	out := render.Blocks{&render.Heading{Level: 2, Title: c.ID + "\u00A0\u00A0" + c.Title, Room: room}, &render.Verdict{Status: c.result(), Note: note}, &render.KeyValue{Rows: rows},
-		&render.Heading{Level: 3, Title: "How the result follows"}, &render.Paragraph{Text: orMuted(ended(sentence(c.reason())), "Unknown: no reason is recorded.")}}
-	if len(c.Tests) > 0 {
-		t := &render.Table{Caption: "Runtime tests", Columns: []render.Column{{Title: "Test", Width: 44}, {Title: "Observed, against the threshold", Width: 62}, {Title: "Result", Width: 34}, {Title: "Evidence", Width: 30}}}
-		for _, x := range c.Tests {
-			t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(x.name(), "\n", render.Code(x.ID)), observed(x, "\n"), render.T(render.Chip(x.Result)), b.cited(3, x.Cites)}})
-		}
-		out = append(out, t)
-	}
-	if len(c.Human) > 0 {
-		t := &render.Table{Caption: "Human evidence", Columns: []render.Column{{Title: "What", Width: 44, Key: true}, {Title: "State", Width: 20}, {Title: "Detail", Width: 80}, {Title: "Evidence", Width: 22}}}
-		for _, h := range c.Human {
-			t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(h.What), render.T(sentence(h.State)), render.T(h.Detail), b.cited(2, h.Cites)}})
-		}
-		out = append(out, t)
-	}
-	if len(c.Tests) > 0 {
-		out = append(out, &render.Heading{Level: 3, Title: "Query as run"}, queries(c.Tests))
-	}
-	if len(c.WaitsFor) > 0 {
-		out = append(out, &render.Heading{Level: 3, Title: "What it waits for"}, listOf(c.WaitsFor))
-	}
-	return out
-}
-
-// ended closes a sentence.
-func ended(s string) string {
-	if s == "" || strings.HasSuffix(s, ".") {
-		return s
-	}
-	return s + "."
-}
-
-func queries(tests []Test) render.Block {
-	box := &render.CodeBox{}
-	for _, x := range tests {
-		box.Lines = append(box.Lines, fmt.Sprintf("test=%s version=%d window=%s/%s ledger=%d..%d population=%d -> %s", x.ID, x.Version,
-			x.From.UTC().Format("2006-01-02T15:04Z"), x.To.UTC().Format("2006-01-02T15:04Z"), x.FirstLeaf, x.EndLeaf, x.Population, string(x.Result)))
-	}
-	return box
-}
-
-func listOf(items []string) render.Block {
-	l := &render.List{}
-	for _, s := range items {
-		l.Items = append(l.Items, render.T(s))
-	}
-	return l
-}
-
-func roleText(roles []string) string {
-	if len(roles) == 0 {
-		return "Every role"
-	}
-	out := make([]string, len(roles))
-	for i, r := range roles {
-		out[i] = frameworks.RoleName(r)
-	}
-	return sentence(strings.Join(out, ", "))
 }

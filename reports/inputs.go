@@ -40,6 +40,7 @@ type Inputs struct {
 	Budgets   []Budget
 	Refusals  []Refusal
 	Outages   []Outage
+	Collector Collector
 	Changes   []Change
 	Vendor    *Vendor
 
@@ -106,6 +107,7 @@ type Control struct {
 	Tests           []Test
 	Human           []Human
 	Exceptions      []Exception
+	Plan            *Plan // what is to be done about it
 	Cites           Cites // of the recorded state or decision
 	DecidedBy       string
 	Shows           string // what runtime evidence shows here
@@ -137,6 +139,15 @@ type Human struct {
 	What, State, Detail string
 	Current             bool // approved by a second person and not stale
 	Cites               Cites
+}
+
+// Plan is the corrective action that somebody proposed for a control.
+type Plan struct {
+	Cause, Correction, Action, Owner string
+	Due                              time.Time
+	State                            string // pending, current, rejected, expired
+	By, Approver                     string
+	Cites                            Cites
 }
 
 // Exception is what somebody accepts for a time about a control.
@@ -197,6 +208,13 @@ type Refusal struct {
 	Code  string
 	Count int64
 	Cites Cites
+}
+
+// Collector counts the marks that the running ledger makes each hour.
+type Collector struct {
+	Marks       int
+	First, Last time.Time
+	Cites       Cites
 }
 
 // Outage is a time in which the ledger could not write.

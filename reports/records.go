@@ -18,6 +18,7 @@ func (in *Inputs) leaves() []uint64 {
 	add := func(c Cites) { all = append(all, c...) }
 	add(in.SystemAt)
 	add(in.UsageAt)
+	add(in.Collector.Cites)
 	for _, c := range in.Controls {
 		add(c.Cites)
 		for _, t := range c.Tests {
@@ -28,6 +29,9 @@ func (in *Inputs) leaves() []uint64 {
 		}
 		for _, x := range c.Exceptions {
 			add(x.Cites)
+		}
+		if c.Plan != nil {
+			add(c.Plan.Cites)
 		}
 	}
 	for _, m := range in.Models {
@@ -114,7 +118,11 @@ func describe(leaf record.Leaf) (Record, error) {
 	case *record.Change:
 		out.Content = fmt.Sprintf("%s: %s, version %d", sentence(words(b.Kind)), b.Object, b.Version)
 	case *record.HumanEvidence:
-		out.Content = fmt.Sprintf("%s for %s", sentence(words(b.Type)), controlName(b.Framework, b.Control))
+		kind := words(b.Type)
+		if b.Form == "plan" {
+			kind = "corrective action"
+		}
+		out.Content = fmt.Sprintf("%s for %s", sentence(kind), controlName(b.Framework, b.Control))
 		switch {
 		case b.Until != 0:
 			out.Window = span(time.UnixMicro(b.From), time.UnixMicro(b.Until))

@@ -126,6 +126,7 @@ func (w *world) inputs(r Request) Inputs {
 		SystemAt: w.put("system", record.RegisterChange, &record.Change{Kind: "system.update", Object: "screening", Version: 3}), Systems: []inventory.System{system},
 		PriceTable: "9f86d081884c7d659a2feaa0c55ad015", Catalogue: catalog.Hash, Profile: "hiring"}
 	in.Usage, in.UsageAt = usage(), w.put("hour", record.LedgerHour, &record.Hour{Hour: now.Unix() / 3600})
+	in.Collector = Collector{Marks: 5, First: now.Add(-6 * time.Hour).Truncate(time.Hour), Last: now.Truncate(time.Hour), Cites: in.UsageAt}
 	in.Models = []Model{
 		{Alias: "screening-large", Provider: "sim", Vendor: "Built-in simulator", Declared: "sim-large-2026-08", Served: "sim-large-2026-08", Simulated: true, Region: "eu", DeclaredRegion: "eu",
 			FirstSeen: now.Add(-5 * time.Hour), LastSeen: now, Calls: 61, Errors: 1, InputTokens: 61234, OutputTokens: 8123, P50: 740 * time.Millisecond, P95: 1620 * time.Millisecond, Cost: 34 * money.Dollar / 1000, Cites: in.SystemAt},

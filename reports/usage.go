@@ -297,7 +297,7 @@ func refusalWords(code string) string {
 
 // uptime is the section on whether the collector was there.
 func (b *builder) uptime() render.Blocks {
-	out := render.Blocks{&render.Heading{Level: 2, Key: "uptime", Title: "Collector and ledger"}}
+	out := render.Blocks{&render.Heading{Level: 2, Key: "uptime", Title: "Collector and ledger"}, &render.Paragraph{Text: b.collector()}}
 	if len(b.in.Outages) == 0 {
 		return append(out, &render.Paragraph{Text: render.T("No outage of the ledger is recorded in the period. While the ledger cannot write, calls are refused and not served unrecorded.")})
 	}
@@ -306,6 +306,23 @@ func (b *builder) uptime() render.Blocks {
 		t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(stamp(o.From)), render.T(stamp(o.To)), render.T(count(o.Turned)), render.T(o.Cause), b.cited(1, o.Cites)}})
 	}
 	return append(out, t)
+}
+
+// collector says in how many hours the ledger ran.
+func (b *builder) collector() render.Text {
+	c := b.in.Collector
+	if c.Marks == 0 {
+		return render.T("No mark of an hour is recorded in the period: whether the collector ran is unknown.")
+	}
+	hours := int(c.Last.Sub(c.First)/time.Hour) + 1
+	text := render.T(fmt.Sprintf("The ledger marks each hour in which it runs, also an idle one. Between %s and %s it marked %d of %d hours", stamp(c.First), stamp(c.Last), c.Marks, hours))
+	if c.Marks < hours {
+		text = append(text, render.T("; the others are unknown, not idle")...)
+	}
+	if b.doc.From.Before(c.First) {
+		text = append(text, render.T(". Before that nothing of the period is recorded")...)
+	}
+	return append(text, render.T(". ", b.cited(2, c.Cites))...)
 }
 
 // changeLog is the section on what people changed.

@@ -271,7 +271,7 @@ func (b *builder) vendorFindings(v *Vendor) []render.Finding {
 	for _, m := range b.in.Models {
 		if m.comparison() == render.Differs {
 			out = append(out, b.finding("minor", "Another model answered than was declared for "+m.Alias, render.T("Models and versions as declared (ISO/IEC 42001 A.10.3)"),
-				render.T("Declared ", render.Code(m.Declared), ", served ", render.Code(m.Served), fmt.Sprintf(" in %s calls.", count(m.Calls))), m.Cites))
+				render.T("Declared ", render.Code(m.Declared), ", served ", render.Code(m.Served), fmt.Sprintf(" in %s calls.", count(m.Calls))), m.Cites, nil))
 		}
 	}
 	for _, s := range v.Systems {
@@ -281,7 +281,7 @@ func (b *builder) vendorFindings(v *Vendor) []render.Finding {
 				name = "An unregistered caller"
 			}
 			out = append(out, b.finding("minor", name+" uses this vendor without declaring it", render.T("Use of suppliers is declared in the register (ISO/IEC 42001 A.10.3)"),
-				render.T(count(s.Calls)+" calls were sent; the register does not name this vendor."), s.Cites))
+				render.T(count(s.Calls)+" calls were sent; the register does not name this vendor."), s.Cites, nil))
 		}
 	}
 	var sent []string
@@ -294,7 +294,7 @@ func (b *builder) vendorFindings(v *Vendor) []render.Finding {
 	}
 	if len(sent) > 0 {
 		out = append(out, b.finding("observation", "Personal data went to this vendor as it was found", render.T("Data that a processor receives are known and agreed (GDPR Art. 28; ISO/IEC 42001 A.10.3)"),
-			render.T("Guards that only watch found in prompts: "+strings.Join(sent, ", ")+". What was redacted did not leave the gateway and is not counted here."), cites))
+			render.T("Guards that only watch found in prompts: "+strings.Join(sent, ", ")+". What was redacted did not leave the gateway and is not counted here."), cites, nil))
 	}
 	for i := range out {
 		out[i].ID = fmt.Sprintf("F-%02d", i+1)

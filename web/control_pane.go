@@ -68,6 +68,11 @@ func (c *controlPane) AttachHref(kind string) string {
 	return "/frameworks/" + c.Framework.ID + "/evidence?" + query("control", c.Control.ID, "system", string(c.System.ID), "type", kind)
 }
 
+// ActionHref opens the form that plans a corrective action.
+func (c *controlPane) ActionHref() string {
+	return "/frameworks/" + c.Framework.ID + "/action?" + query("control", c.Control.ID, "system", string(c.System.ID))
+}
+
 // LeaveOutHref opens the form that proposes to leave the control out.
 func (c *controlPane) LeaveOutHref() string {
 	return "/frameworks/" + c.Framework.ID + "/applicability?" + query("control", c.Control.ID, "system", string(c.System.ID))

@@ -251,7 +251,7 @@ func (r *request) evidenceFile() error {
 	if err != nil {
 		return err
 	}
-	if ev.Form != "file" || len(ev.Content) == 0 {
+	if ev.Form == "link" || len(ev.Content) == 0 {
 		return fault.New(fault.NotFound, "not_found", "This evidence has no file.")
 	}
 	r.attachment(ev.FileName)

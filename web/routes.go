@@ -71,6 +71,8 @@ func pageRoutes() []route {
 		{get, "/frameworks/:framework", "assessment", "read", permitted, (*request).frameworkPage},
 		{get, "/frameworks/:framework/evidence", "evidence", "write", permitted, (*request).attachPage},
 		{post, "/frameworks/:framework/evidence", "evidence", "write", permitted, (*request).attach},
+		{get, "/frameworks/:framework/action", "evidence", "write", permitted, (*request).actionPage},
+		{post, "/frameworks/:framework/action", "evidence", "write", permitted, (*request).planAction},
 		{get, "/frameworks/:framework/applicability", "evidence", "write", permitted, (*request).applicabilityPage},
 		{post, "/frameworks/:framework/applicability", "evidence", "write", permitted, (*request).proposeNotApplicable},
 		{post, "/applicability/:id/confirm", "evidence", "decide", permitted, (*request).confirmNotApplicable},

@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -79,6 +80,18 @@ var exclusions = []struct {
 	{[]string{"20.1", "20.2", "21.1", "26.12", "73.2", "73.3", "73.4", "73.6"}, "not triggered: no such event in the period"},
 }
 
+// plans are corrective actions for what the report finds.
+var plans = []struct {
+	control string
+	plan    assessments.Plan
+	days    int
+	accept  string // empty: waits for the second person
+}{
+	{"17.1", assessments.Plan{Cause: "Settings of the gateway were changed by one person while the company was being set up.", Correction: "The changes were read again by Tomas Okafor.",
+		Action: "Declare the settings in a reviewed file, so that each change has a second person.", Owner: "Platform engineering"}, 30, "a file under review is the right place"},
+	{"26.7", assessments.Plan{Cause: "The notice was written before the system had a name.", Action: "Write it again with system, purpose and contact, and agree it with the employees' representatives.", Owner: "People operations"}, 21, ""},
+}
+
 // attach puts people's evidence beside controls, and has the second person decide.
 // What nobody has decided is left for whoever tries the UI.
 func (m *sample) attach(ctx context.Context) error {
@@ -110,7 +123,22 @@ func (m *sample) attach(ctx context.Context) error {
 			}
 		}
 	}
-	return m.exclude(ctx)
+	return errors.Join(m.exclude(ctx), m.plan(ctx))
+}
+
+// plan proposes corrective actions, and has the second person accept some.
+func (m *sample) plan(ctx context.Context) error {
+	for _, x := range plans {
+		x.plan.Due = time.Now().UTC().AddDate(0, 0, x.days)
+		ev, err := m.s.Engine.PlanAction(ctx, m.officer, frameworks.AIAct, x.control, screener, x.plan)
+		if err == nil && x.accept != "" {
+			err = m.s.Engine.Decide(ctx, m.approver, ev.ID, true, x.accept)
+		}
+		if err != nil {
+			return fmt.Errorf("plan for %s: %w", x.control, err)
+		}
+	}
+	return nil
 }
 
 // exclude has controls left out by two persons.

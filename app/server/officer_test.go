@@ -246,6 +246,15 @@ func TestTheOfficersWay(t *testing.T) {
 	tomas.is(tomas.submit(evidence.path, "decision", "accept", "reason", "read it"), 200, evidence.path, "The decision is on record", "Accepted")
 	ines.is(ines.get(control), 200, control, "Log review, November")
 
+	// What follows from it, with an owner and a day.
+	const action = "/frameworks/iso-42001-2023/action"
+	plan := []string{"control", "A.6.2.8", "system", "SYS-001", "cause", "no invoice to compare with", "action", "connect the supplier's invoices", "owner", "Finance", "due"}
+	ines.is(ines.get(action+"?control=A.6.2.8&system=SYS-001"), 200, "", "Plan a corrective action")
+	if late := ines.is(ines.submit(action, append(plan, "2020-01-01")...), 400, action, "lies ahead"); !strings.Contains(late.body, "connect the supplier") {
+		t.Error("the form does not keep the entry")
+	}
+	ines.is(ines.submit(action, append(plan, "2099-01-01")...), 200, control, "Corrective action: connect the supplier")
+
 	// The document, from a form that keeps what was entered.
 	ines.get("/documents/new?kind=audit")
 	wrong := ines.is(ines.submit("/documents", "kind", "audit", "system", "SYS-001"), 400, "/documents", "needs a framework")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"plumbline/assessments/evidence/record"
 	"plumbline/gateway/event"
 )
 
@@ -28,16 +27,9 @@ func (s *Store) Found(ctx context.Context, org string, x *Exchange, leaves uint6
 		if leaf < 0 || uint64(leaf) >= leaves {
 			continue
 		}
-		list, err := s.feed.Feed(ctx, org, uint64(leaf), 1)
+		r, err := s.record(ctx, org, uint64(leaf))
 		if err != nil {
-			return nil, fmt.Errorf("read leaf %d: %w", leaf, err)
-		}
-		if len(list) == 0 || list[0].Index != uint64(leaf) {
-			return nil, fmt.Errorf("read leaf %d: the log does not have it", leaf)
-		}
-		r, err := record.Decode(list[0].Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("leaf %d: %w", leaf, err)
+			return nil, err
 		}
 		e, ok := r.Body.(*event.Event)
 		if !ok {

@@ -76,6 +76,13 @@ func (p *picture) control(cs *assessments.ControlState, class string) reports.Co
 			out.Human = append(out.Human, reports.Human{What: assessments.TypeName(ev.Type) + ", not asked for", State: o.Status, Detail: p.attached(ev, o.Status), Current: o.Status == "current", Cites: p.cite(ev.Leaf, ev.DecidedLeaf)})
 		}
 	}
+	if pl := cs.Plan; pl != nil {
+		ev := pl.Evidence
+		out.Plan = &reports.Plan{Cause: pl.Cause, Correction: pl.Correction, Action: pl.Action, Owner: pl.Owner, Due: pl.Due, State: pl.Status, By: p.name(ev.Author), Cites: p.cite(ev.Leaf, ev.DecidedLeaf)}
+		if pl.Status != "pending" {
+			out.Plan.Approver = p.name(ev.DecidedBy)
+		}
+	}
 	return out
 }
 

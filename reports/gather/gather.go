@@ -55,7 +55,7 @@ func (g *Gatherer) Inputs(ctx context.Context, r reports.Request, cp record.Chec
 	in := reports.Inputs{OrgName: state.Org.Name, Contact: state.Settings.Contact, Mark: state.Settings.Confidential, Sample: state.Org.Sample,
 		Systems: state.Systems, PriceTable: g.d.Prices, Catalogue: g.d.Catalog.Hash}
 	p := &picture{g: g, ctx: ctx, r: r, cp: cp, state: state, in: &in, found: map[found]*reports.Guard{}}
-	steps := []func() error{p.system, p.traffic, p.rollups, p.budgets, p.changes}
+	steps := []func() error{p.system, p.traffic, p.rollups, p.outages, p.budgets, p.changes}
 	if r.Framework != "" {
 		steps = append(steps, p.controls)
 	}

@@ -276,11 +276,24 @@ func (p *picture) rollups() error {
 // what the hours count.
 func (p *picture) marks() error {
 	marks, err := p.g.d.Projection.Marks(p.ctx, string(p.r.Org), p.r.From.Unix()/3600, p.cp.Size)
-	if err != nil || len(marks) == 0 || len(p.in.Usage) == 0 {
+	if err != nil || len(marks) == 0 {
 		return err
 	}
-	p.in.UsageAt = p.cite(int64(marks[0].Leaf), int64(marks[len(marks)-1].Leaf))
+	first, last := marks[0], marks[len(marks)-1]
+	p.in.Collector = reports.Collector{Marks: len(marks), First: time.Unix(first.Hour*3600, 0).UTC(), Last: time.Unix(last.Hour*3600, 0).UTC(), Cites: p.cite(int64(first.Leaf), int64(last.Leaf))}
+	if len(p.in.Usage) > 0 {
+		p.in.UsageAt = p.in.Collector.Cites
+	}
 	return nil
+}
+
+// outages are the times of the period in which the log could not be written.
+func (p *picture) outages() error {
+	list, err := p.g.d.Projection.Outages(p.ctx, string(p.r.Org), p.r.From.UnixMicro(), p.cp.Size)
+	for _, o := range list {
+		p.in.Outages = append(p.in.Outages, reports.Outage{From: time.UnixMicro(o.From).UTC(), To: time.UnixMicro(o.To).UTC(), Turned: int64(o.Turned), Cause: o.Cause, Cites: p.cite(int64(o.Leaf))})
+	}
+	return err
 }
 
 // counted raises the counts of refusals to what the ledger counted without a
