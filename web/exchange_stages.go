@@ -26,7 +26,7 @@ var stoppedIn = map[string]string{
 	"system_unregistered": "admit", "system_retired": "admit", "system_suspended": "admit", "system_prohibited": "admit", "approval_expired": "admit", "system_unapproved": "admit", "system_not_in_use": "admit",
 	"model_not_allowed": "admit", "model_not_found": "admit", "provider_unavailable": "admit", "rate_limited": "admit", "concurrency_limited": "admit",
 	"policy_broken": "decide", "policy_denied": "decide", "guard_blocked": "inspect prompt", "guard_failed": "inspect prompt",
-	"model_unpriced": "hold", "budget_exceeded": "hold", "ledger_unavailable": "commit intent",
+	"model_unpriced": "hold", "budget_exceeded": "hold", "ledger_unavailable": "commit intent", "route_changed": "forward",
 }
 
 func stageOf(code string) string {
@@ -57,7 +57,10 @@ func (p *exchangePane) stages() []stageRow {
 			row.Tone, row.Icon = "mute", "unassessed"
 		case name == stop:
 			row.Tone, row.Icon, passed = "note", "not", false
-			row.Said = strings.TrimPrefix(row.Said+"; ", "; ") + "ended here: " + strings.ToLower(words(p.Code))
+			row.Said = "ended here: " + strings.ToLower(words(p.Code))
+			if name == "admit" || name == "decide" || name == "decode" {
+				row.Said = strings.TrimPrefix(said[name]+"; ", "; ") + row.Said
+			}
 		case !passed:
 			row.Tone, row.Icon, row.Said = "mute", "na", "not reached"
 		case name == "inspect prompt" && p.screened():

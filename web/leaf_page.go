@@ -172,7 +172,7 @@ func (r *request) fieldLines(list []record.Field, parent string, depth int) []fi
 	for _, f := range list {
 		line := fieldLine{Number: f.Number, Name: words(f.Name), Depth: depth}
 		if f.Name == "" {
-			line.Name = fmt.Sprintf("%s %d", words(strings.TrimSuffix(parent, "s")), f.Number)
+			line.Name, line.Number = fmt.Sprintf("%s %d", words(strings.TrimSuffix(parent, "s")), f.Number), 0
 		}
 		if f.Inner == nil {
 			r.fillLine(&line, f)
