@@ -13,11 +13,13 @@ import (
 	"plumbline/app/fault"
 	"plumbline/assessments/evidence/verify"
 	"plumbline/reports"
+	"plumbline/reports/render"
 )
 
 type documentData struct {
 	documentRow
 	Content    reports.Content
+	Owed       []owed
 	Unreadable string // why its file cannot be read; empty when it can
 	Before     *reports.Document
 	Moves      []reports.Move
@@ -26,6 +28,24 @@ type documentData struct {
 	Newest     *reports.Document // when it is another
 	Join       []joinItem
 	Verify     *verifyHelp
+}
+
+// owed are the required fields that one role has not provided.
+type owed struct {
+	Owner  string
+	Fields []string
+}
+
+// owedBy groups what is missing by who owes it, in the document's order.
+func owedBy(missing []render.Missing) (out []owed) {
+	for _, m := range missing {
+		i := slices.IndexFunc(out, func(o owed) bool { return o.Owner == m.Owner })
+		if i < 0 {
+			i, out = len(out), append(out, owed{Owner: m.Owner})
+		}
+		out[i].Fields = append(out[i].Fields, m.Field)
+	}
+	return out
 }
 
 func (r *request) documentPage() error {
@@ -42,6 +62,7 @@ func (r *request) documentPage() error {
 		data.Unreadable = f.Message
 		r.web.d.Log.Error("document cannot be read", "request", r.id.String(), "document", d.ID, "error", err)
 	}
+	data.Owed = owedBy(data.Content.Missing)
 	if err := r.revisions(data); err != nil {
 		return err
 	}
