@@ -142,7 +142,12 @@ func (r *request) subject(rec *record.Record) *joinItem {
 	case *event.Event:
 		return &joinItem{Text: "Exchange " + b.Exchange.String(), Href: "/exchanges/" + b.Exchange.String()}
 	case *record.Document:
-		return &joinItem{Text: "Document " + b.Identifier, Href: "/documents/" + b.Identifier}
+		id := b.Identifier + "-r" + decimal(int64(b.Revision))
+		return &joinItem{Text: "Document " + id, Href: "/documents/" + id}
+	case *record.Download:
+		return &joinItem{Text: "Document " + b.Document, Href: "/documents/" + b.Document}
+	case *record.Job:
+		return &joinItem{Text: "Runs of this job", Href: "/jobs?" + query("job", b.Name)}
 	case *record.HumanEvidence:
 		return &joinItem{Text: "Evidence", Href: "/evidence/" + rec.ID.String()}
 	case *record.HumanDecision:
@@ -331,7 +336,9 @@ func (r *request) told(rec *record.Record) string {
 	case *record.Applicability:
 		return b.Framework + " " + b.Control + map[bool]string{true: " applies to ", false: " does not apply to "}[b.Applies] + b.System
 	case *record.Document:
-		return b.Identifier + ", " + strings.ToLower(words(b.Kind))
+		return b.Identifier + ", revision " + group(b.Revision) + ", " + strings.ToLower(words(b.Kind))
+	case *record.Download:
+		return strings.ToUpper(b.Part) + " of " + b.Document + ", by an auditor"
 	case *record.Job:
 		return b.Name + map[bool]string{true: ", done", false: ", failed: " + b.Error}[b.OK]
 	}

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -150,6 +151,11 @@ func TestDocumentPages(t *testing.T) {
 	if got := downloads(t, s); len(got) != 1 || got[0].Document != second || got[0].Part != "proof" || log.count("document downloaded") != 2 {
 		t.Errorf("an auditor's download left %+v and %d lines", got, log.count("document downloaded"))
 	}
+	last := s.Ledger.Size(string(testOrg)) - 1
+	leaf := auditor.is(auditor.get("/ledger/"+strconv.FormatUint(last, 10)), 200, "", "document.downloaded", "PROOF of "+second)
+	auditor.is(auditor.get(auditor.find(leaf, `href="(/documents/[^"]+)"`)), 200, "/documents/"+second)
+	issue := v.get(v.find(v.get("/documents/"+first), `href="(/ledger/[0-9]+)"`))
+	v.is(v.get(v.find(v.is(issue, 200, "", "document.issued"), `href="(/documents/[^"]+)"`)), 200, "/documents/"+first)
 	if p := auditor.get("/documents/new"); p.status != 403 {
 		t.Errorf("an auditor may issue: %d", p.status)
 	}
