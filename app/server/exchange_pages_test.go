@@ -256,11 +256,16 @@ func TestNumbersAreTheirLists(t *testing.T) {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	checked := 0
+	checked, none := 0, 0
 	for _, path := range []string{"/", "/?days=1", "/systems", "/systems/SYS-001", "/ledger", "/frameworks?system=SYS-001"} {
 		p := ada.is(ada.get(path), 200, path)
 		for _, m := range numbered.FindAllStringSubmatch(p.body, -1) {
-			href, n := strings.ReplaceAll(m[1], "&amp;", "&"), m[2]
+			href, n := html.UnescapeString(m[1]), m[2]
+			if n == "0" {
+				if none++; none > 12 {
+					continue // most days have none; some will do
+				}
+			}
 			list := ada.is(ada.get(href), 200, "")
 			if got := shownHead.FindStringSubmatch(list.body); got == nil || got[1] != n {
 				t.Errorf("%s says %s; %s says %v", path, n, href, got)
@@ -268,15 +273,15 @@ func TestNumbersAreTheirLists(t *testing.T) {
 			checked++
 		}
 	}
-	if checked < 100 {
+	if checked < 40 {
 		t.Errorf("only %d numbers found", checked)
 	}
 }
 
 var anyHref = regexp.MustCompile(`(?:href|action)="(/[^"]*)"`)
 
-// TestNoDeadLink follows every link of every page that an officer can reach, a few
-// of each kind, and finds none that leads nowhere.
+// TestNoDeadLink follows every link of every page that an officer can reach, two of
+// each kind, and finds none that leads nowhere.
 func TestNoDeadLink(t *testing.T) {
 	t.Parallel() // it mostly waits for the window in which refusals are counted
 	f := newTraffic(t)
@@ -297,7 +302,7 @@ func TestNoDeadLink(t *testing.T) {
 		for _, m := range anyHref.FindAllStringSubmatch(p.body, -1) {
 			to, _, _ := strings.Cut(html.UnescapeString(m[1]), "#")
 			kind := ids.ReplaceAllString(to, "*")
-			if seen[to] || strings.HasPrefix(m[0], "action") || strings.HasPrefix(to, "/static/") || kinds[kind] >= 4 {
+			if seen[to] || strings.HasPrefix(m[0], "action") || strings.HasPrefix(to, "/static/") || kinds[kind] >= 2 {
 				continue
 			}
 			kinds[kind]++
