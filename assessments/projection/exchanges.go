@@ -105,6 +105,9 @@ func (f *Filter) where(org string) *condition {
 	c.equal("code", f.Code)
 	c.in("system", f.Systems)
 	c.in("state", f.States)
+	if f.State == Open || len(f.States) == 1 && f.States[0] == Open {
+		c.add("closed_leaf < 0") // the few that are open have an index
+	}
 	c.in("code", f.Codes)
 	if f.Model != "" {
 		c.add("(model_asked = ? OR model_target = ? OR model_served = ?)", f.Model, f.Model, f.Model)
