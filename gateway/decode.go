@@ -104,12 +104,19 @@ func isJSON(contentType []string) bool {
 // readBody reads the whole body. The server's deadline for reading ends with it:
 // what is read from the connection later is only whether the caller is still there.
 func (x *exchange) readBody() (err error) {
-	x.body, err = readAll(x.body[:0], x.r.Body, MaxBody)
+	size := x.r.ContentLength + 1 // with room to see the end
+	if size <= 0 || size > firstRead {
+		size = firstRead
+	}
+	x.body, err = readAll(make([]byte, 0, size), x.r.Body, MaxBody)
 	if d, ok := x.w.(interface{ SetReadDeadline(time.Time) error }); ok && err == nil {
 		err = d.SetReadDeadline(time.Time{})
 	}
 	return err
 }
+
+// firstRead is what is set aside for a body before it is seen, at most.
+const firstRead = 32 << 10
 
 func tooLarge() *refusal {
 	return refuse(http.StatusRequestEntityTooLarge, "body_too_large", "the body is larger than 4 MiB")

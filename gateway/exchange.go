@@ -15,11 +15,13 @@ import (
 	"plumbline/gateway/peek"
 	"plumbline/gateway/policy"
 	"plumbline/gateway/price"
+	"plumbline/gateway/provider"
 	"plumbline/inventory"
 )
 
 // exchange is the typed state of one call. It is pooled: reset clears it.
 type exchange struct {
+	*reused
 	w     http.ResponseWriter
 	r     *http.Request
 	start time.Time
@@ -37,9 +39,8 @@ type exchange struct {
 	rated  bool // a place of the key's rate is taken
 
 	// decode
-	body   []byte
-	peeked peek.Body
-	model  string
+	body  []byte // not pooled: see out
+	model string
 
 	// admit
 	route  *inventory.Route
@@ -53,51 +54,58 @@ type exchange struct {
 	profile *guardrail.Profile
 	prompt  *guardrail.Inspector
 	answers *guardrail.Inspector
-	edits   []peek.Edit
-	scratch []byte
-	redact  [][]byte
 
 	// hold, commit
 	most     event.Usage // what is held for
 	ceiling  money.Nano  // and what that costs
-	holds    []event.Hold
 	intent   bool
 	commit   *event.Commit
 	mode     event.CommitMode
-	out      []byte // the body as it goes upstream
-	digest   hash.Hash
+	out      []byte // the body as it goes upstream; not pooled, for a transport may read it when the exchange is over
 	blind    [32]byte
 	blinded  bool
 	attempts uint32
 
-	// answer
-	buf       []byte
-	chunk     peek.Body
+	// forward, answer
+	sent      provider.Request
 	wrote     bool // the head of the answer is out
 	done      bool
 	bytesOut  uint64
 	textOut   int64 // bytes of text that the model wrote
 	upstreamT time.Duration
 	failure   *refusal
+	length    [1]string // the answer's Content-Length
 
 	ev event.Event
 }
 
+// reused is what the next exchange goes on with: memory, and nothing in it.
+type reused struct {
+	peeked  peek.Body // the request
+	chunk   peek.Body // the answer, or an event of it
+	edits   []peek.Edit
+	scratch []byte
+	holds   []event.Hold
+	digest  hash.Hash
+	buf     []byte
+	prompts []event.Verdict
+	replies []event.Verdict
+}
+
 func newExchange() *exchange {
-	return &exchange{digest: sha256.New(), body: make([]byte, 0, 8<<10), out: make([]byte, 0, 8<<10), buf: make([]byte, 0, 8<<10), holds: make([]event.Hold, 0, 4)}
+	return &exchange{reused: &reused{digest: sha256.New(), buf: make([]byte, 0, 8<<10), holds: make([]event.Hold, 0, 4)}}
 }
 
 func (x *exchange) begin(g *Gateway, w http.ResponseWriter, r *http.Request) {
 	x.w, x.r, x.start = w, r, g.c.Now()
 	x.view = g.view.Load()
-	id, err := ident.New(x.start, g.c.Rand)
-	if err != nil {
-		id = ident.ID{15: 1} // without randomness nothing is sent: see identify
+	if err := x.id.Set(x.start, g.c.Rand); err != nil {
+		x.id = ident.ID{15: 1} // without randomness nothing is sent: see identify
 	}
-	x.id = id
-	x.idHdr[0] = id.String()
+	x.idHdr[0] = x.id.String()
 	w.Header()["X-Request-Id"] = x.idHdr[:]
-	x.ev = event.Event{Exchange: id, Dialect: "openai", At: x.start.UnixMicro(), Prompt: x.ev.Prompt[:0], AnswerGuard: x.ev.AnswerGuard[:0]}
+	x.ev.Exchange, x.ev.Dialect, x.ev.At = x.id, "openai", x.start.UnixMicro()
+	x.ev.Prompt, x.ev.AnswerGuard = x.prompts, x.replies
 }
 
 func (x *exchange) reset() {
@@ -110,8 +118,10 @@ func (x *exchange) reset() {
 	x.digest.Reset()
 	x.peeked.Forget()
 	x.chunk.Forget()
-	*x = exchange{digest: x.digest, body: keep(x.body), out: keep(x.out), buf: keep(x.buf), scratch: keep(x.scratch), holds: x.holds[:0], edits: x.edits[:0], redact: x.redact[:0],
-		peeked: x.peeked, chunk: x.chunk, ev: event.Event{Prompt: x.ev.Prompt[:0], AnswerGuard: x.ev.AnswerGuard[:0]}}
+	clear(x.edits)
+	x.edits, x.holds, x.buf, x.scratch = x.edits[:0], x.holds[:0], keep(x.buf), keep(x.scratch)
+	x.prompts, x.replies = x.ev.Prompt[:0], x.ev.AnswerGuard[:0]
+	*x = exchange{reused: x.reused}
 }
 
 // keep gives a buffer back to the pool unless it grew large.
@@ -141,5 +151,6 @@ func addressPrefix(remote string) string {
 	if err != nil {
 		return "unknown"
 	}
-	return p.String()
+	var text [48]byte
+	return string(p.AppendTo(text[:0]))
 }

@@ -54,7 +54,8 @@ func (g *Gateway) send(ctx context.Context, x *exchange) (*provider.Response, er
 	for {
 		x.attempts++
 		began := g.c.Now()
-		resp, err := x.up.Send(ctx, &provider.Request{Endpoint: x.path, Body: x.out, Stream: x.peeked.Stream, ID: x.idHdr[0]})
+		x.sent = provider.Request{Endpoint: x.path, Body: x.out, Stream: x.peeked.Stream, ID: x.idHdr[0]}
+		resp, err := x.up.Send(ctx, &x.sent)
 		x.upstreamT += g.c.Now().Sub(began)
 		if err == nil && !retriable(resp.Status) {
 			x.ev.UpstreamErr = ""
@@ -159,8 +160,7 @@ func (g *Gateway) whole(x *exchange, resp *provider.Response) error {
 		return err
 	}
 	if len(x.edits) > 0 {
-		x.out = peek.Splice(x.out[:0], body, x.edits)
-		body = x.out
+		body = peek.Splice(make([]byte, 0, len(body)+256), body, x.edits)
 	}
 	if err := x.durable(); err != nil {
 		return err
@@ -168,7 +168,8 @@ func (g *Gateway) whole(x *exchange, resp *provider.Response) error {
 	h := x.w.Header()
 	copyHeader(h, resp.Header)
 	h["Content-Type"] = jsonHeader
-	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	x.length[0] = strconv.Itoa(len(body))
+	h["Content-Length"] = x.length[:]
 	x.ev.FirstByte = g.c.Now().Sub(x.start).Microseconds()
 	x.head(resp.Status)
 	x.ev.End = event.EndComplete

@@ -128,10 +128,10 @@ func (x *exchange) prepareBody() {
 	}
 	x.edits = sorted(edits)
 	if len(edits) == 0 {
-		x.out = append(x.out[:0], x.body...)
+		x.out = x.body
 		return
 	}
-	x.out = peek.Splice(x.out[:0], x.body, edits)
+	x.out = peek.Splice(make([]byte, 0, len(x.body)+256), x.body, edits)
 }
 
 func askUsage(p *peek.Body, body []byte) peek.Edit {
@@ -250,7 +250,7 @@ func (g *Gateway) attempt(x *exchange) error {
 }
 
 // upstreamContext lives on when the caller hangs up, so that usage is still seen,
-// and ends with the exchange's own deadline.
+// and ends with the exchange's own deadline. It carries nothing of the caller's.
 func (g *Gateway) upstreamContext(x *exchange) (context.Context, context.CancelFunc) {
-	return context.WithDeadline(context.WithoutCancel(x.r.Context()), x.start.Add(g.c.Timeout))
+	return context.WithDeadline(context.Background(), x.start.Add(g.c.Timeout))
 }

@@ -43,22 +43,21 @@ func (g *Gateway) identify(x *exchange) error {
 	if text == "" {
 		return refuse(http.StatusUnauthorized, "key_missing", "send a virtual key as `Authorization: Bearer pk-…`")
 	}
-	unknown := refuse(http.StatusUnauthorized, "key_unknown", "this virtual key is not known here; ask the owner of the AI system for one")
 	id, secret, ok := strings.Cut(strings.TrimPrefix(text, KeyPrefix), "-")
 	if !ok || !strings.HasPrefix(text, KeyPrefix) {
-		return unknown
+		return keyUnknown()
 	}
 	key, ok := x.view.snap.Keys[inventory.KeyID(id)]
 	if !ok {
-		return unknown
+		return keyUnknown()
 	}
 	hash := g.c.HashKey(secret)
 	if subtle.ConstantTimeCompare(hash[:], key.Hash[:]) != 1 {
-		return unknown
+		return keyUnknown()
 	}
 	x.key, x.org = key, x.view.orgs[key.Org]
 	if x.org == nil {
-		return unknown
+		return keyUnknown()
 	}
 	x.ev.Log, x.ev.Key = string(key.Org), string(key.ID)
 	x.ev.ConfigRevision = x.view.snap.Revision
@@ -74,6 +73,10 @@ func (g *Gateway) identify(x *exchange) error {
 		return r
 	}
 	return nil
+}
+
+func keyUnknown() *refusal {
+	return refuse(http.StatusUnauthorized, "key_unknown", "this virtual key is not known here; ask the owner of the AI system for one")
 }
 
 // valid says whether a key may be used at a time. It is asked again for each

@@ -27,11 +27,19 @@ var ErrMalformed = errors.New("malformed id")
 // It returns the error of random.
 func New(now time.Time, random io.Reader) (ID, error) {
 	var id ID
+	err := id.Set(now, random)
+	return id, err
+}
+
+// Set is New in place, for an ID that has its place already: it allocates
+// nothing. After an error the ID is zero.
+func (id *ID) Set(now time.Time, random io.Reader) error {
 	binary.BigEndian.PutUint64(id[:8], uint64(now.UnixMilli())<<16)
 	if _, err := io.ReadFull(random, id[6:]); err != nil {
-		return ID{}, fmt.Errorf("read random: %w", err)
+		*id = ID{}
+		return fmt.Errorf("read random: %w", err)
 	}
-	return id, nil
+	return nil
 }
 
 // Time is the millisecond at which the ID was made.

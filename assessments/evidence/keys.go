@@ -204,6 +204,11 @@ func (l *Ledger) secret(id secretID) ([32]byte, error) {
 	if ok {
 		return key, nil
 	}
+	return l.makeSecret(id)
+}
+
+// makeSecret makes a key on its first use.
+func (l *Ledger) makeSecret(id secretID) (key [32]byte, err error) {
 	l.keyMu.Lock()
 	defer l.keyMu.Unlock()
 	if key, ok := l.keys[id]; ok {

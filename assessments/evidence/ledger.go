@@ -92,6 +92,7 @@ type Ledger struct {
 	pending  *batch
 	inflight *batch
 	random   *bufio.Reader
+	lastID   ident.ID // made by newID
 	windows  map[refusalKey]*refusalWindow
 	keyless  map[refusalKey]*refusalWindow
 	inflyID  map[appendKey]*pendingID

@@ -246,7 +246,11 @@ func (l *Ledger) batchFor(s *logState) *logBatch {
 	return lb
 }
 
-func (l *Ledger) newID() (ident.ID, error) { return ident.New(l.c.Now(), l.random) }
+// newID makes a record's id, under l.mu.
+func (l *Ledger) newID() (ident.ID, error) {
+	err := l.lastID.Set(l.c.Now(), l.random)
+	return l.lastID, err
+}
 
 func (l *Ledger) wake() {
 	select {

@@ -21,6 +21,7 @@ type Counters struct {
 	mu      sync.Mutex
 	windows map[windowID]*window
 	open    map[ident.ID][]event.Hold // what each exchange has reserved
+	free    [][]event.Hold            // lists of exchanges that have ended, for those to come
 	zones   map[string]*time.Location
 
 	rates rates
@@ -94,6 +95,9 @@ func (c *Counters) Hold(dst []event.Hold, org inventory.OrgID, exchange ident.ID
 			}
 		}
 	}
+	if n := len(c.free); before == nil && n > 0 {
+		before, c.free = c.free[n-1], c.free[:n-1]
+	}
 	c.open[exchange] = append(before[:0], dst[from:]...)
 	return dst, nil
 }
@@ -103,7 +107,8 @@ func (c *Counters) Hold(dst []event.Hold, org inventory.OrgID, exchange ident.ID
 func (c *Counters) Settle(org inventory.OrgID, exchange ident.ID, charge money.Nano) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, h := range c.open[exchange] {
+	holds := c.open[exchange]
+	for _, h := range holds {
 		w := c.at(windowID{org, inventory.BudgetID(h.Budget), h.Window})
 		w.held -= h.Amount
 		w.charged += charge
@@ -112,7 +117,13 @@ func (c *Counters) Settle(org inventory.OrgID, exchange ident.ID, charge money.N
 		}
 	}
 	delete(c.open, exchange)
+	if holds != nil && len(c.free) < freeLists {
+		c.free = append(c.free, holds)
+	}
 }
+
+// freeLists is how many lists are kept for exchanges to come.
+const freeLists = 1024
 
 func (c *Counters) at(id windowID) *window {
 	w, ok := c.windows[id]

@@ -1,7 +1,5 @@
 package guardrail
 
-import "bytes"
-
 // triggerStart has the bytes with which a word of interest begins.
 var triggerStart = func() (t [256]bool) {
 	for _, c := range []byte("iprgjIPRGJ") {
@@ -13,7 +11,9 @@ var triggerStart = func() (t [256]bool) {
 // injection is the heuristic: a trigger noun with a verb of overriding or of
 // extraction among the few words before it, or a word that names the trick.
 func injection(before, w []byte) string {
-	w = bytes.TrimRight(w, ".:-_/")
+	for len(w) > 0 && closes(w[len(w)-1]) {
+		w = w[:len(w)-1]
+	}
 	if len(w) == 0 {
 		return ""
 	}
@@ -62,6 +62,9 @@ func injection(before, w []byte) string {
 	}
 	return ""
 }
+
+// closes: a byte that may stand behind a word and still in it.
+func closes(c byte) bool { return c == '.' || c == ':' || c == '-' || c == '_' || c == '/' }
 
 // lastWord takes the last word from text.
 func lastWord(text []byte) (word, rest []byte) {

@@ -5,6 +5,7 @@ package peek
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"unicode/utf8"
 )
@@ -378,8 +379,15 @@ func (p *Body) str(i int) (Span, int, error) {
 }
 
 func (p *Body) control(part []byte, at int) error {
-	for k, c := range part {
-		if c < 0x20 {
+	k := 0
+	for ; k+8 <= len(part); k += 8 { // eight bytes at a time: the high bit of each that is below 0x20
+		v := binary.LittleEndian.Uint64(part[k:])
+		if (v-0x2020202020202020)&^v&0x8080808080808080 != 0 {
+			break
+		}
+	}
+	for ; k < len(part); k++ {
+		if part[k] < 0x20 {
 			return p.bad(at+k, "a string holds a control character")
 		}
 	}

@@ -55,11 +55,11 @@ func (o *openAI) Send(ctx context.Context, r *Request) (*Response, error) {
 	if o.auth != nil {
 		header["Authorization"] = o.auth
 	}
-	body := bytes.NewReader(r.Body)
+	body := r.Body // r is the caller's again when this returns
 	req := (&http.Request{
 		Method: http.MethodPost, URL: &u, Host: u.Host, Header: header, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Body: io.NopCloser(body), ContentLength: int64(len(r.Body)),
-		GetBody: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(r.Body)), nil },
+		Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)),
+		GetBody: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil },
 	}).WithContext(ctx)
 	resp, err := o.transport.RoundTrip(req)
 	if err != nil {

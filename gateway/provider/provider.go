@@ -32,7 +32,9 @@ type Response struct {
 	Body   io.ReadCloser
 }
 
-// Provider is an upstream. Send returns once the head of the answer is there.
+// Provider is an upstream. Send returns once the head of the answer is there. It
+// keeps the bytes of r.Body as long as it likes, for nobody writes to them, and r
+// itself not beyond its return.
 type Provider interface {
 	Send(ctx context.Context, r *Request) (*Response, error)
 }
