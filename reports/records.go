@@ -12,8 +12,8 @@ import (
 	"plumbline/reports/render"
 )
 
-// leaves are all that the inputs name, in order and once each.
-func (in *Inputs) leaves() []uint64 {
+// Leaves are all that the inputs name, in order and once each.
+func (in *Inputs) Leaves() []uint64 {
 	var all []uint64
 	add := func(c Cites) { all = append(all, c...) }
 	add(in.SystemAt)
@@ -72,7 +72,7 @@ func (in *Inputs) leaves() []uint64 {
 // proved in it and is left out; the builder then prints no citation for it.
 func (s *Service) records(ctx context.Context, in *Inputs) ([]Record, error) {
 	var out []Record
-	for _, n := range in.leaves() {
+	for _, n := range in.Leaves() {
 		if n >= in.Checkpoint.Size {
 			continue
 		}
