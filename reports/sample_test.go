@@ -27,8 +27,51 @@ type world struct {
 	t      testing.TB
 	ledger *evidence.Ledger
 	random *rand.ChaCha8
-	at     time.Time
 	leaves map[string]uint64
+
+	records []Record // of a world without a ledger
+}
+
+// paper is a world without a ledger: records are made up in order, so that two
+// processes have the same ones.
+func paper(t testing.TB) *world {
+	return &world{t: t, random: rand.NewChaCha8([32]byte{2}), leaves: map[string]uint64{}}
+}
+
+// note makes up a record.
+func (w *world) note(kind record.Kind, id ident.ID, body any) uint64 {
+	w.t.Helper()
+	leaf := uint64(len(w.records))
+	r := &record.Record{Envelope: record.Envelope{Kind: kind, Version: record.VersionOf(kind), ID: id, At: now.UnixMicro(), Writer: "w-1", Number: leaf + 1, Actor: "job:tests"}, Body: body}
+	b, err := record.Append(nil, r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	described, err := describe(record.Leaf{Index: leaf, Bytes: b})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.records = append(w.records, described)
+	return leaf
+}
+
+// document builds a kind from made-up records.
+func (w *world) document(r Request, change func(*Inputs)) *render.Doc {
+	w.t.Helper()
+	r.Org = org
+	kind, err := check(r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	in := w.inputs(r)
+	r.From, r.To = now.AddDate(0, 0, -30), now
+	in.Request, in.Org, in.ID, in.Number, in.IssuedAt, in.IssuedBy = r, org, kind.Prefix+"-2026-0001", 1, now, "Ada Example"
+	if change != nil {
+		change(&in)
+	}
+	in.Records = w.records
+	in.Checkpoint = Checkpoint{record.Checkpoint{Origin: "plumbline.example/acme/1", Size: uint64(len(w.records)), At: now.UnixMicro(), Note: []byte("plumbline.example/acme/1\n1\nroot\n\n— plumbline.example/acme/1 sig\n")}, []string{"key"}}
+	return kind.build(in)
 }
 
 func newWorld(t testing.TB) *world {
@@ -37,7 +80,7 @@ func newWorld(t testing.TB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, random: rand.NewChaCha8([32]byte{2}), at: now, leaves: map[string]uint64{}}
+	w := &world{t: t, random: rand.NewChaCha8([32]byte{2}), leaves: map[string]uint64{}}
 	w.ledger, err = evidence.Open(t.Context(), evidence.Config{Dir: t.TempDir(), Instance: "plumbline.example", Sealer: sealer,
 		Now: func() time.Time { return now }, Rand: rand.NewChaCha8([32]byte{3}), Checkpoint: time.Hour})
 	if err != nil {
@@ -59,6 +102,10 @@ func (w *world) put(name string, kind record.Kind, body any) Cites {
 	id, err := ident.New(now, w.random)
 	if err != nil {
 		w.t.Fatal(err)
+	}
+	if w.ledger == nil {
+		w.leaves[name] = w.note(kind, id, body)
+		return Cites{w.leaves[name]}
 	}
 	leaf, err := w.ledger.Append(w.t.Context(), org, &record.Record{Envelope: record.Envelope{Kind: kind, ID: id, Actor: "job:tests"}, Body: body})
 	if err != nil {
