@@ -121,7 +121,7 @@ func (e *Engine) recordEvidence(ctx context.Context, ev Evidence) (Evidence, err
 		return ev, fault.Wrap(fault.Unavailable, "ledger_unavailable", err, "it is saved, and counts once the ledger can record it")
 	}
 	ev.Leaf = int64(leaf)
-	return ev, e.d.Store.stampEvidence(ctx, ev.ID, ev.Leaf)
+	return ev, e.d.Store.stampEvidence(ctx, ev.Org, ev.ID, ev.Leaf)
 }
 
 // recordLeft puts on record what was attached while the ledger could not write.
@@ -168,7 +168,7 @@ func (e *Engine) Decide(ctx context.Context, actor authz.Actor, id string, accep
 	if accept {
 		decision = "accepted"
 	}
-	return e.d.Store.decideEvidence(ctx, ev.ID, decision, actor.ID, reason, e.d.Now().UnixMicro(), int64(leaf))
+	return e.d.Store.decideEvidence(ctx, actor.Org, ev.ID, decision, actor.ID, reason, e.d.Now().UnixMicro(), int64(leaf))
 }
 
 // Evidence lists what is attached to a control, for a system or for all.
@@ -231,7 +231,7 @@ func (e *Engine) ConfirmNotApplicable(ctx context.Context, actor authz.Actor, id
 	if err != nil {
 		return fault.Wrap(fault.Unavailable, "ledger_unavailable", err, "the ledger cannot record the decision now; try again later")
 	}
-	return e.d.Store.confirmApplicability(ctx, a.ID, actor.ID, e.d.Now().UnixMicro(), int64(leaf))
+	return e.d.Store.confirmApplicability(ctx, actor.Org, a.ID, actor.ID, e.d.Now().UnixMicro(), int64(leaf))
 }
 
 // Proposals lists decisions on applicability for a control, open and confirmed.

@@ -36,7 +36,13 @@ func (s *Store) exec(ctx context.Context, query string, args ...any) error {
 
 const evidenceColumns = `id, org, framework, control, system, type, title, form, link, file_name, hash, from_at, until_at, author, at, leaf, decision, decided_by, decided_at, decided_leaf, reason`
 
+// errNoOrg is the answer to a write that names no organisation.
+var errNoOrg = errors.New("assessments: an organisation is needed")
+
 func (s *Store) insertEvidence(ctx context.Context, ev *Evidence) error {
+	if ev.Org == "" {
+		return errNoOrg
+	}
 	return s.exec(ctx, `INSERT INTO human_evidence (`+evidenceColumns+`, content) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', '', 0, -1, '', ?)`,
 		ev.ID, string(ev.Org), ev.Framework, ev.Control, string(ev.System), ev.Type, ev.Title, ev.Form, ev.Link, ev.FileName, ev.Hash, micros(ev.From), micros(ev.Until), ev.Author, micros(ev.At), ev.Leaf, ev.Content)
 }
@@ -55,12 +61,13 @@ func fromMicros(n int64) time.Time {
 	return time.UnixMicro(n).UTC()
 }
 
-func (s *Store) stampEvidence(ctx context.Context, id string, leaf int64) error {
-	return s.exec(ctx, `UPDATE human_evidence SET leaf = ? WHERE id = ?`, leaf, id)
+func (s *Store) stampEvidence(ctx context.Context, org inventory.OrgID, id string, leaf int64) error {
+	return s.exec(ctx, `UPDATE human_evidence SET leaf = ? WHERE org = ? AND id = ?`, leaf, string(org), id)
 }
 
-func (s *Store) decideEvidence(ctx context.Context, id, decision, by, reason string, at, leaf int64) error {
-	return s.exec(ctx, `UPDATE human_evidence SET decision = ?, decided_by = ?, reason = ?, decided_at = ?, decided_leaf = ? WHERE id = ? AND decision = ''`, decision, by, reason, at, leaf, id)
+func (s *Store) decideEvidence(ctx context.Context, org inventory.OrgID, id, decision, by, reason string, at, leaf int64) error {
+	return s.exec(ctx, `UPDATE human_evidence SET decision = ?, decided_by = ?, reason = ?, decided_at = ?, decided_leaf = ? WHERE org = ? AND id = ? AND decision = ''`,
+		decision, by, reason, at, leaf, string(org), id)
 }
 
 func scanEvidence(row interface{ Scan(...any) error }, more ...any) (ev Evidence, err error) {
@@ -115,12 +122,15 @@ func (s *Store) evidenceByID(ctx context.Context, org inventory.OrgID, id string
 }
 
 func (s *Store) insertApplicability(ctx context.Context, org inventory.OrgID, a Applicability) error {
+	if org == "" {
+		return errNoOrg
+	}
 	return s.exec(ctx, `INSERT INTO applicability (id, org, framework, control, system, applies, reason, author, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		a.ID, string(org), a.Framework, a.Control, string(a.System), 0, a.Reason, a.Author, micros(a.At))
 }
 
-func (s *Store) confirmApplicability(ctx context.Context, id, approver string, at, leaf int64) error {
-	return s.exec(ctx, `UPDATE applicability SET approver = ?, decided_at = ?, leaf = ? WHERE id = ? AND approver = ''`, approver, at, leaf, id)
+func (s *Store) confirmApplicability(ctx context.Context, org inventory.OrgID, id, approver string, at, leaf int64) error {
+	return s.exec(ctx, `UPDATE applicability SET approver = ?, decided_at = ?, leaf = ? WHERE org = ? AND id = ? AND approver = ''`, approver, at, leaf, string(org), id)
 }
 
 const applicabilityColumns = `id, framework, control, system, applies, reason, author, at, approver, decided_at, leaf`
@@ -200,6 +210,9 @@ type check struct {
 }
 
 func (s *Store) saveCheck(ctx context.Context, org inventory.OrgID, c check) error {
+	if org == "" {
+		return errNoOrg
+	}
 	ok := 0
 	if c.OK {
 		ok = 1

@@ -4,9 +4,18 @@ import (
 	"strings"
 	"time"
 
+	"plumbline/app/authz"
 	"plumbline/app/fault"
 	"plumbline/assessments/evidence/record"
 )
+
+// own holds an actor to its own organisation.
+func own(actor authz.Actor, org authz.OrgID) error {
+	if org == "" || actor.Org != org {
+		return fault.New(fault.Forbidden, "other_organisation", "That belongs to another organisation.")
+	}
+	return nil
+}
 
 // check refuses a request that names no document.
 func check(r Request) (KindInfo, error) {

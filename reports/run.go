@@ -37,6 +37,11 @@ const (
 // when org is empty. What f returns as detail is shown to people: no secrets.
 // It reports whether f ran; the error is f's, or that the run could not be kept.
 func (s *Service) RunOnce(ctx context.Context, org authz.OrgID, job string, tick time.Time, actor authz.Actor, f func(ctx context.Context) (detail string, err error)) (bool, error) {
+	if org != "" {
+		if err := own(actor, org); err != nil {
+			return false, err
+		}
+	}
 	r := Run{Org: org, Job: job, Tick: tick.UTC(), StartedAt: s.d.Now().UTC(), State: Running, Actor: actor.ID}
 	first, err := s.beginRun(ctx, r)
 	if err != nil || !first {

@@ -80,6 +80,9 @@ func (s *Service) PutSchedule(ctx context.Context, actor authz.Actor, sch Schedu
 	if _, err := check(Request{Org: sch.Org, Kind: sch.Kind, System: sch.System, Framework: sch.Framework, Vendor: sch.Vendor}); err != nil {
 		return Schedule{}, err
 	}
+	if err := own(actor, sch.Org); err != nil {
+		return Schedule{}, err
+	}
 	now := s.d.Now().UTC()
 	if err := CheckCron(sch.Cron, now); err != nil {
 		return Schedule{}, err
@@ -104,6 +107,9 @@ func (s *Service) PutSchedule(ctx context.Context, actor authz.Actor, sch Schedu
 
 // DeleteSchedule ends a schedule. It returns NotFound when there is none.
 func (s *Service) DeleteSchedule(ctx context.Context, actor authz.Actor, org authz.OrgID, id string) error {
+	if err := own(actor, org); err != nil {
+		return err
+	}
 	found, err := s.schedules(ctx, "org = ? AND id = ?", org, id)
 	if err != nil {
 		return err

@@ -98,6 +98,9 @@ func New(d Deps) (*Service, error) {
 // Unavailable while the ledger cannot write.
 func (s *Service) Issue(ctx context.Context, actor authz.Actor, r Request) (Document, error) {
 	kind, err := check(r)
+	if err == nil {
+		err = own(actor, r.Org)
+	}
 	if err != nil {
 		return Document{}, err
 	}
@@ -281,6 +284,9 @@ func (s *Service) Open(ctx context.Context, org authz.OrgID, id string, part Par
 // RecordDownload puts on record that a person takes a part of a document away. It
 // returns once the record is durable.
 func (s *Service) RecordDownload(ctx context.Context, actor authz.Actor, d Document, part Part) error {
+	if err := own(actor, d.Org); err != nil {
+		return err
+	}
 	id, err := ident.New(s.d.Now(), s.d.Rand)
 	if err != nil {
 		return err

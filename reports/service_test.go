@@ -318,8 +318,11 @@ func TestOrganisationsAreApart(t *testing.T) {
 	if list, err := s.Schedules(t.Context(), other); err != nil || len(list) != 0 {
 		t.Errorf("Schedules: %v, %v", list, err)
 	}
-	if err := s.DeleteSchedule(t.Context(), ada, other, sch.ID); !fault.Is(err, fault.NotFound) {
+	if err := s.DeleteSchedule(t.Context(), authz.Actor{Org: other, ID: "acc-eve"}, other, sch.ID); !fault.Is(err, fault.NotFound) {
 		t.Errorf("DeleteSchedule: %v", err)
+	}
+	if err := s.DeleteSchedule(t.Context(), authz.Actor{Org: other, ID: "acc-eve"}, org, sch.ID); !fault.Is(err, fault.Forbidden) {
+		t.Errorf("DeleteSchedule of another organisation: %v", err)
 	}
 	if runs, err := s.Runs(t.Context(), other, 10); err != nil || len(runs) != 0 {
 		t.Errorf("Runs: %v, %v", runs, err)

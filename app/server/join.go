@@ -78,7 +78,7 @@ func loadPrices(path string) (*price.Table, error) {
 
 // restoreBudgets sets the counters to what the ledger says was charged.
 func (s *Server) restoreBudgets(ctx context.Context) error {
-	list, err := s.Projection.Balances(ctx, "")
+	list, err := s.Projection.AllBalances(ctx)
 	if err != nil {
 		return err
 	}

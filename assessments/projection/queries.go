@@ -177,15 +177,16 @@ type Balance struct {
 	Overspent   money.Nano
 }
 
-// Balances lists all budgets' windows of all organisations, to restore counters
-// from; org narrows it.
+// Balances lists the windows of an organisation's budgets.
 func (s *Store) Balances(ctx context.Context, org string) ([]Balance, error) {
-	query, args := `SELECT org, budget, win, charged, overspent FROM proj_balances`, []any{}
-	if org != "" {
-		query += ` WHERE org = ?`
-		args = append(args, org)
-	}
-	rows, err := s.db.QueryContext(ctx, s.q(query+` ORDER BY org, budget, win`), args...)
+	return s.balances(ctx, ` WHERE org = ?`, org)
+}
+
+// AllBalances lists those of every organisation, to restore counters from.
+func (s *Store) AllBalances(ctx context.Context) ([]Balance, error) { return s.balances(ctx, "") }
+
+func (s *Store) balances(ctx context.Context, where string, args ...any) ([]Balance, error) {
+	rows, err := s.db.QueryContext(ctx, s.q(`SELECT org, budget, win, charged, overspent FROM proj_balances`+where+` ORDER BY org, budget, win`), args...)
 	if err != nil {
 		return nil, fmt.Errorf("read balances: %w", err)
 	}
