@@ -112,7 +112,7 @@ func (r *request) render(status int, name string, p page, data any) error {
 	if err := t.ExecuteTemplate(&out, frame, v); err != nil {
 		return fmt.Errorf("render %s: %w", name, err)
 	}
-	return r.c.HTMLBlob(status, out.Bytes())
+	return r.c.HTMLBlob(status, r.offered(out.Bytes()))
 }
 
 // fragment reports whether the pane alone was asked for.

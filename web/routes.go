@@ -1,6 +1,9 @@
 package web
 
-import "net/http"
+import (
+	"fmt"
+	"net/http"
+)
 
 // access says who may use a route.
 type access uint8
@@ -29,6 +32,28 @@ const (
 // routes is every route but static files. A page is added here, an API call in
 // api_routes.go, and nowhere else.
 func routes() []route { return append(pageRoutes(), apiRoutes()...) }
+
+// checkRoutes refuses a table with a route that says nothing of who may use it.
+func checkRoutes(table []route) error {
+	seen := map[string]bool{}
+	for _, rt := range table {
+		name := rt.method + " " + rt.path
+		switch {
+		case seen[name]:
+			return fmt.Errorf("route %s is there twice", name)
+		case rt.handler == nil:
+			return fmt.Errorf("route %s has no handler", name)
+		case rt.method != get && rt.method != post && rt.method != put && rt.method != remove:
+			return fmt.Errorf("route %s: no such method is served", name)
+		case rt.who == permitted && (rt.object == "" || rt.action == ""):
+			return fmt.Errorf("route %s names no permission", name)
+		case rt.who != permitted && (rt.object != "" || rt.action != ""):
+			return fmt.Errorf("route %s names a permission that is not asked for", name)
+		}
+		seen[name] = true
+	}
+	return nil
+}
 
 func pageRoutes() []route {
 	return []route{

@@ -93,6 +93,7 @@ type Web struct {
 	origin    *http.CrossOriginProtection
 	attempts  *attempts
 	templates map[string]*template.Template
+	table     []route
 }
 
 // New makes a Web and reads its templates.
@@ -109,7 +110,11 @@ func New(d Deps) (*Web, error) {
 	if d.SessionLife == 0 {
 		d.SessionLife = 12 * time.Hour
 	}
-	w := &Web{d: d, public: &url.URL{}, origin: http.NewCrossOriginProtection(), attempts: newAttempts(d.Now)}
+	table := routes()
+	if err := checkRoutes(table); err != nil {
+		return nil, fmt.Errorf("web: %w", err)
+	}
+	w := &Web{d: d, public: &url.URL{}, origin: http.NewCrossOriginProtection(), attempts: newAttempts(d.Now), table: table}
 	if d.PublicURL != "" {
 		u, err := url.Parse(d.PublicURL)
 		if err != nil || u.Host == "" {
@@ -147,7 +152,7 @@ func (w *Web) newSessions() *scs.SessionManager {
 // Mount adds every route of the table to e, and answers what no route matches.
 func (w *Web) Mount(e *echo.Echo) {
 	load := echo.WrapMiddleware(w.sessions.LoadAndSave)
-	for _, rt := range routes() {
+	for _, rt := range w.table {
 		e.Add(rt.method, rt.path, w.serve(rt), w.headers, load)
 	}
 	e.GET("/static/*", w.static, w.headers)
