@@ -127,8 +127,11 @@ func (x *inProcess) exchange() {
 // The writer behind the ledger allocates a little for each group; that is in the
 // count too.
 func TestExchangeAllocatesLittle(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector allocates for itself and empties pools; .ci/test runs this once without it")
+	}
 	x := newInProcess(t)
-	if n := testing.AllocsPerRun(20_000, x.exchange); n > 10 {
+	if n := testing.AllocsPerRun(5_000, x.exchange); n > 10 {
 		t.Errorf("%v allocations an exchange, at most 10 are allowed", n)
 	}
 }
