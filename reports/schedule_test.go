@@ -104,6 +104,45 @@ func TestFailedRunShowsACodeAlone(t *testing.T) {
 	}
 }
 
+// A job that panics fails; the process that answers calls does not end by it.
+func TestAPanicIsAFailedRun(t *testing.T) {
+	w := newWorld(t)
+	s := w.service(nil)
+	if ran, err := s.RunOnce(t.Context(), org, "tests", now, ada, func(context.Context) (string, error) { panic("no such index") }); !ran || err == nil {
+		t.Fatalf("ran %v, %v", ran, err)
+	}
+	runs, err := s.Runs(t.Context(), org, 10)
+	if err != nil || len(runs) != 1 || runs[0].State != Failed || runs[0].Detail != "internal" {
+		t.Errorf("%+v, %v", runs, err)
+	}
+}
+
+// The last run of a job that seldom runs is found behind many of one that often does.
+func TestLastRuns(t *testing.T) {
+	w := newWorld(t)
+	at := now
+	s := w.service(func(d *Deps) { d.Now = func() time.Time { return at } })
+	run := func(job string) {
+		t.Helper()
+		at = at.Add(time.Hour)
+		if _, err := s.RunOnce(t.Context(), org, job, at, ada, func(context.Context) (string, error) { return at.Format("15:04"), nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run("yearly")
+	seldom := at
+	for range 12 {
+		run("hourly")
+	}
+	last, err := s.LastRuns(t.Context(), org)
+	if err != nil || len(last) != 2 || last[0].Job != "hourly" || !last[0].StartedAt.Equal(at) || last[1].Job != "yearly" || !last[1].StartedAt.Equal(seldom) {
+		t.Errorf("%+v, %v", last, err)
+	}
+	if of, err := s.RunsOf(t.Context(), org, "hourly", 5); err != nil || len(of) != 5 || of[0].Job != "hourly" {
+		t.Errorf("%+v, %v", of, err)
+	}
+}
+
 func TestInterruptedRunsAreClosed(t *testing.T) {
 	w := newWorld(t)
 	s := w.service(nil)

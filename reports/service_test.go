@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"plumbline/app/authz"
@@ -326,6 +327,59 @@ func TestOrganisationsAreApart(t *testing.T) {
 	}
 	if runs, err := s.Runs(t.Context(), other, 10); err != nil || len(runs) != 0 {
 		t.Errorf("Runs: %v, %v", runs, err)
+	}
+	if runs, err := s.RunsOf(t.Context(), other, "tests", 10); err != nil || len(runs) != 0 {
+		t.Errorf("RunsOf: %v, %v", runs, err)
+	}
+	if runs, err := s.LastRuns(t.Context(), other); err != nil || len(runs) != 0 {
+		t.Errorf("LastRuns: %v, %v", runs, err)
+	}
+	if _, err := s.Content(t.Context(), other, d.ID); !fault.Is(err, fault.NotFound) {
+		t.Errorf("Content: %v", err)
+	}
+	if err := s.d.DB.Table("documents").Where("id = ?", d.ID).Update("state", Rendered).Error; err != nil {
+		t.Fatal(err)
+	}
+	if docs, err := s.Pending(t.Context(), other); err != nil || len(docs) != 0 {
+		t.Errorf("Pending: %v, %v", docs, err)
+	}
+	if docs, err := s.Pending(t.Context(), org); err != nil || len(docs) != 1 {
+		t.Errorf("Pending of its own: %v, %v", docs, err)
+	}
+}
+
+// TestContentIsWhatTheJSONSays reads a document back.
+func TestContentIsWhatTheJSONSays(t *testing.T) {
+	w := newWorld(t)
+	s := w.service(nil)
+	d, err := s.Issue(t.Context(), ada, audit())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := s.Content(t.Context(), org, d.ID)
+	if err != nil || c.Confidentiality == "" || c.Cited == 0 || len(c.Missing) != d.Required-d.Provided {
+		t.Errorf("%+v of %d/%d, %v", c, d.Provided, d.Required, err)
+	}
+	path, err := s.Path(t.Context(), org, d.ID, PartJSON)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Content(t.Context(), org, d.ID); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("half a file: %v", err)
+	}
+}
+
+func TestMoves(t *testing.T) {
+	got := Moves(map[string]int{"exchanges": 3, "refused calls": 1, "controls no_evidence": 4}, map[string]int{"exchanges": 5, "refused calls": 1, "models observed": 2})
+	want := []Move{{"Controls no evidence", 4, 0}, {"Exchanges", 3, 5}, {"Models observed", 0, 2}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if got := Moves(nil, nil); len(got) != 0 {
+		t.Errorf("nothing moved: %v", got)
 	}
 }
 

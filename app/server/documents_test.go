@@ -2,17 +2,20 @@ package server
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"plumbline/app/authz"
 	"plumbline/app/db"
+	"plumbline/assessments/evidence"
 	"plumbline/assessments/evidence/record"
 	"plumbline/inventory"
 	"plumbline/reports"
@@ -180,6 +183,38 @@ func TestDocumentPages(t *testing.T) {
 	}
 	v.is(v.get("/documents/"+second), 200, "", "The file cannot be read", "document.issued")
 	v.is(v.get("/documents/"+second+"/pdf"), 503, "", "hash is still in the ledger")
+}
+
+// While the ledger cannot write, a form comes back with its entry, a job fails by a
+// code of its own, and the document that was written meanwhile is given out once
+// the ledger recorded it, without a restart.
+func TestDocumentsWhileTheLedgerCannotWrite(t *testing.T) {
+	var down atomic.Bool
+	s := open(t, Options{Config: testConfig(t.TempDir()), Hook: func(point string) error {
+		if down.Load() && point == evidence.PointGroup {
+			return errors.New("no space left on device")
+		}
+		return nil
+	}})
+	furnish(t, s, "http://127.0.0.1:9/v1")
+	v := member(t, s, serve(t, s), testOrg, authz.ComplianceOfficer)
+	v.get("/documents/new")
+	down.Store(true)
+	p := v.is(v.submit("/documents", "kind", "model_card", "system", "SYS-001"), 503, "/documents", "The ledger cannot write now")
+	if !strings.Contains(p.body, `<option value="SYS-001" selected>`) {
+		t.Error("the entry is gone")
+	}
+	v.is(v.get("/documents"), 200, "", "1 written and not yet on record")
+	v.is(v.submit("/jobs/control-tests/run"), 503, "", "Control tests failed", "The ledger cannot write now", "ledger_unavailable")
+	down.Store(false)
+	for deadline := time.Now().Add(20 * time.Second); s.Ledger.Stats().Down; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the ledger does not recover")
+		}
+	}
+	s.jobs.documents()
+	v.is(v.get(v.find(v.get("/documents"), `href="(/documents/MC-[^/"]+-r1)"`)), 200, "", "VERIFIED")
+	v.is(v.submit("/jobs/control-tests/run"), 200, "/jobs", "ran to its end")
 }
 
 // TestManyDocuments: a long list comes in pages, a long row of revisions is cut,

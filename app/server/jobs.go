@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"plumbline/app/authz"
 	"plumbline/app/fault"
 	"plumbline/app/ident"
+	"plumbline/gateway/event"
 	"plumbline/inventory"
 	"plumbline/reports"
 	"plumbline/web"
@@ -119,7 +121,13 @@ func (j *jobs) tick(org inventory.OrgID, name, by string, tick time.Time, f func
 func (j *jobs) once(ctx context.Context, a authz.Actor, name string, tick time.Time, f func(context.Context, authz.Actor) (string, error)) (bool, error) {
 	j.one.Lock()
 	defer j.one.Unlock()
-	return j.s.Reports.RunOnce(ctx, a.Org, name, tick, a, func(ctx context.Context) (string, error) { return f(ctx, a) })
+	return j.s.Reports.RunOnce(ctx, a.Org, name, tick, a, func(ctx context.Context) (string, error) {
+		detail, err := f(ctx, a)
+		if errors.Is(err, event.ErrUnavailable) { // the history shows a code
+			err = fault.Wrap(fault.Unavailable, "ledger_unavailable", err, "The ledger cannot write now. Try again when it can.")
+		}
+		return detail, err
+	})
 }
 
 // enter counts a run that begins or waits; what it returns ends that. Alone, it
