@@ -89,6 +89,7 @@ func prepareExport(fs *flag.FlagSet) action {
 	org := fs.String("org", "", "organisation whose log is exported; needed")
 	from := fs.String("from", "", "first day, as 2026-11-01; the log's beginning when empty")
 	to := fs.String("to", "", "last day, as 2026-11-30; the newest checkpoint when empty")
+	earlier := fs.String("checkpoint", "", "file with a checkpoint that somebody kept: the export then shows that the log only grew since")
 	asJSON := fs.Bool("json", false, "print as JSON")
 	return func(ctx context.Context, c *console, args []string) error {
 		if len(args) != 1 || *org == "" {
@@ -103,23 +104,32 @@ func prepareExport(fs *flag.FlagSet) action {
 			return err
 		}
 		defer l.Close(ctx)
-		first, last, err := leavesBetween(ctx, l, *org, begin, end)
-		if err != nil {
+		x := verify.Range{Log: *org}
+		if *earlier != "" {
+			text, err := os.ReadFile(*earlier)
+			if err != nil {
+				return usageError("read checkpoint: %v", err)
+			}
+			size, err := verify.CheckpointSize(string(text))
+			if err != nil {
+				return usageError("%s: %v", *earlier, err)
+			}
+			x.Shown = append(x.Shown, size)
+		}
+		if err := leavesBetween(ctx, l, &x, begin, end); err != nil {
 			return err
 		}
-		rotations, err := l.Rotations(ctx, *org)
-		if err != nil {
+		if x.Rotations, err = l.Rotations(ctx, *org); err != nil {
 			return err
 		}
 		infos, err := l.VerifierKeys(*org)
 		if err != nil {
 			return err
 		}
-		var keys []string
 		for _, k := range infos {
-			keys = append(keys, k.Verifier)
+			x.Keys = append(x.Keys, k.Verifier)
 		}
-		m, err := verify.WriteExport(ctx, args[0], l, *org, first, last, keys, rotations)
+		m, err := verify.WriteExport(ctx, args[0], l, x)
 		if err != nil {
 			return err
 		}
@@ -150,14 +160,14 @@ func days(from, to string) (begin, end time.Time, err error) {
 	return begin, end, nil
 }
 
-// leavesBetween finds the dense range that holds every record of a period.
-func leavesBetween(ctx context.Context, l *evidence.Ledger, org string, begin, end time.Time) (first, last uint64, err error) {
-	size := l.Size(org)
-	found := false
+// leavesBetween finds the dense range that holds every record of a period, and the
+// sizes of heads that documents in it were built at.
+func leavesBetween(ctx context.Context, l *evidence.Ledger, x *verify.Range, begin, end time.Time) error {
+	size := l.Size(x.Log)
 	for at := uint64(0); at < size; {
-		leaves, err := l.Feed(ctx, org, at, 4096)
+		leaves, err := l.Feed(ctx, x.Log, at, 4096)
 		if err != nil {
-			return 0, 0, err
+			return err
 		}
 		if len(leaves) == 0 {
 			break
@@ -165,23 +175,29 @@ func leavesBetween(ctx context.Context, l *evidence.Ledger, org string, begin, e
 		for _, leaf := range leaves {
 			at = leaf.Index + 1
 			r, err := record.Decode(leaf.Bytes)
+			if errors.Is(err, record.ErrErased) {
+				continue
+			}
 			if err != nil {
-				return 0, 0, fmt.Errorf("leaf %d: %w", leaf.Index, err)
+				return fmt.Errorf("leaf %d: %w", leaf.Index, err)
+			}
+			if d, ok := r.Body.(*record.Document); ok {
+				x.Shown = append(x.Shown, d.AsOf)
 			}
 			when := time.UnixMicro(r.At)
 			if when.Before(begin) || !end.IsZero() && !when.Before(end) {
 				continue
 			}
-			if !found {
-				first, found = leaf.Index, true
+			if x.To == 0 {
+				x.From = leaf.Index
 			}
-			last = leaf.Index + 1
+			x.To = leaf.Index + 1
 		}
 	}
-	if !found {
-		return 0, 0, usageError("the log of %q has no record in that period", org)
+	if x.To == 0 {
+		return usageError("the log of %q has no record in that period", x.Log)
 	}
-	return first, last, nil
+	return nil
 }
 
 func prepareLedgerKey(fs *flag.FlagSet) action {

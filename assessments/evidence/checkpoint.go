@@ -224,7 +224,7 @@ func (l *Ledger) Verify(ctx context.Context, log string) (uint64, error) {
 			if leaf.Index != fresh.size {
 				return fresh.size, fmt.Errorf("%s: leaf %d is missing", s.origin, fresh.size)
 			}
-			fresh.append(record.LeafHash(leaf.Bytes))
+			fresh.append(leaf.Hash())
 		}
 	}
 	root, err := fresh.root()

@@ -3,7 +3,6 @@ package evidence
 import (
 	"context"
 	"database/sql"
-	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -116,14 +115,14 @@ func (st *store) leaves(ctx context.Context, s *logState, from uint64, limit int
 // appendLeaves splits a group, leaving out what is before from.
 func appendLeaves(out []record.Leaf, first, n uint64, data []byte, from uint64) ([]record.Leaf, error) {
 	for i := range n {
-		if len(data) < 2 || len(data) < 2+int(binary.BigEndian.Uint16(data)) {
-			return nil, fmt.Errorf("group at leaf %d is cut at its record %d", first, i)
+		leaf, rest, err := record.CutEntry(data, first+i)
+		if err != nil {
+			return nil, fmt.Errorf("group at leaf %d, record %d: %w", first, i, err)
 		}
-		size := 2 + int(binary.BigEndian.Uint16(data))
-		if first+i >= from {
-			out = append(out, record.Leaf{Index: first + i, Bytes: data[2:size:size]})
+		if leaf.Index >= from {
+			out = append(out, leaf)
 		}
-		data = data[size:]
+		data = rest
 	}
 	if len(data) > 0 {
 		return nil, fmt.Errorf("group at leaf %d has %d bytes too many", first, len(data))

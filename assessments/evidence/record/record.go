@@ -10,6 +10,7 @@ package record
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -49,10 +50,51 @@ type Record struct {
 // projector must stop.
 type Opaque []byte
 
-// Leaf is a record where it stands in a log.
+// Leaf is a record where it stands in a log. Of an erased one only its hash is
+// left; nothing in this version erases, but every reader takes it.
 type Leaf struct {
-	Index uint64
-	Bytes []byte
+	Index  uint64
+	Bytes  []byte
+	Erased [32]byte // leaf hash of a record whose bytes are gone
+}
+
+// Hash is the leaf's hash in the tree.
+func (l Leaf) Hash() [32]byte {
+	if l.Bytes == nil {
+		return l.Erased
+	}
+	return LeafHash(l.Bytes)
+}
+
+// AppendEntry writes a leaf as groups and exports hold it: its length (uint16, big
+// endian) and its bytes; of an erased one length 0 and its leaf hash.
+func AppendEntry(dst []byte, l Leaf) []byte {
+	dst = binary.BigEndian.AppendUint16(dst, uint16(len(l.Bytes)))
+	if l.Bytes == nil {
+		return append(dst, l.Erased[:]...)
+	}
+	return append(dst, l.Bytes...)
+}
+
+// CutEntry takes the first entry off b. The leaf's bytes are part of b.
+func CutEntry(b []byte, index uint64) (l Leaf, rest []byte, err error) {
+	l.Index = index
+	if len(b) < 2 {
+		return l, nil, ErrCut
+	}
+	n := int(binary.BigEndian.Uint16(b))
+	if n == 0 {
+		if len(b) < 2+len(l.Erased) {
+			return l, nil, ErrCut
+		}
+		copy(l.Erased[:], b[2:])
+		return l, b[2+len(l.Erased):], nil
+	}
+	if len(b) < 2+n {
+		return l, nil, ErrCut
+	}
+	l.Bytes = b[2 : 2+n : 2+n]
+	return l, b[2+n:], nil
 }
 
 // Checkpoint is a signed head of a log's tree.
@@ -76,6 +118,8 @@ var (
 	ErrTooLarge  = errors.New("record is larger than 32 KiB")
 	ErrMalformed = errors.New("record is not in its deterministic form")
 	ErrFormat    = errors.New("record has a format that this version does not know")
+	ErrErased    = errors.New("record was erased: only its hash is left, and this version cannot work with that")
+	ErrCut       = errors.New("record is cut")
 )
 
 // envelope is the stored form.
@@ -149,6 +193,9 @@ func Decode(b []byte) (*Record, error) {
 func decode(b []byte) (*Record, error) {
 	if len(b) > MaxSize {
 		return nil, ErrTooLarge
+	}
+	if len(b) == 0 {
+		return nil, ErrErased
 	}
 	var e envelope
 	if err := dec.Unmarshal(b, &e); err != nil {

@@ -24,7 +24,7 @@ func Included(hash [32]byte, leaf uint64, path [][32]byte, cp record.Checkpoint)
 // Signed checks that a checkpoint's note is signed by a key and says what the
 // checkpoint says.
 func Signed(cp record.Checkpoint, key string) error {
-	signed, err := openCheckpoint(string(cp.Note), key)
+	signed, err := openCheckpoint(string(cp.Note), key, nil)
 	if err != nil {
 		return err
 	}

@@ -17,50 +17,74 @@ import (
 )
 
 // verifyDocument checks what lies under a base name: <base>.pdf, <base>.json and
-// <base>.proof.json. asked is the file that was named; empty for the proof.
+// <base>.proof.json. asked is the file that was named; what lies beside it must
+// agree with it.
 func verifyDocument(r *Result, base, asked string, o Options) {
 	pdf, pdfErr := os.ReadFile(base + ".pdf")
 	data, dataErr := os.ReadFile(base + ".json")
 	proofText, proofErr := os.ReadFile(base + ".proof.json")
-	if asked == "" && proofErr != nil || asked == base+".pdf" && pdfErr != nil || asked == base+".json" && dataErr != nil {
-		r.fail(Unreadable, "the file could not be read")
-		return
+	for name, err := range map[string]error{base + ".pdf": pdfErr, base + ".json": dataErr, base + ".proof.json": proofErr} {
+		if err != nil && (asked == name || !errors.Is(err, os.ErrNotExist)) {
+			r.fail(Unreadable, "the file could not be read")
+			return
+		}
 	}
-	// Only what was asked for is checked, and what lies beside it must agree.
-	if asked == base+".pdf" || pdfErr == nil {
+	verifyParts(r, pdf, data, proofText, o)
+}
+
+// verifyParts checks the parts of a document that are there; nil is missing.
+func verifyParts(r *Result, pdf, data, proofText []byte, o Options) {
+	hasPDF := pdf != nil
+	if hasPDF {
 		embedded, err := EmbeddedJSON(pdf)
 		switch {
 		case err != nil:
 			r.fail(Unreadable, "%v", err)
 			return
-		case dataErr != nil || asked == base+".pdf":
-			data, dataErr = embedded, nil
-		}
-	}
-	var proof *Proof
-	if proofErr == nil {
-		proof = &Proof{}
-		if err := strict(proofText, proof); err != nil || proof.Format != ProofFormat {
-			r.fail(Failed, "the proof file is not in its form")
+		case data == nil:
+			data = embedded
+		case !bytes.Equal(data, embedded):
+			r.fail(Failed, "the JSON beside the PDF is not the one that the PDF embeds")
 			return
 		}
 	}
 	var ev *Evidence
-	if dataErr == nil {
-		var doc struct {
-			Evidence *Evidence `json:"evidence"`
-		}
-		if err := json.Unmarshal(data, &doc); err != nil || doc.Evidence == nil {
-			r.fail(Failed, "the document's JSON is not one of a Plumbline document")
+	if data != nil {
+		var err error
+		if ev, err = readEvidence(data); err != nil {
+			r.fail(Failed, "%v", err)
 			return
 		}
-		ev = doc.Evidence
 	}
-	if proof == nil {
+	if proofText == nil {
 		r.withoutProof(ev, o)
 		return
 	}
-	r.withProof(proof, ev, pdf, pdfErr == nil, data, dataErr == nil, o)
+	proof, err := readProof(proofText)
+	if err != nil {
+		r.fail(Failed, "%v", err)
+		return
+	}
+	r.withProof(proof, ev, pdf, hasPDF, data, data != nil, o)
+}
+
+func readProof(b []byte) (*Proof, error) {
+	var p Proof
+	if err := strict(b, &p, &p.Sum); err != nil || p.Format != ProofFormat || p.Record.ID != "" {
+		return nil, errors.New("the proof file is not in its form")
+	}
+	return &p, nil
+}
+
+// readEvidence takes out of a document's JSON what its citations rest on.
+func readEvidence(b []byte) (*Evidence, error) {
+	var doc struct {
+		Evidence *Evidence `json:"evidence"`
+	}
+	if err := json.Unmarshal(b, &doc); err != nil || doc.Evidence == nil {
+		return nil, errors.New("the document's JSON is not one of a Plumbline document")
+	}
+	return doc.Evidence, nil
 }
 
 // withoutProof checks what a document carries itself: its citations.
@@ -71,13 +95,13 @@ func (r *Result) withoutProof(ev *Evidence, o Options) {
 		r.fail(Failed, "%v", err)
 		return
 	}
-	cp, err := openCheckpoint(ev.Checkpoint, key)
+	cp, err := openCheckpoint(ev.Checkpoint, key, nil)
 	if err != nil {
 		r.fail(Failed, "%v", err)
 		return
 	}
 	if r.citations(ev, cp) {
-		r.previous(o, key, []checkpoint{cp}, nil)
+		r.previous(o, []string{ev.Verifier}, []checkpoint{cp}, nil)
 		r.fail(NotChecked, "document hash not checked: there is no proof file beside it")
 	}
 }
@@ -109,7 +133,7 @@ func (r *Result) withProof(p *Proof, ev *Evidence, pdf []byte, hasPDF bool, data
 		r.fail(Failed, "%v", err)
 		return
 	}
-	head, err := openCheckpoint(p.Checkpoint, key)
+	head, err := openCheckpoint(p.Checkpoint, key, p.Keys)
 	if err != nil {
 		r.fail(Failed, "%v", err)
 		return
@@ -151,15 +175,9 @@ func (r *Result) withProof(p *Proof, ev *Evidence, pdf []byte, hasPDF bool, data
 // cited checks a document's citations in the tree that it was built at, and that
 // this tree grew into the one that records its issue.
 func (r *Result) cited(p *Proof, ev *Evidence, issued *record.Document, head checkpoint, key string, o Options) {
-	var cp checkpoint
-	err := errors.New("the document's checkpoint is not signed by a key of the log")
-	for _, k := range p.Keys { // an older key may have signed it
-		if cp, err = openCheckpoint(ev.Checkpoint, k); err == nil {
-			break
-		}
-	}
+	cp, err := anyKey(ev.Checkpoint, p.Keys) // an older key may have signed it
 	if err != nil {
-		r.fail(Failed, "%v", err)
+		r.fail(Failed, "the document's checkpoint: %v", err)
 		return
 	}
 	if cp.origin != head.origin || cp.size != issued.AsOf || cp.root != issued.Root {
@@ -174,12 +192,8 @@ func (r *Result) cited(p *Proof, ev *Evidence, issued *record.Document, head che
 	if !r.citations(ev, cp) {
 		return
 	}
-	r.previous(o, key, []checkpoint{head, cp}, nil)
-	if r.Code == OK {
-		if err := remember(o.Store, head, key); err != nil {
-			r.note("the log's key could not be remembered: %v", err)
-		}
-	}
+	r.previous(o, p.Keys, []checkpoint{head, cp}, p.Earlier)
+	r.remember(o.Store, key, p.Keys, head, cp)
 }
 
 var embeddedFile = regexp.MustCompile(`/Type /EmbeddedFile [^\n]{0,200}?/Filter /FlateDecode [^\n]{0,200}? /Length (\d{1,10}) >>\nstream\n`)

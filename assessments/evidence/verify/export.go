@@ -1,16 +1,16 @@
 package verify
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
-	"sort"
+	"strconv"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -23,15 +23,17 @@ const ExportFormat = "plumbline-export/1"
 // Manifest is manifest.json of an export: a dense range of one log's leaves.
 // Every other file is hashed in it.
 type Manifest struct {
-	Format     string   `json:"format"`
-	Origin     string   `json:"origin"`
-	From       uint64   `json:"from"` // first leaf
-	To         uint64   `json:"to"`   // one past the last
-	Size       uint64   `json:"size"` // of the checkpoint
-	Keys       []string `json:"verifier_keys"`
-	Rotations  []Link   `json:"rotations,omitempty"`
-	RangeProof []string `json:"range_proof"` // hashes outside the range, from left to right
-	Files      []File   `json:"files"`       // in order; checkpoint.txt is the first
+	Format     string    `json:"format"`
+	Origin     string    `json:"origin"`
+	From       uint64    `json:"from"` // first leaf
+	To         uint64    `json:"to"`   // one past the last
+	Size       uint64    `json:"size"` // of the checkpoint
+	Keys       []string  `json:"verifier_keys"`
+	Rotations  []Link    `json:"rotations,omitempty"`
+	RangeProof []string  `json:"range_proof"`       // hashes outside the range, from left to right
+	Earlier    []Earlier `json:"earlier,omitempty"` // how the log grew from heads shown before
+	Files      []File    `json:"files"`             // in order: checkpoint.txt, then records and leaf hashes in turn
+	Sum        string    `json:"sum"`               // of the file with an empty sum, against accidents
 }
 
 // File is one file of an export.
@@ -41,16 +43,34 @@ type File struct {
 	Leaves uint64 `json:"leaves,omitempty"`
 }
 
-// filePer is how many leaves one file of records holds.
-const filePer = 10_000
+// Range is what an export takes: the leaves [From, To) of a log, with its keys, the
+// leaves that name the newer ones, and the sizes of heads that were shown before.
+type Range struct {
+	Log              string
+	From, To         uint64 // To 0: all that the newest checkpoint covers
+	Keys             []string
+	Rotations, Shown []uint64
+}
 
-// WriteExport writes the leaves [from, to) of a log into an empty folder, as of
-// the newest checkpoint; to 0 means all that it covers.
-func WriteExport(ctx context.Context, dir string, src Source, log string, from, to uint64, keys []string, rotations []uint64) (*Manifest, error) {
-	cp, err := src.Checkpoint(ctx, log)
+// filePer is how many leaves one file of records holds, and where it ends: at a
+// multiple, so that a file of leaf hashes is a tile of the tree's lowest level (C2SP
+// tlog-tiles) and a file of records is small.
+const filePer = 256
+
+// fileEnd is one past the last leaf of the file that begins at a leaf.
+func fileEnd(at, to uint64) uint64 { return min(at-at%filePer+filePer, to) }
+
+func recordsName(first uint64) string { return fmt.Sprintf("records-%012d.bin", first) }
+func leavesName(first uint64) string  { return fmt.Sprintf("leaves-%012d.bin", first) }
+
+// WriteExport writes a range of a log into an empty folder, as of the newest
+// checkpoint.
+func WriteExport(ctx context.Context, dir string, src Source, x Range) (*Manifest, error) {
+	cp, err := src.Checkpoint(ctx, x.Log)
 	if err != nil {
 		return nil, err
 	}
+	from, to := x.From, x.To
 	if to == 0 || to > cp.Size {
 		to = cp.Size
 	}
@@ -63,46 +83,57 @@ func WriteExport(ctx context.Context, dir string, src Source, log string, from, 
 	if there, err := os.ReadDir(dir); err != nil || len(there) > 0 {
 		return nil, errors.Join(fmt.Errorf("the folder %s is not empty", dir), err)
 	}
-	m := &Manifest{Format: ExportFormat, Origin: cp.Origin, From: from, To: to, Size: cp.Size, Keys: keys}
-	if m.Rotations, err = links(ctx, src, log, rotations); err != nil {
+	m := &Manifest{Format: ExportFormat, Origin: cp.Origin, From: from, To: to, Size: cp.Size, Keys: x.Keys}
+	if m.Rotations, err = links(ctx, src, x.Log, x.Rotations); err != nil {
 		return nil, err
 	}
-	path, err := src.RangeProof(ctx, log, from, to, cp.Size)
+	path, err := src.RangeProof(ctx, x.Log, from, to, cp.Size)
 	if err != nil {
 		return nil, err
 	}
 	m.RangeProof = toHex(path)
+	if m.Earlier, err = earlier(ctx, src, x.Log, x.Shown, cp.Size); err != nil {
+		return nil, err
+	}
 	if err := m.write(dir, "checkpoint.txt", cp.Note, 0); err != nil {
 		return nil, err
 	}
-	for at := from; at < to; {
-		var b []byte
-		first := at
-		for at < to && at < first+filePer {
-			leaves, err := src.Feed(ctx, log, at, int(min(filePer-(at-first), to-at)))
-			if err != nil || len(leaves) == 0 {
-				return nil, errors.Join(fmt.Errorf("leaf %d could not be read", at), err)
-			}
-			for _, leaf := range leaves {
-				if leaf.Index != at {
-					return nil, fmt.Errorf("leaf %d where %d is due", leaf.Index, at)
-				}
-				if at == to || at == first+filePer {
-					break
-				}
-				b = append(binary.BigEndian.AppendUint16(b, uint16(len(leaf.Bytes))), leaf.Bytes...)
-				at++
-			}
-		}
-		if err := m.write(dir, fmt.Sprintf("records-%012d.bin", first), b, at-first); err != nil {
+	for at := from; at < to; at = fileEnd(at, to) {
+		if err := m.writeLeaves(ctx, dir, src, x.Log, at, fileEnd(at, to)); err != nil {
 			return nil, err
 		}
 	}
-	text, err := json.MarshalIndent(m, "", " ")
+	text, err := sealed(m, &m.Sum)
 	if err != nil {
 		return nil, err
 	}
-	return m, os.WriteFile(filepath.Join(dir, "manifest.json"), append(text, '\n'), 0o644)
+	return m, os.WriteFile(filepath.Join(dir, "manifest.json"), text, 0o644)
+}
+
+// writeLeaves writes one file of records and one of their leaf hashes.
+func (m *Manifest) writeLeaves(ctx context.Context, dir string, src Source, log string, from, to uint64) error {
+	var entries, sums []byte
+	for at := from; at < to; {
+		leaves, err := src.Feed(ctx, log, at, int(to-at))
+		if err != nil || len(leaves) == 0 {
+			return errors.Join(fmt.Errorf("leaf %d could not be read", at), err)
+		}
+		for _, leaf := range leaves {
+			if at == to {
+				break
+			}
+			if leaf.Index != at {
+				return fmt.Errorf("leaf %d where %d is due", leaf.Index, at)
+			}
+			hash := leaf.Hash()
+			entries, sums = record.AppendEntry(entries, leaf), append(sums, hash[:]...)
+			at++
+		}
+	}
+	if err := m.write(dir, recordsName(from), entries, to-from); err != nil {
+		return err
+	}
+	return m.write(dir, leavesName(from), sums, to-from)
 }
 
 func (m *Manifest) write(dir, name string, b []byte, leaves uint64) error {
@@ -111,17 +142,39 @@ func (m *Manifest) write(dir, name string, b []byte, leaves uint64) error {
 	return os.WriteFile(filepath.Join(dir, name), b, 0o644)
 }
 
+// readManifest reads a manifest and checks what it says by itself.
+func readManifest(text []byte) (*Manifest, error) {
+	var m Manifest
+	malformed := errors.New("the manifest is not in its form")
+	if err := strict(text, &m, &m.Sum); err != nil || m.Format != ExportFormat || m.From >= m.To || m.To > m.Size || m.Size > 1<<62 ||
+		len(m.Files)%2 != 1 || m.Files[0].Name != "checkpoint.txt" || m.Files[0].Leaves != 0 {
+		return nil, malformed
+	}
+	at := m.From
+	for i := 1; i < len(m.Files); i += 2 {
+		records, leaves := m.Files[i], m.Files[i+1]
+		if records.Name != recordsName(at) || leaves.Name != leavesName(at) || at >= m.To || records.Leaves != fileEnd(at, m.To)-at || leaves.Leaves != records.Leaves {
+			return nil, malformed
+		}
+		at += records.Leaves
+	}
+	if at != m.To {
+		return nil, malformed
+	}
+	return &m, nil
+}
+
 // verifyExport checks an export: its files, every record, and that the records are
 // exactly the range of the signed tree.
-func verifyExport(r *Result, dir string, o Options) {
-	text, err := os.ReadFile(filepath.Join(dir, "manifest.json"))
+func verifyExport(r *Result, dir fs.FS, o Options) {
+	text, err := fs.ReadFile(dir, "manifest.json")
 	if err != nil {
 		r.fail(Unreadable, "the folder has no manifest.json")
 		return
 	}
-	var m Manifest
-	if err := strict(text, &m); err != nil || m.Format != ExportFormat || m.From >= m.To || m.To > m.Size || len(m.Files) < 2 || m.Files[0].Name != "checkpoint.txt" {
-		r.fail(Failed, "the manifest is not in its form")
+	m, err := readManifest(text)
+	if err != nil {
+		r.fail(Failed, "%v", err)
 		return
 	}
 	r.Origin = m.Origin
@@ -136,19 +189,21 @@ func verifyExport(r *Result, dir string, o Options) {
 		r.fail(Failed, "%v", err)
 		return
 	}
-	if err := m.olderKeys(); err != nil {
-		r.fail(Failed, "%v", err)
-		return
-	}
-	cp, err := openCheckpoint(string(files[0]), key)
+	cp, err := openCheckpoint(string(files[0]), key, m.Keys)
 	if err != nil || cp.size != m.Size || cp.origin != m.Origin {
 		r.fail(Failed, "%v", errors.Join(errors.New("the checkpoint is not the manifest's, or not signed by the log's key"), err))
 		return
 	}
-	hashes, err := m.records(files[1:])
-	if err != nil {
-		r.fail(Failed, "%v", err)
-		return
+	var hashes []tlog.Hash
+	erased := 0
+	for i := 1; i < len(files); i += 2 {
+		h, gone, err := m.records(i, files[i], files[i+1])
+		if err != nil {
+			r.fail(Failed, "%v", err)
+			return
+		}
+		hashes = append(hashes, h...)
+		erased += gone
 	}
 	root, err := m.root(hashes)
 	if err != nil || root != cp.root {
@@ -157,60 +212,31 @@ func verifyExport(r *Result, dir string, o Options) {
 	}
 	r.Records = len(hashes)
 	r.ok("%d records are exactly the leaves [%d, %d) of %s, in its signed tree of %d leaves", len(hashes), m.From, m.To, m.Origin, m.Size)
-	consistency := map[[2]uint64][]string{}
-	r.previous(o, key, append([]checkpoint{cp}, m.prefixes(hashes, o, cp)...), consistency)
-	if r.Code == OK {
-		if err := remember(o.Store, cp, key); err != nil {
-			r.note("the log's key could not be remembered: %v", err)
-		}
+	if erased > 0 {
+		r.note("%d of them were erased: their place is proved, their content is gone", erased)
 	}
-}
-
-// olderKeys holds that every key of the manifest is one that a rotation names.
-func (m *Manifest) olderKeys() error {
-	if len(m.Rotations) != len(m.Keys)-1 {
-		return errors.New("a link of the chain of rotations is missing")
-	}
-	for i, link := range m.Rotations {
-		rec, err := record.Decode(link.Record.Bytes)
-		if err != nil {
-			return err
-		}
-		body, ok := rec.Body.(*record.Rotated)
-		if !ok || body.Old != m.Keys[i] || body.Verifier != m.Keys[i+1] {
-			return fmt.Errorf("rotation %d names other keys", i+1)
-		}
-		cp, err := openCheckpoint(link.Checkpoint, m.Keys[i])
-		if err != nil {
-			return err
-		}
-		if _, err := link.Record.in(cp); err != nil {
-			return err
-		}
-	}
-	return nil
+	r.previous(o, m.Keys, append([]checkpoint{cp}, m.prefixes(hashes, o)...), m.Earlier)
+	r.remember(o.Store, key, m.Keys, cp)
 }
 
 // prefixes are the trees that an export from leaf 0 contains, of the sizes of heads
 // seen before: with all leaves at hand, no proof is needed.
-func (m *Manifest) prefixes(hashes []tlog.Hash, o Options, cp checkpoint) []checkpoint {
+func (m *Manifest) prefixes(hashes []tlog.Hash, o Options) []checkpoint {
 	if m.From != 0 {
 		return nil
 	}
-	var out []checkpoint
 	sizes := map[uint64]bool{}
-	if k, ok := readStore(o.Store)[m.Origin]; ok {
-		sizes[k.Size] = true
-	}
-	if o.Checkpoint != "" {
-		for _, k := range m.Keys {
-			if e, err := openCheckpoint(o.Checkpoint, k); err == nil {
-				sizes[e.size] = true
-			}
+	if store, err := readStore(o.Store); err == nil {
+		for _, h := range store[m.Origin].Heads {
+			sizes[h.Size] = true
 		}
 	}
+	if e, err := anyKey(o.Checkpoint, m.Keys); err == nil {
+		sizes[e.size] = true
+	}
+	var out []checkpoint
 	for size := range sizes {
-		if size > 0 && size <= m.To && size != cp.size {
+		if size > 0 && size <= m.To {
 			out = append(out, checkpoint{origin: m.Origin, size: size, root: treeRoot(hashes[:size])})
 		}
 	}
@@ -218,75 +244,87 @@ func (m *Manifest) prefixes(hashes []tlog.Hash, o Options, cp checkpoint) []chec
 }
 
 // read reads the files of the manifest, no more and no fewer than the folder has.
-func (m *Manifest) read(dir string) ([][]byte, error) {
-	entries, err := os.ReadDir(dir)
+// Of records that are not those of the manifest it names the first bad one.
+func (m *Manifest) read(dir fs.FS) ([][]byte, error) {
+	entries, err := fs.ReadDir(dir, ".")
 	if err != nil {
 		return nil, err
 	}
-	var there []string
+	there := map[string]bool{}
 	for _, e := range entries {
-		if e.Name() != "manifest.json" {
-			there = append(there, e.Name())
+		there[e.Name()] = true
+	}
+	for _, f := range m.Files {
+		if !there[f.Name] {
+			return nil, fmt.Errorf("%s is missing", f.Name)
 		}
 	}
-	want := make([]string, len(m.Files))
-	for i, f := range m.Files {
-		want[i] = f.Name
-	}
-	sort.Strings(want)
-	for i := range max(len(want), len(there)) {
-		if i >= len(there) || i < len(want) && want[i] < there[i] {
-			return nil, fmt.Errorf("%s is missing", want[i])
-		}
-		if i >= len(want) || want[i] != there[i] {
-			return nil, fmt.Errorf("%s is not of the manifest", there[i])
-		}
+	if len(there) != len(m.Files)+1 {
+		return nil, errors.New("the folder holds files that are not of the manifest")
 	}
 	out := make([][]byte, len(m.Files))
-	for i, f := range m.Files {
-		if filepath.Base(f.Name) != f.Name {
-			return nil, errors.New("a file's name leaves the folder")
-		}
-		if out[i], err = os.ReadFile(filepath.Join(dir, f.Name)); err != nil {
-			return nil, fmt.Errorf("%s could not be read", f.Name)
-		}
-		if sum := sha256.Sum256(out[i]); hex.EncodeToString(sum[:]) != f.SHA256 {
-			return nil, fmt.Errorf("%s is not the file of the manifest: its hash differs", f.Name)
+	for i := range m.Files {
+		if out[i], err = m.readFile(dir, i); err != nil {
+			return nil, err
 		}
 	}
 	return out, nil
 }
 
-// records splits the files and checks each record's form.
-func (m *Manifest) records(files [][]byte) ([]tlog.Hash, error) {
-	var hashes []tlog.Hash
-	at := m.From
-	for i, b := range files {
-		f := m.Files[i+1]
-		if f.Name != fmt.Sprintf("records-%012d.bin", at) {
-			return nil, fmt.Errorf("%s: the file of leaf %d is due", f.Name, at)
-		}
-		first := at
-		for len(b) > 0 {
-			if len(b) < 2 || len(b) < 2+int(binary.BigEndian.Uint16(b)) {
-				return nil, fmt.Errorf("%s: the record at leaf %d is cut", f.Name, at)
+// readFile reads a file of the manifest and holds it to its hash.
+func (m *Manifest) readFile(dir fs.FS, i int) ([]byte, error) {
+	f := m.Files[i]
+	b, err := fs.ReadFile(dir, f.Name)
+	if err != nil {
+		return nil, fmt.Errorf("%s could not be read", f.Name)
+	}
+	if sum := sha256.Sum256(b); hex.EncodeToString(sum[:]) == f.SHA256 {
+		return b, nil
+	}
+	if i%2 == 1 {
+		if leaves, err := fs.ReadFile(dir, m.Files[i+1].Name); err == nil {
+			if _, _, err := m.records(i, b, leaves); err != nil {
+				return nil, err
 			}
-			n := 2 + int(binary.BigEndian.Uint16(b))
-			if _, err := record.Decode(b[2:n]); err != nil {
-				return nil, fmt.Errorf("%s: leaf %d: %w", f.Name, at, err)
-			}
-			hashes = append(hashes, record.LeafHash(b[2:n]))
-			b = b[n:]
-			at++
-		}
-		if at-first != f.Leaves {
-			return nil, fmt.Errorf("%s has %d records, not %d", f.Name, at-first, f.Leaves)
 		}
 	}
-	if at != m.To {
-		return nil, fmt.Errorf("the records end at leaf %d, not at %d", at, m.To)
+	return nil, fmt.Errorf("%s is not the file of the manifest: its hash differs", f.Name)
+}
+
+// records splits a file of records, checks each one's form, and that its hash is the
+// one in the file of leaf hashes beside it. The error names the first bad record.
+func (m *Manifest) records(i int, b, sums []byte) (hashes []tlog.Hash, erased int, err error) {
+	f := m.Files[i]
+	at, _ := strconv.ParseUint(f.Name[len("records-"):len(f.Name)-len(".bin")], 10, 64) // readManifest has looked at it
+	there := make([]record.Leaf, 0, filePer)
+	hashes = make([]tlog.Hash, 0, filePer)
+	if uint64(len(sums)) != f.Leaves*tlog.HashSize {
+		return nil, 0, fmt.Errorf("%s has not %d hashes", m.Files[i+1].Name, f.Leaves)
 	}
-	return hashes, nil
+	for ; len(b) > 0; at++ {
+		leaf, rest, err := record.CutEntry(b, at)
+		if err != nil {
+			return nil, 0, fmt.Errorf("%s: leaf %d is the first bad record: %w", f.Name, at, err)
+		}
+		hash := leaf.Hash()
+		if len(sums) < len(hash) || !bytes.Equal(hash[:], sums[:len(hash)]) {
+			return nil, 0, fmt.Errorf("%s: leaf %d is the first bad record: it is not the one whose hash the export names", f.Name, at)
+		}
+		there = append(there, leaf)
+		hashes = append(hashes, hash)
+		b, sums = rest, sums[len(hash):]
+	}
+	if uint64(len(hashes)) != f.Leaves {
+		return nil, 0, fmt.Errorf("%s ends before leaf %d: the first record that is missing", f.Name, at)
+	}
+	for _, leaf := range there {
+		if leaf.Bytes == nil {
+			erased++
+		} else if _, err := record.Decode(leaf.Bytes); err != nil {
+			return nil, 0, fmt.Errorf("%s: leaf %d is the first bad record: %w", f.Name, leaf.Index, err)
+		}
+	}
+	return hashes, erased, nil
 }
 
 // root computes the root from the range's leaves and the hashes outside it.

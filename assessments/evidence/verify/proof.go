@@ -6,10 +6,12 @@ package verify
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -33,6 +35,16 @@ type Proof struct {
 	Record      Proven   `json:"record"` // document.issued
 	Checkpoint  string   `json:"checkpoint"`
 	Consistency []string `json:"consistency"` // from the document's checkpoint to this one
+	// How the log grew to Checkpoint from heads that were shown before, of documents
+	// issued earlier: who kept one of them sees that the log was not rewritten since.
+	Earlier []Earlier `json:"earlier,omitempty"`
+	Sum     string    `json:"sum"` // of the file with an empty sum, against accidents
+}
+
+// Earlier is the way from an earlier head of a log to a file's checkpoint.
+type Earlier struct {
+	Size  uint64   `json:"size"`
+	Proof []string `json:"proof"` // consistency, RFC 6962 section 2.1.2
 }
 
 // Proven is a record with its place in a tree. Hashes are hex, from the leaf up.
@@ -68,9 +80,13 @@ type Source interface {
 	RangeProof(ctx context.Context, log string, from, to, size uint64) ([][32]byte, error)
 }
 
+// maxEarlier bounds how many earlier heads a file is set against.
+const maxEarlier = 64
+
 // MakeProof proves a document: leaf is its document.issued record, asOf the size
-// that it was built at, cp a checkpoint that contains the record.
-func MakeProof(ctx context.Context, src Source, log, document string, leaf record.Leaf, asOf uint64, cp record.Checkpoint, keys []string, rotations []uint64) ([]byte, error) {
+// that it was built at, cp a checkpoint that contains the record, shown the sizes of
+// heads that were given away before.
+func MakeProof(ctx context.Context, src Source, log, document string, leaf record.Leaf, asOf uint64, cp record.Checkpoint, keys []string, rotations, shown []uint64) ([]byte, error) {
 	p := Proof{Format: ProofFormat, Document: document, Origin: cp.Origin, Keys: keys, Checkpoint: string(cp.Note)}
 	var err error
 	if p.Record, err = prove(ctx, src, log, leaf, cp.Size); err != nil {
@@ -84,8 +100,27 @@ func MakeProof(ctx context.Context, src Source, log, document string, leaf recor
 	if p.Rotations, err = links(ctx, src, log, rotations); err != nil {
 		return nil, err
 	}
-	b, err := json.MarshalIndent(p, "", " ")
-	return append(b, '\n'), err
+	if p.Earlier, err = earlier(ctx, src, log, shown, cp.Size); err != nil {
+		return nil, err
+	}
+	return sealed(&p, &p.Sum)
+}
+
+// earlier proves how a log grew from each of the largest sizes in shown to size.
+func earlier(ctx context.Context, src Source, log string, shown []uint64, size uint64) ([]Earlier, error) {
+	shown = slices.Clone(shown)
+	slices.Sort(shown)
+	shown = slices.Compact(shown)
+	shown = slices.DeleteFunc(shown, func(n uint64) bool { return n == 0 || n >= size })
+	var out []Earlier
+	for _, n := range shown[max(0, len(shown)-maxEarlier):] {
+		path, err := src.ConsistencyProof(ctx, log, n, size)
+		if err != nil {
+			return nil, fmt.Errorf("consistency since %d leaves: %w", n, err)
+		}
+		out = append(out, Earlier{n, toHex(path)})
+	}
+	return out, nil
 }
 
 func links(ctx context.Context, src Source, log string, rotations []uint64) ([]Link, error) {
@@ -163,14 +198,27 @@ type checkpoint struct {
 	text   string
 }
 
-// openCheckpoint checks a signed note with one key.
-func openCheckpoint(text, key string) (checkpoint, error) {
+// openCheckpoint checks a signed note: key must have signed it. Where all keys of the
+// log are named, every further signature under its name must be of one of them.
+// Signatures under other names are witnesses', which this version does not check.
+func openCheckpoint(text, key string, others []string) (checkpoint, error) {
 	v, err := note.NewVerifier(key)
 	if err != nil {
 		return checkpoint{}, errors.New("the verifier key is malformed")
 	}
-	n, err := note.Open([]byte(text), note.VerifierList(v))
-	if err != nil {
+	verifiers := []note.Verifier{v}
+	for _, k := range others {
+		other, err := note.NewVerifier(k)
+		if err != nil {
+			return checkpoint{}, errors.New("a verifier key is malformed")
+		}
+		if k != key {
+			verifiers = append(verifiers, other)
+		}
+	}
+	n, err := note.Open([]byte(text), note.VerifierList(verifiers...))
+	if err != nil || !slices.ContainsFunc(n.Sigs, func(s note.Signature) bool { return s.Name == v.Name() && s.Hash == v.KeyHash() }) ||
+		len(others) > 0 && slices.ContainsFunc(n.UnverifiedSigs, func(s note.Signature) bool { return s.Name == v.Name() }) {
 		return checkpoint{}, errors.New("the checkpoint is not signed by the log's key")
 	}
 	lines := strings.Split(n.Text, "\n")
@@ -188,27 +236,33 @@ func openCheckpoint(text, key string) (checkpoint, error) {
 	return checkpoint{lines[0], size, root, text}, nil
 }
 
-// follow walks from a pinned key to the key in force, link by link: each link's
-// checkpoint is signed by the key that we hold, and contains the record that names
-// the next one. It returns the keys in order.
-func follow(pinned string, keys []string, rotations []Link) (string, error) {
-	at := -1
-	for i, k := range keys {
-		if k == pinned {
-			at = i
-		}
+// CheckpointSize is the size that a checkpoint's text names; no signature is
+// checked. It says which proof somebody needs who kept that checkpoint.
+func CheckpointSize(text string) (uint64, error) {
+	lines := strings.SplitN(text, "\n", 4)
+	if len(lines) < 4 {
+		return 0, errors.New("this is not a checkpoint")
 	}
-	if at < 0 {
+	size, err := strconv.ParseUint(lines[1], 10, 62)
+	if err != nil {
+		return 0, errors.New("this is not a checkpoint")
+	}
+	return size, nil
+}
+
+// follow walks the chain of keys to the one in force, link by link: each link's
+// checkpoint is signed by the key before, and contains the record that names the
+// next one. The pinned key must be in it; what comes before that is checked too, but
+// trusted by nobody. It returns the key in force.
+func follow(pinned string, keys []string, rotations []Link) (string, error) {
+	if !slices.Contains(keys, pinned) {
 		return "", errors.New("the file's keys do not contain the pinned key: it is of another log, or its key was not rotated in the open")
 	}
 	if len(rotations) != len(keys)-1 {
 		return "", errors.New("a link of the chain of rotations is missing")
 	}
 	for i, link := range rotations {
-		if i < at {
-			continue // before the key that is trusted
-		}
-		cp, err := openCheckpoint(link.Checkpoint, keys[i])
+		cp, err := openCheckpoint(link.Checkpoint, keys[i], keys)
 		if err != nil {
 			return "", fmt.Errorf("rotation %d: %w", i+1, err)
 		}
@@ -217,23 +271,36 @@ func follow(pinned string, keys []string, rotations []Link) (string, error) {
 			return "", fmt.Errorf("rotation %d: %w", i+1, err)
 		}
 		body, ok := r.Body.(*record.Rotated)
-		if !ok || body.Old != keys[i] || body.Verifier != keys[i+1] {
+		if !ok || link.Record.ID != "" || body.Old != keys[i] || body.Verifier != keys[i+1] {
 			return "", fmt.Errorf("rotation %d names other keys", i+1)
 		}
 	}
 	return keys[len(keys)-1], nil
 }
 
-// strict decodes JSON that must be exactly what encoding it again gives, so that
-// nothing in the file goes unread.
-func strict(b []byte, into any) error {
+// sealed encodes v, whose last field is sum, with the hash of itself in it.
+func sealed(v any, sum *string) ([]byte, error) {
+	*sum = ""
+	b, err := json.MarshalIndent(v, "", " ")
+	if err != nil {
+		return nil, err
+	}
+	hash := sha256.Sum256(append(b, '\n'))
+	*sum = hex.EncodeToString(hash[:])
+	b, err = json.MarshalIndent(v, "", " ")
+	return append(b, '\n'), err
+}
+
+// strict decodes JSON that must be exactly what sealed gives, so that nothing in
+// the file goes unread.
+func strict(b []byte, into any, sum *string) error {
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(into); err != nil {
 		return errors.New("the file is not in its form")
 	}
-	again, err := json.MarshalIndent(into, "", " ")
-	if err != nil || !bytes.Equal(append(again, '\n'), b) {
+	again, err := sealed(into, sum)
+	if err != nil || !bytes.Equal(again, b) {
 		return errors.New("the file is not in its form")
 	}
 	return nil

@@ -1,11 +1,13 @@
 package verify
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
@@ -101,9 +103,9 @@ func one(path string, o Options) Result {
 	case err != nil:
 		r.fail(Unreadable, "the file could not be read")
 	case info.IsDir():
-		verifyExport(&r, path, o)
+		verifyExport(&r, os.DirFS(path), o)
 	case strings.HasSuffix(path, ".proof.json"):
-		verifyDocument(&r, strings.TrimSuffix(path, ".proof.json"), "", o)
+		verifyDocument(&r, strings.TrimSuffix(path, ".proof.json"), path, o)
 	case strings.HasSuffix(path, ".json"), strings.HasSuffix(path, ".pdf"):
 		verifyDocument(&r, strings.TrimSuffix(strings.TrimSuffix(path, ".json"), ".pdf"), path, o)
 	default:
@@ -117,8 +119,8 @@ func (r *Result) pin(origin string, keys []string, rotations []Link, o Options) 
 	if len(keys) == 0 {
 		return "", errors.New("the file names no key")
 	}
-	for _, k := range keys {
-		if v, err := note.NewVerifier(k); err != nil || v.Name() != origin {
+	for i, k := range keys {
+		if v, err := note.NewVerifier(k); err != nil || v.Name() != origin || slices.Contains(keys[:i], k) {
 			return "", errors.New("a verifier key is malformed, or is another log's")
 		}
 	}
@@ -129,7 +131,11 @@ func (r *Result) pin(origin string, keys []string, rotations []Link, o Options) 
 		}
 		return key, err
 	}
-	if known, ok := readStore(o.Store)[origin]; ok {
+	store, err := readStore(o.Store)
+	if err != nil {
+		return "", err
+	}
+	if known, ok := store[origin]; ok {
 		key, err := follow(known.Key, keys, rotations)
 		if err == nil {
 			r.ok("the log's key is the one seen before")
@@ -140,36 +146,67 @@ func (r *Result) pin(origin string, keys []string, rotations []Link, o Options) 
 	return follow(keys[0], keys, rotations)
 }
 
-// known is what was seen of a log.
+// known is what was seen of a log: its key, and heads that verified.
 type known struct {
-	Key  string `json:"key"`
-	Size uint64 `json:"size"`
-	Root string `json:"root"`
-	Note string `json:"checkpoint"`
+	Key   string `json:"key"`
+	Heads []head `json:"heads"` // by size
 }
 
-func readStore(path string) map[string]known {
+type head struct {
+	Size       uint64 `json:"size"`
+	Root       string `json:"root"`
+	Checkpoint string `json:"checkpoint"`
+}
+
+// maxHeads is how many heads of a log are remembered.
+const maxHeads = 256
+
+// readStore reads what is known. A file that cannot be read is an error: to take it
+// as empty would trust any key on first use again.
+func readStore(path string) (map[string]known, error) {
 	m := map[string]known{}
 	if path == "" {
-		return m
+		return m, nil
 	}
 	b, err := os.ReadFile(path)
-	if err != nil || json.Unmarshal(b, &m) != nil {
-		return map[string]known{}
+	if errors.Is(err, os.ErrNotExist) {
+		return m, nil
 	}
-	return m
+	if err != nil || json.Unmarshal(b, &m) != nil {
+		return nil, fmt.Errorf("the file of known logs %s cannot be read", path)
+	}
+	return m, nil
 }
 
-// remember keeps the key and the largest head of a log that verified.
-func remember(path string, cp checkpoint, key string) error {
-	if path == "" {
-		return nil
+// remember keeps the key and the heads of a log that verified.
+func (r *Result) remember(path, key string, keys []string, heads ...checkpoint) {
+	if path == "" || r.Code != OK {
+		return
 	}
-	m := readStore(path)
-	if old, ok := m[cp.origin]; ok && old.Size >= cp.size {
-		return nil
+	m, err := readStore(path)
+	if err == nil {
+		k := m[heads[0].origin]
+		if k.Key != "" && !slices.Contains(keys, k.Key) {
+			k = known{} // the key given now counts, not the one trusted on first use
+		}
+		k.Key = key
+		for _, cp := range heads {
+			if !slices.ContainsFunc(k.Heads, func(h head) bool { return h.Size == cp.size }) {
+				k.Heads = append(k.Heads, head{cp.size, cp.root.String(), cp.text})
+			}
+		}
+		slices.SortFunc(k.Heads, func(a, b head) int { return cmp.Compare(a.Size, b.Size) })
+		k.Heads = k.Heads[max(0, len(k.Heads)-maxHeads):]
+		m[heads[0].origin] = k
+		err = writeStore(path, m)
 	}
-	m[cp.origin] = known{key, cp.size, cp.root.String(), cp.text}
+	if err != nil {
+		r.note("the log's key could not be remembered: %v", err)
+	}
+}
+
+// writeStore replaces the file whole or not at all.
+func writeStore(path string, m map[string]known) error {
 	b, err := json.MarshalIndent(m, "", " ")
 	if err != nil {
 		return err
@@ -177,58 +214,113 @@ func remember(path string, cp checkpoint, key string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	return os.WriteFile(path, b, 0o600)
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".known-logs-*")
+	if err != nil {
+		return err
+	}
+	_, err = tmp.Write(b)
+	if err = errors.Join(err, tmp.Close()); err == nil {
+		err = os.Rename(tmp.Name(), path)
+	}
+	if err != nil {
+		os.Remove(tmp.Name())
+	}
+	return err
 }
 
-// previous sets heads seen before against what a file shows: two heads of one size
-// must have one root; a proof between heads that the file knows must hold.
-func (r *Result) previous(o Options, key string, shown []checkpoint, consistency map[[2]uint64][]string) {
-	var earlier []checkpoint
+// previous sets heads that were seen before against what a file shows: shown[0],
+// its newest head, others that it proved to be prefixes of that, and the ways from
+// earlier heads to it. The head that was given must be shown to be a prefix; one that
+// is remembered must be where the file has the proof.
+func (r *Result) previous(o Options, keys []string, shown []checkpoint, ways []Earlier) {
 	if o.Checkpoint != "" {
-		cp, err := openCheckpoint(o.Checkpoint, key)
+		given, err := anyKey(o.Checkpoint, keys)
 		if err != nil {
 			r.fail(Failed, "the earlier checkpoint: %v", err)
 			return
 		}
-		earlier = append(earlier, cp)
-	}
-	if k, ok := readStore(o.Store)[shown[0].origin]; ok {
-		if root, err := tlog.ParseHash(k.Root); err == nil {
-			earlier = append(earlier, checkpoint{origin: shown[0].origin, size: k.Size, root: root})
+		checked, err := since(given, shown, ways)
+		switch {
+		case err != nil:
+			r.fail(Failed, "%v", err)
+		case !checked && given.size > shown[0].size:
+			r.fail(Failed, "the file rests on a head of %d leaves, older than the earlier checkpoint given, of %d", shown[0].size, given.size)
+		case !checked:
+			r.fail(Failed, "nothing in the file shows that the log only grew since the checkpoint given, of %d leaves; ask the issuer for an export made with --checkpoint", given.size)
+		default:
+			r.ok("the log only grew since the checkpoint given, of %d leaves", given.size)
 		}
 	}
-	for _, e := range earlier {
-		if e.origin != shown[0].origin {
-			r.fail(Failed, "the earlier checkpoint is of another log: %s", e.origin)
-			continue
+	store, err := readStore(o.Store)
+	if err != nil {
+		r.fail(Failed, "%v", err)
+		return
+	}
+	k, ok := store[shown[0].origin]
+	if !ok || !slices.Contains(keys, k.Key) {
+		return
+	}
+	var newest, compared uint64
+	for _, h := range k.Heads {
+		root, err := tlog.ParseHash(h.Root)
+		if err != nil {
+			r.fail(Failed, "the file of known logs cannot be read")
+			return
 		}
-		checked := false
-		for _, s := range shown {
-			switch {
-			case s.size == e.size && s.root != e.root:
-				r.fail(Failed, "the log has two different trees of %d leaves: it was rewritten", e.size)
-				checked = true
-			case s.size == e.size:
-				r.ok("the head of %d leaves seen before is the same", e.size)
-				checked = true
-			}
-			if checked {
-				break
-			}
-			if path, ok := consistency[[2]uint64{e.size, s.size}]; ok {
-				if err := consistent(e, s, path); err != nil {
-					r.fail(Failed, "%v", err)
-				} else {
-					r.ok("the log only grew since the head of %d leaves", e.size)
-				}
-				checked = true
-				break
-			}
+		newest = h.Size
+		checked, err := since(checkpoint{origin: shown[0].origin, size: h.Size, root: root}, shown, ways)
+		if err != nil {
+			r.fail(Failed, "%v", err)
+			return
 		}
-		if !checked {
-			r.note("not set against the head of %d leaves seen before: the file does not carry that proof", e.size)
+		if checked {
+			compared = h.Size
 		}
 	}
+	switch {
+	case compared > 0:
+		r.ok("the log only grew since the head of %d leaves seen before", compared)
+	case newest > shown[0].size:
+		r.note("the file is older than the newest head seen before, of %d leaves, and does not show how that grew from it", newest)
+	default:
+		r.note("not set against the newest head seen before, of %d leaves: the file does not carry that proof", newest)
+	}
+}
+
+// since checks, where the file makes that possible, that an earlier head is a prefix
+// of the file's.
+func since(e checkpoint, shown []checkpoint, ways []Earlier) (checked bool, err error) {
+	if e.origin != shown[0].origin {
+		return false, fmt.Errorf("the earlier checkpoint is of another log: %s", e.origin)
+	}
+	if e.size == 0 {
+		return true, nil
+	}
+	for _, s := range shown {
+		if s.size == e.size {
+			if s.root != e.root {
+				return true, fmt.Errorf("the log has two different trees of %d leaves: it was rewritten", e.size)
+			}
+			return true, nil
+		}
+	}
+	for _, w := range ways {
+		if w.Size == e.size {
+			return true, consistent(e, shown[0], w.Proof)
+		}
+	}
+	return false, nil
+}
+
+// anyKey opens a checkpoint that one of a log's keys signed.
+func anyKey(text string, keys []string) (cp checkpoint, err error) {
+	err = errors.New("the file names no key")
+	for _, k := range keys {
+		if cp, err = openCheckpoint(text, k, keys); err == nil {
+			break
+		}
+	}
+	return cp, err
 }
 
 // consistent checks that the tree of old is a prefix of the tree of now.
@@ -247,10 +339,13 @@ func consistent(old, now checkpoint, path []string) error {
 		return err
 	}
 	if old.size == 0 {
+		if len(hashes) != 0 {
+			return errors.New("a proof from nothing has hashes")
+		}
 		return nil
 	}
 	if err := tlog.CheckTree(hashes, int64(now.size), now.root, int64(old.size), old.root); err != nil {
-		return fmt.Errorf("the tree of %d leaves did not grow from that of %d", now.size, old.size)
+		return fmt.Errorf("the tree of %d leaves did not grow from that of %d: the log was rewritten", now.size, old.size)
 	}
 	return nil
 }
