@@ -38,6 +38,8 @@ type Options struct {
 	Env      func(string) string
 	Out      io.Writer
 	Log      *slog.Logger
+
+	patience time.Duration // with a busy upstream; patience when zero
 }
 
 // Run is the whole demo. It fails when a call did not come to what the plan says,
@@ -108,7 +110,10 @@ func play(ctx context.Context, o Options, s *server.Server, c *config.Config, up
 		return err
 	}
 	step("listening on %s, data in %s", c.PublicURL, o.Dir)
-	m := &sample{s: s, up: up}
+	m := &sample{s: s, up: up, patience: patience}
+	if o.patience != 0 {
+		m.patience = o.patience
+	}
 	if err := m.build(ctx); err != nil {
 		return fmt.Errorf("build the sample organisation: %w", err)
 	}
@@ -164,6 +169,7 @@ type tally struct {
 	keyless  int // without a valid key: recorded in the instance's own log
 	answered int
 	refused  int
+	waited   time.Duration // for a busy upstream
 	wrong    []error
 }
 
@@ -188,6 +194,25 @@ func (t *tally) add(k call, got seen, err error) {
 	}
 }
 
+// again counts a call that the upstream was too busy for and that is sent anew. It
+// refuses once the waiting in all came to the limit.
+func (t *tally) again(pause, limit time.Duration) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.waited += pause; t.waited > limit {
+		return false
+	}
+	t.sent++
+	t.refused++
+	return true
+}
+
+func (t *tally) soFar() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.sent
+}
+
 // first are the first few of what went wrong.
 func (t *tally) first() []error { return slices.Clone(t.wrong[:min(len(t.wrong), 8)]) }
 
@@ -202,8 +227,7 @@ func (m *sample) traffic(ctx context.Context, base string, step func(string, ...
 	c := &caller{base: base, client: &http.Client{Timeout: 2 * time.Minute}}
 	if s, err := m.s.Register.System(orgID, coding); err == nil && !s.Approval.ValidAt(time.Now()) {
 		for _, k := range p.before {
-			got, err := c.send(ctx, k)
-			t.add(k, got, err)
+			m.send(ctx, c, k, t)
 		}
 		step("coding assistant refused while nobody had approved it")
 	}
@@ -217,12 +241,11 @@ func (m *sample) traffic(ctx context.Context, base string, step func(string, ...
 				if ctx.Err() != nil {
 					return
 				}
-				got, err := c.send(ctx, k)
-				t.add(k, got, err)
+				m.send(ctx, c, k, t)
 			}
 		})
 	}
-	lanes.Wait()
+	progress(&lanes, func() { step("%d of %d calls", t.soFar(), p.size()) })
 	if err := errors.Join(append(t.first(), ctx.Err())...); err != nil {
 		return fmt.Errorf("%d of %d calls came to something else than planned; the first of them: %w", len(t.wrong), t.sent, err)
 	}
@@ -231,6 +254,43 @@ func (m *sample) traffic(ctx context.Context, base string, step func(string, ...
 	}
 	step("%d calls through the gateway: %d answered, %d refused or failed, each as planned and each in the ledger", t.sent, t.answered, t.refused)
 	return nil
+}
+
+// progress waits for the lanes and says every few seconds how far they are.
+func progress(lanes *sync.WaitGroup, say func()) {
+	done := make(chan struct{})
+	go func() { lanes.Wait(); close(done) }()
+	tick := time.NewTicker(3 * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case <-tick.C:
+			say()
+		}
+	}
+}
+
+// patience is how long the demo waits in all for a real upstream that is busy.
+const patience = 90 * time.Second
+
+// send sends one call as planned. A real upstream may be too busy for it: then it
+// is sent anew after a while, and each attempt is an exchange of its own.
+func (m *sample) send(ctx context.Context, c *caller, k call, t *tally) {
+	for try := 1; ; try++ {
+		got, err := c.send(ctx, k)
+		pause := time.Duration(try*try) * time.Second
+		if err != nil || !m.up.real || k.want != answered || !got.busy() || try > 4 || !t.again(pause, m.patience) {
+			t.add(k, got, err)
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+	}
 }
 
 // accounted waits until as many exchanges ended in the ledger as were sent with a

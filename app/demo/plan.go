@@ -11,6 +11,7 @@ const (
 	modelChat      = "assistant"        // the upstream's chat model
 	modelEmbed     = "embedding"        // the upstream's embedding model
 	modelUnreached = "backup-assistant" // routed to a provider that nobody answers for
+	modelPriced    = "translator"       // routed to a model with a price, so that a budget can refuse it
 )
 
 // callsPerSystem is how many plain calls each live system makes; streams, data
@@ -22,6 +23,15 @@ const callsPerSystem = 60
 type plan struct {
 	before []call   // while the coding assistant waits for its approval
 	lanes  [][]call // sent side by side afterwards
+}
+
+// size is how many calls the lanes hold.
+func (p plan) size() int {
+	n := 0
+	for _, l := range p.lanes {
+		n += len(l)
+	}
+	return n
 }
 
 // keys are the virtual keys of the sample, in clear; they live in memory only.
@@ -80,7 +90,7 @@ func chatbotCalls(k keys) []call {
 	)
 	// A second key of the same system with a budget of next to nothing.
 	for range 3 {
-		calls = append(calls, chat(k.overBudget, "Translate our whole terms and conditions into Finnish.").refused(http.StatusTooManyRequests, "budget_exceeded"))
+		calls = append(calls, chat(k.overBudget, "Translate our whole terms and conditions into Finnish.").to(modelPriced).refused(http.StatusTooManyRequests, "budget_exceeded"))
 	}
 	return calls
 }

@@ -31,6 +31,7 @@ type sample struct {
 	approver authz.Actor // decides: four eyes
 	fresh    bool        // the organisation did not exist before
 	keys     keys
+	patience time.Duration // with a busy upstream, in all
 }
 
 func (m *sample) build(ctx context.Context) error {
@@ -86,10 +87,14 @@ func (m *sample) gateway(ctx context.Context) error {
 	if m.up.embed == "" {
 		embed.Provider, embed.Target = simulatedID, simulated.embed
 	}
+	priced := inventory.Route{Model: modelPriced, Provider: m.up.provider.ID, Target: m.up.chat}
+	if m.up.unpriced {
+		priced.Provider, priced.Target = simulatedID, simulated.chat
+	}
 	for _, v := range []inventory.Route{
 		{Model: modelChat, Provider: m.up.provider.ID, Target: m.up.chat, Unpriced: m.up.unpriced},
 		{Model: modelUnreached, Provider: "unreachable", Target: "gpt-4o-mini"},
-		embed,
+		embed, priced,
 	} {
 		if err := r.PutRoute(ctx, a, v, "sample organisation"); err != nil {
 			return err

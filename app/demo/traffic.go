@@ -40,6 +40,15 @@ type seen struct {
 	done     bool // a stream ended with [DONE]
 }
 
+// busy reports that the upstream could not take the call now.
+func (s seen) busy() bool {
+	switch s.status {
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout, 529:
+		return strings.HasPrefix(s.code, "upstream_") || s.status == http.StatusTooManyRequests && s.code != "budget_exceeded"
+	}
+	return false
+}
+
 // caller sends calls to one server.
 type caller struct {
 	base   string
