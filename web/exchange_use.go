@@ -7,6 +7,7 @@ import (
 	"plumbline/assessments/projection"
 	"plumbline/frameworks"
 	"plumbline/gateway/event"
+	"plumbline/inventory"
 	"plumbline/reports"
 )
 
@@ -109,6 +110,17 @@ func (r *request) testsOf(u *exchangeUse, p *exchangePane) error {
 	return nil
 }
 
+// isAbout reports whether a document's subject takes the exchange in: its AI
+// system, or the vendor that it was sent to.
+func (r *request) isAbout(d reports.Document, p *exchangePane) bool {
+	if d.Vendor == "" {
+		return d.System == "" || string(d.System) == p.System
+	}
+	return p.OpenedLeaf >= 0 && slices.ContainsFunc(r.state.Providers, func(x inventory.Provider) bool {
+		return string(x.ID) == p.Provider && (x.Vendor == d.Vendor || x.Kind == d.Vendor)
+	})
+}
+
 // citingDocuments is how many of the newest documents are opened to look for a
 // citation.
 const citingDocuments = 12
@@ -122,7 +134,7 @@ func (r *request) documentsOf(u *exchangeUse, p *exchangePane) error {
 	}
 	leaf, opened := uint64(max(p.ClosedLeaf, p.OpenedLeaf)), 0
 	for _, d := range docs {
-		about := d.System == "" || string(d.System) == p.System
+		about := r.isAbout(d, p)
 		if d.State != reports.Issued || !about || leaf >= d.AsOfSize || p.Time().Before(d.From) || p.Time().After(d.To) || opened == citingDocuments {
 			continue
 		}
