@@ -71,9 +71,13 @@ func TestReloadOnHangup(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	declare(reloadable)
 	secret := "a-secret-of-this-one-test"
 	env := map[string]string{"PLUMBLINE_DATA_DIR": filepath.Join(dir, "data"), "PLUMBLINE_LISTEN": "127.0.0.1:0", "PLUMBLINE_DECLARATIONS": path, "DESK_KEY": secret}
+	declare(strings.Replace(reloadable, "owner: Service", "ownr: Service", 1))
+	if code, _, errs := plumbline(t, env, "serve"); code != exitUsage || !strings.Contains(errs, path+`: line 7: unknown key "ownr" in systems`) {
+		t.Errorf("a bad file at start: exit code %d, %s", code, errs)
+	}
+	declare(reloadable)
 	ctx, stop := context.WithCancel(t.Context())
 	var log, out transcript
 	ended := make(chan int, 1)

@@ -1,7 +1,9 @@
 package web
 
 import (
+	"fmt"
 	"os"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -11,6 +13,7 @@ import (
 
 	"plumbline/app/authz"
 	"plumbline/app/config"
+	"plumbline/app/fault"
 	"plumbline/app/money"
 	"plumbline/inventory"
 )
@@ -155,5 +158,61 @@ func TestAmountsReadBack(t *testing.T) {
 		if again, err := money.Parse(amount(n)); again != n || err != nil {
 			t.Errorf("%s does not read back: %v %v", amount(n), again, err)
 		}
+	}
+}
+
+// TestDocumentedCodes holds the table of error codes in docs/api.md to the source:
+// each code is given with that status, and each that the API and the register give
+// is there.
+func TestDocumentedCodes(t *testing.T) {
+	text, err := os.ReadFile("../docs/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^\| ([45][0-9][0-9]) \| (.*) \|$`).FindAllStringSubmatch(string(text), -1) {
+		for _, code := range regexp.MustCompile("`([a-z_]+)`").FindAllStringSubmatch(m[2], -1) {
+			if code[1] != "request" {
+				documented[m[1]+" "+code[1]] = true
+			}
+		}
+	}
+	kinds := map[string]fault.Kind{"Internal": fault.Internal, "Invalid": fault.Invalid, "Unauthenticated": fault.Unauthenticated, "Forbidden": fault.Forbidden, "NotFound": fault.NotFound,
+		"Conflict": fault.Conflict, "TooLarge": fault.TooLarge, "RateLimited": fault.RateLimited, "Unavailable": fault.Unavailable}
+	given := map[string]bool{"400 invalid_field": true, "503 session_unavailable": true}
+	// Of the console's pages, of the configuration file, and of tables within.
+	elsewhere := []string{"config", "register", "link_used", "first_run_link", "first_run_over", "no_organisation", "csrf", "yourself"}
+	call := regexp.MustCompile(`fault\.(?:New|Wrap)\(fault\.(\w+), "(\w+)"|Kind: fault\.(\w+), Code: "(\w+)"`)
+	for _, dir := range []string{".", "../inventory", "../reports"} {
+		files, err := filepath.Glob(dir + "/*.go")
+		if err != nil || len(files) == 0 {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			source, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			api := dir == "../inventory" || strings.HasPrefix(file, "api_") || file == "request.go" || file == "errors.go"
+			for _, m := range call.FindAllStringSubmatch(string(source), -1) {
+				kind, code := m[1]+m[3], m[2]+m[4]
+				line := fmt.Sprintf("%d %s", kinds[kind].Status(), code)
+				given[line] = true
+				if api && !documented[line] && !slices.Contains(elsewhere, code) {
+					t.Errorf("docs/api.md lacks %s (%s)", line, file)
+				}
+			}
+		}
+	}
+	for line := range documented {
+		if !given[line] {
+			t.Errorf("docs/api.md has %s, which nothing gives", line)
+		}
+	}
+	if len(documented) < 20 {
+		t.Errorf("only %d codes documented", len(documented))
 	}
 }

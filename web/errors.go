@@ -28,9 +28,11 @@ func (r *request) plain(err error) *fault.Error {
 	return fault.New(fault.Internal, "internal", "Something went wrong on our side. The log has it under request %s.", r.id)
 }
 
-// ledgerDown gives words to a ledger that cannot write, wherever that came up.
+// ledgerDown gives words to a ledger that cannot write, where nobody gave it any:
+// a change of the register says itself what becomes of it.
 func ledgerDown(err error) error {
-	if errors.Is(err, event.ErrUnavailable) {
+	var said *fault.Error
+	if errors.Is(err, event.ErrUnavailable) && (!errors.As(err, &said) || said.Kind == fault.Internal) {
 		return fault.Wrap(fault.Unavailable, "ledger_unavailable", err, "The ledger cannot write now, and what is not on record does not count. Try again when it can.")
 	}
 	return err

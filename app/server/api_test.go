@@ -17,7 +17,9 @@ import (
 	"time"
 
 	"plumbline/app/authz"
+	"plumbline/app/config"
 	"plumbline/app/db"
+	"plumbline/app/fault"
 	"plumbline/app/server/load"
 	"plumbline/inventory"
 )
@@ -155,6 +157,12 @@ func TestAPISession(t *testing.T) {
 	}
 	c.header = http.Header{"Content-Type": {"application/json"}}
 
+	guesser := newScript(t, base)
+	for range 10 {
+		guesser.refused(401, "wrong_sign_in", "", "POST", "/api/v1/session", `{"email":"cy@example.com","password":"guess"}`)
+	}
+	guesser.refused(429, "too_many_attempts", "", "POST", "/api/v1/session", `{"email":"cy@example.com","password":"guess"}`)
+
 	c.refused(404, "not_found", "", "GET", "/api/v1/nothing", "")
 	c.refused(404, "not_found", "", "PATCH", "/api/v1/systems", `{}`)
 	c.must(204, "DELETE", "/api/v1/session", "")
@@ -164,12 +172,21 @@ func TestAPISession(t *testing.T) {
 // TestAPIDeclaresAll sets up everything that the gateway needs over the API alone,
 // calls a model through it, and takes each permission away again.
 func TestAPIDeclaresAll(t *testing.T) {
+	t.Run("sqlite", func(t *testing.T) { declaresAll(t, testConfig(t.TempDir())) })
+	t.Run("postgres", func(t *testing.T) {
+		c := testConfig(t.TempDir())
+		c.Postgres = database(t)
+		declaresAll(t, c)
+	})
+}
+
+func declaresAll(t *testing.T, c *config.Config) {
 	up := &load.Upstream{}
 	if err := up.Start(); err != nil {
 		t.Fatal(err)
 	}
 	defer up.Close()
-	_, base := bare(t, Options{Config: testConfig(t.TempDir()), Env: func(name string) string { return map[string]string{"UP_API_KEY": "upstream-secret"}[name] }})
+	_, base := bare(t, Options{Config: c, Env: func(name string) string { return map[string]string{"UP_API_KEY": "upstream-secret"}[name] }})
 	ada, ben := newScript(t, base).signIn("ada@example.com"), newScript(t, base).signIn("ben@example.com")
 
 	ada.must(200, "PUT", "/api/v1/settings", `{"unregistered":"block","confidentiality":"internal"}`)
@@ -546,6 +563,85 @@ func TestStopsWhileTheLedgerIsDown(t *testing.T) {
 	versions, err := s.Register.History(t.Context(), testOrg, "system", "SYS-001")
 	if err != nil || versions[0].Change != "system.suspended" || versions[0].Leaf < 0 {
 		t.Errorf("the suspension is not on record: %+v %v", versions, err)
+	}
+}
+
+// TestChangesAreRecordedOnce: the state was committed and the process ended before
+// the record, or after it and before it was noted. The next start appends what is
+// missing, once.
+func TestChangesAreRecordedOnce(t *testing.T) {
+	t.Run("sqlite", func(t *testing.T) { recordedOnce(t, testConfig(t.TempDir())) })
+	t.Run("postgres", func(t *testing.T) {
+		c := testConfig(t.TempDir())
+		c.Postgres = database(t)
+		recordedOnce(t, c)
+	})
+}
+
+func recordedOnce(t *testing.T, c *config.Config) {
+	ctx := t.Context()
+	var down atomic.Bool
+	s, err := New(ctx, Options{Config: c, Env: func(string) string { return "upstream-secret" }, Hook: func(string) error {
+		if down.Load() {
+			return fmt.Errorf("no space left on device")
+		}
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	furnish(t, s, "http://127.0.0.1:9")
+	if err := s.Register.PutRoute(ctx, officer, inventory.Route{Model: "noted", Provider: "up"}, ""); err != nil {
+		t.Fatal(err)
+	}
+	down.Store(true)
+	if err := s.Register.PutRoute(ctx, officer, inventory.Route{Model: "waiting", Provider: "up"}, ""); !fault.Is(err, fault.Unavailable) {
+		t.Fatal(err)
+	}
+	if err := s.Register.Suspend(ctx, officer, "SYS-001", "stop"); err != nil {
+		t.Fatal(err)
+	}
+	// The first of the two may still be written, and is not noted; the second was
+	// turned away.
+	down.Store(false)
+	_ = s.Close(ctx)
+	state, err := db.Open(ctx, db.Config{Dir: c.DataDir, Postgres: c.Postgres})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What a crash between the record and its note leaves.
+	if err := state.Exec(`UPDATE register_rows SET leaf = -1 WHERE kind = 'route' AND id = 'noted'`).Error; err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(state); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		s, err := New(ctx, Options{Config: c, Env: func(string) string { return "upstream-secret" }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Projection.CatchUp(ctx); err != nil {
+			t.Fatal(err)
+		}
+		changes, err := s.Projection.Changes(ctx, string(testOrg), 0, 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := map[string]int{}
+		for _, x := range changes {
+			n[x.Kind+" "+x.Object]++
+		}
+		if n["route.changed noted"] != 1 || n["route.changed waiting"] != 1 || n["system.suspended SYS-001"] != 1 {
+			t.Errorf("recorded %v", n)
+		}
+		v := s.Register.Snapshot().Orgs[testOrg]
+		if v.Routes["noted"] == nil || v.Routes["waiting"] == nil || v.Systems["SYS-001"].Suspended == nil {
+			t.Error("what is on record is not in force")
+		}
+		if err := s.Close(ctx); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
