@@ -2,19 +2,24 @@ package server
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"html"
 	"io"
 	"mime"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"plumbline/app/authz"
+	"plumbline/assessments/evidence"
 	"plumbline/assessments/evidence/record"
 	"plumbline/assessments/evidence/verify"
 	"plumbline/gateway/event"
@@ -278,46 +283,6 @@ func TestNumbersAreTheirLists(t *testing.T) {
 	}
 }
 
-var anyHref = regexp.MustCompile(`(?:href|action)="(/[^"]*)"`)
-
-// TestNoDeadLink follows every link of every page that an officer can reach, two of
-// each kind, and finds none that leads nowhere.
-func TestNoDeadLink(t *testing.T) {
-	t.Parallel() // it mostly waits for the window in which refusals are counted
-	f := newTraffic(t)
-	f.release()
-	ada := signIn(t, f.s, f.base, authz.Admin, authz.ComplianceOfficer)
-	f.caughtUp(t, 33)
-	if _, err := f.s.Engine.RunTests(context.Background(), testOrg); err != nil {
-		t.Fatal(err)
-	}
-	ids := regexp.MustCompile(`[0-9a-v]{26}|\d+|=[^&]*`)
-	seen, kinds, from := map[string]bool{"/": true}, map[string]int{}, map[string]string{}
-	for queue := []string{"/"}; len(queue) > 0; queue = queue[1:] {
-		path := queue[0]
-		p := ada.get(path)
-		if p.status != 200 {
-			t.Errorf("%s, linked from %s, answers %d", path, from[path], p.status)
-		}
-		for _, m := range anyHref.FindAllStringSubmatch(p.body, -1) {
-			to, _, _ := strings.Cut(html.UnescapeString(m[1]), "#")
-			kind := ids.ReplaceAllString(to, "*")
-			if seen[to] || strings.HasPrefix(m[0], "action") || strings.HasPrefix(to, "/static/") || kinds[kind] >= 2 {
-				continue
-			}
-			kinds[kind]++
-			seen[to], from[to] = true, path
-			queue = append(queue, to)
-		}
-	}
-	for _, must := range []string{"/exchanges", "/ledger", "/systems/SYS-001", "/keys", "/ledger/checkpoint", "/ledger/key"} {
-		if !seen[must] {
-			t.Errorf("no page leads to %s", must)
-		}
-	}
-	t.Logf("%d pages", len(seen))
-}
-
 // TestLedgerPages shows the state of the log and of each kind of leaf in it, and
 // gives out files that check without the server.
 func TestLedgerPages(t *testing.T) {
@@ -442,4 +407,63 @@ func TestExchangesWithoutAny(t *testing.T) {
 	}
 	dev := signIn(t, s, base, authz.Developer)
 	dev.is(dev.get("/exchanges"), 403, "")
+}
+
+// TestExchangesCouldNotLoad: an index that cannot be read is said to be just that,
+// and neither empty nor a page of error; the words of the database stay inside.
+func TestExchangesCouldNotLoad(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, Options{Config: testConfig(dir)})
+	furnish(t, s, "http://127.0.0.1:9")
+	base := serve(t, s)
+	ada := signIn(t, s, base, authz.Auditor)
+	pool, err := sql.Open("sqlite", filepath.Join(dir, "state.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	if _, err := pool.Exec("DROP TABLE proj_refusals"); err != nil {
+		t.Fatal(err)
+	}
+	p := ada.is(ada.get("/exchanges?state=refused"), 200, "", "Could not load", "Not loaded", "The ledger itself is not touched", "Try again")
+	if strings.Contains(p.text(), "Nothing matches") || strings.Contains(p.text(), "No exchanges yet") || strings.Contains(p.body, "proj_refusals") {
+		t.Error("a failure is shown as an empty list, or with the words of the database")
+	}
+	if !strings.Contains(p.body, `href="/exchanges?state=refused">Try again`) {
+		t.Error("trying again forgets the filter")
+	}
+}
+
+// TestLedgerPageInAnOutage shows that the ledger cannot write while it cannot, and
+// the outage as a record afterwards.
+func TestLedgerPageInAnOutage(t *testing.T) {
+	var broken atomic.Bool
+	s := open(t, Options{Config: testConfig(t.TempDir()), Hook: func(point string) error {
+		if broken.Load() && point == evidence.PointGroup {
+			return errors.New("no space left on device")
+		}
+		return nil
+	}})
+	key := furnish(t, s, "http://127.0.0.1:9")
+	base := serve(t, s)
+	ada := signIn(t, s, base, authz.Auditor)
+	ada.is(ada.get("/ledger"), 200, "", "Writing", "Nothing since it began")
+	broken.Store(true)
+	if resp, _ := post(t, base+"/v1/chat/completions", key, chat("hello")); resp.StatusCode != 503 {
+		t.Fatalf("status %d while the ledger cannot write", resp.StatusCode)
+	}
+	ada.is(ada.get("/ledger"), 200, "", "Cannot write", "Not writing since", "turned away", "The ledger cannot write")
+	ada.is(ada.get("/exchanges"), 200, "", "No exchanges yet")
+	broken.Store(false)
+	for range 100 {
+		if events, err := s.Projection.LedgerEvents(t.Context(), string(testOrg), 5); err != nil {
+			t.Fatal(err)
+		} else if len(events) > 0 {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	page := ada.is(ada.get("/ledger"), 200, "", "Writing", "Could not write", "turned away")
+	leaf := ada.find(page, `<strong>Could not write</strong>[^h]*<br><span class="faint small">leaf <a class="q mono" href="(/ledger/\d+)"`)
+	ada.is(ada.get(leaf), 200, leaf, "ledger.outage", "Turned", "SYS-001")
 }
