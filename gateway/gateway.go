@@ -260,12 +260,12 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (g *Gateway) serve(x *exchange) {
 	defer g.settle(x)
 	if g.draining.Load() {
-		x.fail(refuse(http.StatusServiceUnavailable, "draining", "the gateway is shutting down; send the request again").retryAfter(1))
+		g.fail(x, refuse(http.StatusServiceUnavailable, "draining", "the gateway is shutting down; send the request again").retryAfter(1))
 		return
 	}
 	for i := range g.stages {
 		if err := g.stages[i].run(g, x); err != nil {
-			x.fail(err)
+			g.fail(x, err)
 			return
 		}
 		if x.done {

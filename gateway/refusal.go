@@ -70,10 +70,13 @@ func (r *refusal) body(dst []byte) []byte {
 
 // fail ends the exchange: before the head is out with a status, in a stream with
 // an error event and never with [DONE].
-func (x *exchange) fail(err error) {
+func (g *Gateway) fail(x *exchange, err error) {
 	r := asRefusal(err)
 	if x.failure == nil {
 		x.failure = r
+		if !x.intent && !x.wrote {
+			g.refused(x)
+		}
 	}
 	x.done = true
 	if x.org != nil && x.org.Settings.Contact != "" && (r.status == http.StatusForbidden || r.code == "guard_blocked") {

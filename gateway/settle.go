@@ -19,13 +19,24 @@ import (
 func (g *Gateway) settle(x *exchange) {
 	if p := recover(); p != nil && p != http.ErrAbortHandler {
 		g.c.Log.Error("exchange failed", "request", x.idHdr[0], "cause", panicText(p), "stack", string(debug.Stack()))
-		x.fail(refuse(http.StatusInternalServerError, "internal", "something went wrong in the gateway; its log has the request id"))
+		g.fail(x, refuse(http.StatusInternalServerError, "internal", "something went wrong in the gateway; its log has the request id"))
 	}
 	if x.rated {
 		g.c.Budgets.Release(x.key)
 	}
-	now := g.c.Now()
 	e := &x.ev
+	if x.intent {
+		g.stamp(x)
+		g.outcome(x)
+	}
+	if g.c.Observe != nil {
+		g.c.Observe(Observation{e.Endpoint, int(e.Status), e.Code, e.Stream, time.Duration(e.Total) * time.Microsecond, x.upstreamT})
+	}
+}
+
+// stamp sets what is known at an exchange's end.
+func (g *Gateway) stamp(x *exchange) {
+	e, now := &x.ev, g.c.Now()
 	if x.failure != nil {
 		e.Code = x.failure.code
 		if e.Status == 0 {
@@ -39,21 +50,21 @@ func (g *Gateway) settle(x *exchange) {
 	e.Total = now.Sub(x.start).Microseconds()
 	e.Upstream = x.upstreamT.Microseconds()
 	e.BytesOut = x.bytesOut
-	switch {
-	case x.intent:
-		g.outcome(x)
-	case x.failure != nil:
-		if x.key != nil {
-			g.c.Budgets.Settle(x.key.Org, x.id, 0)
-		}
-		e.Kind = event.Refused
-		e.Address = addressPrefix(x.r.RemoteAddr)
-		e.Holds = nil
-		// A refusal that cannot be recorded is counted by the ledger's outage.
-		_, _ = g.c.Recorder.Submit(e)
+}
+
+// refused puts a refusal on record, and waits until it is durable: it is recorded
+// before it is given. While the ledger cannot write it is given all the same, and
+// the outage counts it.
+func (g *Gateway) refused(x *exchange) {
+	if x.key != nil {
+		g.c.Budgets.Settle(x.key.Org, x.id, 0)
 	}
-	if g.c.Observe != nil {
-		g.c.Observe(Observation{e.Endpoint, int(e.Status), e.Code, e.Stream, time.Duration(e.Total) * time.Microsecond, x.upstreamT})
+	g.stamp(x)
+	e := &x.ev
+	e.Kind, e.Holds = event.Refused, nil
+	e.Address = addressPrefix(x.r.RemoteAddr)
+	if commit, err := g.c.Recorder.Submit(e); err == nil {
+		<-commit.Done()
 	}
 }
 
