@@ -78,7 +78,7 @@ func Audit(in Inputs) *render.Doc {
 	b.part("tests", "Runtime tests", b.tests()...)
 	b.part("people", "Evidence of people", b.people()...)
 	if details := b.details(); len(details) > 0 {
-		b.part("details", "Controls in detail", details...)
+		b.doc.Parts = append(b.doc.Parts, render.Part{Key: "details", Title: "Controls in detail", NewPage: true, Blocks: details})
 	}
 	b.part("runtime", "Runtime annex", b.runtime()...)
 	if strings.Contains(in.Framework.ID, "42001") {
@@ -232,8 +232,17 @@ var chapters = []struct {
 	{16, "III, Section 3  Providers, deployers, others"}, {40, "III, Section 5  Conformity, registration"}, {50, "IV  Transparency"}, {51, "V  General-purpose AI models"},
 	{57, "VI  Real-world testing"}, {72, "IX  Monitoring, incidents, rights"}, {95, "X  Codes of conduct"}}
 
-// chapterOf is the section itself, or the chapter of an article.
+// functions of the AI RMF, by which its categories are counted.
+var functions = []string{"GOVERN", "MAP", "MEASURE", "MANAGE"}
+
+// chapterOf is the section itself, the function of a category or the chapter of an
+// article.
 func chapterOf(section string) string {
+	for _, f := range functions {
+		if strings.HasPrefix(section, f+" ") {
+			return f
+		}
+	}
 	var article int
 	if _, err := fmt.Sscanf(section, "Art. %d", &article); err != nil {
 		if section == "" {

@@ -29,8 +29,11 @@ func (b *builder) detail(c Control) render.Blocks {
 	if c.ahead() {
 		note = "readiness; not yet applicable; " + note
 	}
-	room := min(70+22*float64(len(c.Tests))+14*float64(len(c.Human))+6*float64(len(c.WaitsFor)), 175)
-	rows := []render.Row{{Label: "Role and date", Value: render.T(roleText(c.Roles), ". Applies from ", b.appliesFrom(c))}}
+	room := min(95+22*float64(len(c.Tests))+14*float64(len(c.Human))+6*float64(len(c.WaitsFor)), 190)
+	var rows []render.Row
+	if len(c.Roles) > 0 || !c.AppliesFrom.IsZero() {
+		rows = append(rows, render.Row{Label: "Role and date", Value: render.T(roleText(c.Roles), ". Applies from ", b.appliesFrom(c))})
+	}
 	if c.Runtime != "" {
 		rows = append(rows, render.Row{Label: "Evidence model", Value: render.T(sentence(words(c.Runtime)))})
 	}

@@ -97,6 +97,9 @@ type Control struct {
 	Section         string // heading over controls that belong together
 	Roles           []string
 	AppliesFrom     time.Time // zero: no date
+	ByItsText       time.Time // where the text of the law names another date
+	Unsettled       bool      // the law leaves room for another date
+	Grace           string    // later date for what was on the market before
 	State           render.Status
 	Readiness       render.Status // of a control whose date lies ahead: its state if it had come
 	ReadinessWhy    string

@@ -24,7 +24,33 @@ func (b *builder) open() render.Blocks {
 	if na := b.notApplicable(); na != nil {
 		out = append(out, &render.Heading{Level: 2, Title: "What does not apply"}, na)
 	}
+	if dates := b.dates(); dates != nil {
+		out = append(out, &render.Heading{Level: 2, Title: "Dates to watch"}, dates)
+	}
 	return append(append(out, &render.Heading{Level: 2, Key: "exceptions", Title: "Exceptions and accepted risks"}), b.exceptions()...)
+}
+
+// dates are those of applicable controls on which the law is not plain.
+func (b *builder) dates() render.Block {
+	t := &render.Table{Caption: "Controls whose date is not plain", Columns: []render.Column{{Title: "Ref.", Width: 18, Key: true}, {Title: "By its text", Width: 26}, {Title: "Taken here as", Width: 26}, {Title: "Why", Width: 96}}}
+	for _, c := range b.in.Controls {
+		if c.result() == render.NotApplicable || c.ByItsText.IsZero() && !c.Unsettled && c.Grace == "" {
+			continue
+		}
+		text := day(c.AppliesFrom)
+		if !c.ByItsText.IsZero() {
+			text = day(c.ByItsText)
+		}
+		why := c.Grace
+		if c.Unsettled {
+			why = "The law leaves room for another date. A lawyer should confirm the one taken here."
+		}
+		t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(c.ID), render.T(text), render.T(day(c.AppliesFrom)), orMuted(ended(sentence(why)), "The duty follows another one that was put off.")}})
+	}
+	if len(t.Rows) == 0 {
+		return nil
+	}
+	return t
 }
 
 // notApplicable groups controls by the reason for which they do not apply.

@@ -46,7 +46,11 @@ func (p *picture) control(cs *assessments.ControlState, class string) reports.Co
 	c := cs.Control
 	out := reports.Control{ID: c.ID, Title: c.Title, Gist: c.Gist, Roles: c.Roles, State: render.Status(cs.State), Why: cs.Why, WaitsFor: cs.WaitsFor, Runtime: sufficiency[c.Sufficiency], Shows: c.Shows}
 	if c.Framework == frameworks.AIAct {
-		out.AppliesFrom = c.From(class).Effective
+		d := c.From(class)
+		out.AppliesFrom, out.Unsettled, out.Grace = d.Effective, !c.Settled, c.Grace
+		if !d.Formal.Equal(d.Effective) {
+			out.ByItsText = d.Formal
+		}
 	}
 	if cs.State == assessments.NotYet {
 		out.Readiness, out.ReadinessWhy = render.Status(cs.Readiness), cs.ReadinessWhy

@@ -75,7 +75,11 @@ func statusFill(s Status) func(k *pen, x, y, w, h float64) {
 }
 
 func (l *layout) bars(b *Bars, e int) (float64, func(*page, float64)) {
-	const pitch, bar, labelW = 7.5, 5.0, 58.0
+	const labelW = 58.0
+	pitch, bar := 7.5, 5.0
+	if len(b.Rows) > 12 {
+		pitch, bar = 5.9, 4.2
+	}
 	most := 1
 	for _, r := range b.Rows {
 		n := 0

@@ -38,6 +38,8 @@ type pass struct {
 	pages   map[string][]int // evidence number -> pages that cite it
 	lines   []contentsLine
 	total   int
+
+	replaced bool // some text is not in the fonts
 }
 
 type contentsLine struct {
@@ -50,7 +52,7 @@ func newPass() *pass {
 }
 
 func (a *pass) equal(b *pass) bool {
-	return a.total == b.total && maps.Equal(a.anchors, b.anchors) && maps.Equal(a.numbers, b.numbers) &&
+	return a.total == b.total && a.replaced == b.replaced && maps.Equal(a.anchors, b.anchors) && maps.Equal(a.numbers, b.numbers) &&
 		maps.EqualFunc(a.pages, b.pages, slices.Equal[[]int]) && slices.Equal(a.lines, b.lines)
 }
 

@@ -15,10 +15,18 @@ func (l *layout) build() {
 	for _, b := range l.doc.Lead {
 		l.block(b)
 	}
+	noted := false
 	for i := range l.doc.Parts {
 		l.buildPart(&l.doc.Parts[i], i)
+		if l.doc.Parts[i].Key == l.doc.Completeness.Ref {
+			l.replacementNote()
+			noted = true
+		}
 	}
-	l.replacementNote()
+	if !noted {
+		l.replacementNote()
+	}
+	l.now.replaced = l.set.replaced > 0
 }
 
 func (l *layout) buildPart(part *Part, index int) {
@@ -197,9 +205,10 @@ func (l *layout) list(b *List) {
 	}
 }
 
-// replacementNote says where it can be read what the fonts could not print.
+// replacementNote says among the limitations where it can be read what the fonts
+// could not print. The pass before knows whether there is such text anywhere.
 func (l *layout) replacementNote() {
-	if l.set.replaced == 0 {
+	if !l.before.replaced {
 		return
 	}
 	l.paragraph(T("Some characters of names or texts are not in the fonts of this document and print as \uFFFD. The embedded JSON has them as they were written."), caption, left, measure)
