@@ -120,7 +120,7 @@ func (b *builder) control(title string) render.Blocks {
 		{Label: "Generated", Value: render.T(stamp(in.IssuedAt), b.by())},
 		{Label: "Data as of", Value: render.T(stamp(b.doc.AsOf), ", checkpoint of ", count(in.Checkpoint.Size), " leaves")},
 		{Label: "Period", Value: render.T(stamp(b.doc.From), " to ", stamp(b.doc.To))},
-		b.row("Author", in.IssuedBy, "compliance officer"),
+		b.row("Author", dated(in.IssuedBy, in.IssuedAt), "compliance officer"),
 		b.row("Reviewer", in.Reviewer, "compliance officer"),
 		b.row("Approver", in.Approver, "approver"),
 		{Label: "Template", Value: render.T(render.Code(b.doc.Template))},
@@ -135,11 +135,23 @@ func (b *builder) control(title string) render.Blocks {
 	return append(render.Blocks{&render.KeyValue{Rows: rows}, &render.Heading{Level: 2, Title: title}}, b.changes()...)
 }
 
+// by says who or which job made the document.
 func (b *builder) by() string {
-	if b.in.Generated != "" {
+	switch {
+	case b.in.Generated != "":
 		return ", " + b.in.Generated
+	case b.in.IssuedBy != "":
+		return ", by " + b.in.IssuedBy
 	}
-	return ""
+	return ", by: unknown"
+}
+
+// dated is a name with the day of its part.
+func dated(name string, at time.Time) string {
+	if name == "" {
+		return ""
+	}
+	return name + ", " + day(at)
 }
 
 func hashText(prefix, hash string) string {
