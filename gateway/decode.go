@@ -67,7 +67,10 @@ const maxName = 128
 func (x *exchange) modelName() (string, bool) {
 	b := x.body[x.peeked.Model.Start:x.peeked.Model.End]
 	if x.peeked.Model.Escaped {
-		b = peek.Unescape(nil, b[:min(len(b), 6*maxName)])
+		if len(b) > 6*maxName {
+			return "", false
+		}
+		b = peek.Unescape(nil, b)
 	}
 	if r, ok := x.org.Routes[string(b)]; ok {
 		return r.Model, true

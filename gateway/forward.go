@@ -73,6 +73,7 @@ func (g *Gateway) send(ctx context.Context, x *exchange) (*provider.Response, er
 				resp.Body.Close()
 			}
 			if err := g.attempt(x); err != nil {
+				x.ev.End = event.EndUpstreamError // of the attempt before
 				return nil, err
 			}
 			continue

@@ -93,6 +93,7 @@ type rig struct {
 	snap *inventory.Snapshot
 	srv  *httptest.Server
 	up   *httptest.Server
+	mu   sync.Mutex
 	body []byte // the request body that reached the upstream last
 }
 
@@ -107,7 +108,10 @@ func newRig(t testing.TB, upstream http.HandlerFunc) *rig {
 	}
 	r := &rig{t: t, rec: &recorder{}}
 	r.up = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-		r.body, _ = io.ReadAll(q.Body)
+		body, _ := io.ReadAll(q.Body)
+		r.mu.Lock()
+		r.body = body
+		r.mu.Unlock()
 		upstream(w, q)
 	}))
 	t.Cleanup(r.up.Close)

@@ -180,7 +180,7 @@ func (g *Gateway) stream(x *exchange, resp *provider.Response, cancel context.Ca
 		if !s.gone && x.r.Context().Err() != nil {
 			s.gone = true
 		}
-		if !s.gone && (s.finished || f.r.Buffered() == 0) {
+		if x.wrote && !s.gone && (s.finished || f.r.Buffered() == 0) { // flushing would write the head
 			x.flush()
 		}
 		if timer == nil && (s.gone || s.finished) {

@@ -357,8 +357,15 @@ func (p *Body) str(i int) (Span, int, error) {
 		if n < 0 {
 			return s, len(p.b), p.bad(i, "a string has no end")
 		}
-		part := p.b[at : at+n]
-		if esc := bytes.IndexByte(part, '\\'); esc >= 0 {
+		// The quote is the end, unless an escape before it takes it. It is looked for
+		// once, not once for each escape.
+		for end := at + n; at <= end; {
+			part := p.b[at:end]
+			esc := bytes.IndexByte(part, '\\')
+			if esc < 0 {
+				s.End = end
+				return s, end + 1, p.control(part, at)
+			}
 			s.Escaped = true
 			if err := p.control(part[:esc], at); err != nil {
 				return s, at, err
@@ -368,13 +375,7 @@ func (p *Body) str(i int) (Span, int, error) {
 				return s, at, p.bad(at+esc, "there is no such escape")
 			}
 			at += esc + size
-			continue
 		}
-		if err := p.control(part, at); err != nil {
-			return s, at, err
-		}
-		s.End = at + n
-		return s, at + n + 1, nil
 	}
 }
 
