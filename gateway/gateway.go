@@ -289,5 +289,8 @@ func (g *Gateway) Drain(ctx context.Context) error {
 	return nil
 }
 
+// Draining reports that no new exchange is taken any more.
+func (g *Gateway) Draining() bool { return g.draining.Load() }
+
 // InFlight is how many exchanges run.
 func (g *Gateway) InFlight() int64 { return g.inFlight.Load() }

@@ -33,9 +33,12 @@ type readiness struct {
 
 // ready says whether calls can be recorded and the register can be trusted.
 func (s *Server) ready() []readiness {
-	out := []readiness{{"ledger", s.Ledger.Ready()}, {"register", nil}}
+	out := []readiness{{"ledger", s.Ledger.Ready()}, {"register", nil}, {"gateway", nil}}
 	if s.o.Now().Sub(s.Register.Confirmed()) >= snapshotLife {
 		out[1].err = http.ErrServerClosed
+	}
+	if s.Gateway.Draining() {
+		out[2].err = http.ErrServerClosed
 	}
 	return out
 }

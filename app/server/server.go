@@ -188,6 +188,9 @@ func (s *Server) open(ctx context.Context) error {
 	return err
 }
 
+// readTime is how long a request may take to arrive.
+const readTime = 2 * time.Minute
+
 // snapshotLife is how long a snapshot that could not be confirmed is obeyed.
 const snapshotLife = 2 * time.Second
 
@@ -220,7 +223,7 @@ func (s *Server) Listen() (net.Listener, error) {
 // Run serves on l until ctx ends, then drains: readiness goes red, running
 // exchanges get DrainTimeout to end, then everything is closed.
 func (s *Server) Run(ctx context.Context, l net.Listener) error {
-	s.http = &http.Server{Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
+	s.http = &http.Server{Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: readTime, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	done := make(chan struct{}, 2)
@@ -237,7 +240,9 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Config.DrainTimeout)
 		defer cancel()
 		s.log.Info("draining", "in_flight", s.Gateway.InFlight())
-		err = errors.Join(s.Gateway.Drain(drain), s.http.Shutdown(drain))
+		if err = errors.Join(s.Gateway.Drain(drain), s.http.Shutdown(drain)); err != nil {
+			s.http.Close() // who is cut sees a broken connection, never a whole answer
+		}
 	}
 	s.jobs.stop()
 	stop()
