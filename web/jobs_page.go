@@ -109,7 +109,7 @@ func (r *request) runRow(x reports.Run, jobs []Job) runRow {
 // beside the history, which has it too.
 func (r *request) runJob() error {
 	name, jobs := r.param("name"), r.jobs()
-	i := slices.IndexFunc(jobs, func(j Job) bool { return j.Name == name })
+	i := slices.IndexFunc(jobs, func(j Job) bool { return j.Name == name && !j.Instance })
 	if i < 0 {
 		return fault.New(fault.NotFound, "not_found", "There is no such job.")
 	}

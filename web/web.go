@@ -38,13 +38,14 @@ type Ledger interface {
 
 // Job is a scheduled job as the page of jobs shows it.
 type Job struct {
-	Name  string    // control-tests
-	Org   string    // empty: of the instance
-	Title string    // Control tests
-	About string    // one line
-	Cron  string    // five fields, UTC
-	Said  string    // the same in words; may be empty
-	Next  time.Time // zero when never
+	Name     string    // control-tests
+	Org      string    // empty: every organisation has it, or the instance
+	Instance bool      // it runs for the instance, and nobody runs it by hand
+	Title    string    // Control tests
+	About    string    // one line
+	Cron     string    // five fields, UTC
+	Said     string    // the same in words; may be empty
+	Next     time.Time // zero when never
 }
 
 // JobRunning is the code of the fault of a run that was not started because an

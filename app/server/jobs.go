@@ -20,24 +20,32 @@ import (
 	"plumbline/web"
 )
 
-// job is one line of the table of scheduled jobs. It runs once for each
-// organisation and tick.
+// job is one line of the table of scheduled jobs. It runs once for each tick and
+// organisation, or once for the instance.
 type job struct {
 	name, title, about string
 	cron, said         string // five fields in UTC, and in words
+	instance           bool   // of the instance: nobody in an organisation runs it by hand
 	run                func(s *Server, ctx context.Context, actor authz.Actor) (detail string, err error)
 }
 
 // table is every job but the documents, whose schedules people set.
 var table = []job{
-	{"control-tests", "Control tests", "Computes every test of every AI system and appends the results", "0 * * * *", "each hour", func(s *Server, ctx context.Context, a authz.Actor) (string, error) {
+	{"control-tests", "Control tests", "Computes every test of every AI system and appends the results", "0 * * * *", "each hour", false, func(s *Server, ctx context.Context, a authz.Actor) (string, error) {
 		n, err := s.Engine.RunTests(ctx, a.Org)
 		return fmt.Sprintf("%d results recorded", n), err
 	}},
-	{"verify-ledger", "Checkpoint verification", "Hashes the whole log again and sets it against its signed checkpoint", "30 3 * * *", "each day at 03:30", func(s *Server, ctx context.Context, a authz.Actor) (string, error) {
+	{"verify-ledger", "Checkpoint verification", "Hashes the whole log again and sets it against its signed checkpoint", "30 3 * * *", "each day at 03:30", false, func(s *Server, ctx context.Context, a authz.Actor) (string, error) {
 		ok, leaves, err := s.Engine.VerifyChain(ctx, a.Org)
 		if err == nil && !ok {
 			err = fault.New(fault.Internal, "ledger_broken", "the log does not verify; the server's log says why")
+		}
+		return fmt.Sprintf("%d leaves verified", leaves), err
+	}},
+	{"verify-instance", "Checkpoint verification, instance", "The same for the log of this server: starts, stops, callers without a key", "45 3 * * *", "each day at 03:45", true, func(s *Server, ctx context.Context, a authz.Actor) (string, error) {
+		leaves, err := s.Ledger.Verify(ctx, "")
+		if err != nil && ctx.Err() == nil {
+			err = fault.Wrap(fault.Internal, "ledger_broken", err, "the instance's log does not verify")
 		}
 		return fmt.Sprintf("%d leaves verified", leaves), err
 	}},
@@ -95,10 +103,15 @@ func (j *jobs) stop() {
 
 func (j *jobs) now() time.Time { return j.s.o.Now().UTC().Truncate(time.Minute) }
 
-// fire runs a job of the table for every organisation.
+// fire runs a job of the table for every organisation, or for the instance.
 func (j *jobs) fire(t job, tick time.Time) {
+	run := func(ctx context.Context, a authz.Actor) (string, error) { return t.run(j.s, ctx, a) }
+	if t.instance {
+		j.tick("", t.name, t.title, tick, run)
+		return
+	}
 	for _, org := range j.s.Register.Orgs() {
-		j.tick(org.ID, t.name, t.title, tick, func(ctx context.Context, a authz.Actor) (string, error) { return t.run(j.s, ctx, a) })
+		j.tick(org.ID, t.name, t.title, tick, run)
 	}
 }
 
@@ -199,7 +212,7 @@ func (j *jobs) List() []web.Job {
 	for _, t := range table {
 		schedule, err := cron.ParseStandard(t.cron)
 		if err == nil {
-			out = append(out, web.Job{Name: t.name, Title: t.title, About: t.about, Cron: t.cron, Said: t.said, Next: schedule.Next(j.s.o.Now().UTC())})
+			out = append(out, web.Job{Name: t.name, Title: t.title, About: t.about, Cron: t.cron, Said: t.said, Instance: t.instance, Next: schedule.Next(j.s.o.Now().UTC())})
 		}
 	}
 	list, err := j.s.Reports.AllSchedules(j.ctx)
@@ -243,7 +256,7 @@ func (j *jobs) Run(ctx context.Context, actor authz.Actor, name string) error {
 
 func (j *jobs) named(ctx context.Context, org inventory.OrgID, name string) (func(context.Context, authz.Actor) (string, error), error) {
 	for _, t := range table {
-		if t.name == name {
+		if t.name == name && !t.instance {
 			return func(ctx context.Context, a authz.Actor) (string, error) { return t.run(j.s, ctx, a) }, nil
 		}
 	}
