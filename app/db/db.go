@@ -61,7 +61,7 @@ func Open(ctx context.Context, c Config) (*gorm.DB, error) {
 // SQLiteDSN names a SQLite file in WAL mode with the given synchronous setting.
 func SQLiteDSN(path, synchronous string) string {
 	q := url.Values{}
-	for _, pragma := range []string{"journal_mode(WAL)", "busy_timeout(5000)", "foreign_keys(1)", "synchronous(" + synchronous + ")", "temp_store(MEMORY)"} {
+	for _, pragma := range []string{"journal_mode(WAL)", "busy_timeout(5000)", "foreign_keys(1)", "synchronous(" + synchronous + ")", "temp_store(MEMORY)", "cache_size(-8000)"} {
 		q.Add("_pragma", pragma)
 	}
 	q.Set("_txlock", "immediate")

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -26,7 +27,8 @@ const (
 	benchDir      = "PLUMBLINE_BENCH_DIR"  // data directory of a server
 	benchUpstream = "PLUMBLINE_BENCH_UPSTREAM"
 	benchDelay    = "PLUMBLINE_BENCH_DELAY"   // of the upstream
-	benchProfile  = "PLUMBLINE_BENCH_PROFILE" // where a server writes a CPU profile
+	benchProfile  = "PLUMBLINE_BENCH_PROFILE" // where children write CPU profiles, with their role as suffix
+	benchBinary   = "PLUMBLINE_BENCH_BINARY"  // the built binary
 )
 
 // process is a child. Each line that it gets is a question and each line that it
@@ -159,10 +161,18 @@ type bench struct {
 	b        *testing.B
 	upstream *process
 	server   *process
+	dir      string // of the server's data
 	key      string
 }
 
 func newBench(b *testing.B, delay time.Duration, commit string) *bench {
+	x := prepare(b, delay, commit)
+	x.server = start(b, "server", benchDir+"="+x.dir)
+	return x
+}
+
+// prepare starts an upstream and furnishes a data directory for it.
+func prepare(b *testing.B, delay time.Duration, commit string) *bench {
 	up := start(b, "upstream", benchDelay+"="+delay.String())
 	dir := b.TempDir()
 	s, err := New(b.Context(), Options{Config: testConfig(dir), Env: func(string) string { return "upstream-secret" }})
@@ -182,7 +192,7 @@ func newBench(b *testing.B, delay time.Duration, commit string) *bench {
 	if err := s.Close(b.Context()); err != nil {
 		b.Fatal(err)
 	}
-	return &bench{b: b, upstream: up, server: start(b, "server", benchDir+"="+dir), key: key}
+	return &bench{b: b, upstream: up, dir: dir, key: key}
 }
 
 // run sends total calls to a process.
@@ -232,6 +242,121 @@ func BenchmarkServerCPU(b *testing.B) {
 			b.ReportMetric(median(whole), "server-us")
 		})
 	}
+}
+
+// BenchmarkAdded is what the whole server adds to a call at 1,000 calls a second,
+// for both commit settings: quantiles of calls through it less those of calls that
+// go straight to the upstream. Calls start on a schedule, and a latency counts
+// from when its call was due.
+func BenchmarkAdded(b *testing.B) {
+	for _, commit := range []string{"before_send", "before_answer"} {
+		b.Run(commit, func(b *testing.B) {
+			x := newBench(b, 20*time.Millisecond, commit)
+			const turns, calls, perSecond, callers = 5, 2000, 1000, 256
+			x.run(x.server, callers, calls, perSecond)
+			var p50, p99 []float64
+			for b.Loop() {
+				for range turns {
+					straight, through := x.run(x.upstream, callers, calls, perSecond), x.run(x.server, callers, calls, perSecond)
+					added := func(q float64) float64 {
+						return float64((through.Quantile(q) - straight.Quantile(q)).Microseconds()) / 1000
+					}
+					p50, p99 = append(p50, added(0.5)), append(p99, added(0.99))
+				}
+			}
+			b.ReportMetric(median(p50), "p50-ms")
+			b.ReportMetric(median(p99), "p99-ms")
+		})
+	}
+}
+
+// BenchmarkBinary is the built binary: its memory after 100,000 exchanges, and
+// then, on the data directory that they left, the time from its start until it
+// says that it is ready. PLUMBLINE_BENCH_BINARY names it.
+func BenchmarkBinary(b *testing.B) {
+	binary := os.Getenv(benchBinary)
+	if binary == "" {
+		b.Skip(benchBinary + " is not set")
+	}
+	x := prepare(b, 0, "")
+	for b.Loop() {
+		p, _ := x.serve(binary)
+		const callers, total = 64, 100_000
+		r := load.Run(b.Context(), p.addr, x.key, callers, total, 0)
+		if r.Errors > 0 || len(r.Bad) > 0 {
+			b.Fatalf("%d errors, status %v", r.Errors, r.Bad)
+		}
+		b.ReportMetric(memory(b, p.cmd.Process.Pid, "VmRSS"), "rss-MiB")
+		b.ReportMetric(memory(b, p.cmd.Process.Pid, "VmHWM"), "peak-rss-MiB")
+		p.end()
+		var cold []float64
+		for range 5 {
+			p, took := x.serve(binary)
+			cold = append(cold, took.Seconds()*1000)
+			p.end()
+		}
+		b.ReportMetric(median(cold), "cold-start-ms")
+	}
+}
+
+// serve starts the binary and waits until it is ready, which took so long.
+func (x *bench) serve(binary string) (*process, time.Duration) {
+	x.b.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		x.b.Fatal(err)
+	}
+	p := &process{b: x.b, cmd: exec.Command(binary, "serve"), addr: l.Addr().String()}
+	l.Close()
+	p.cmd.Env = append(os.Environ(), "PLUMBLINE_DATA_DIR="+x.dir, "PLUMBLINE_LISTEN="+p.addr, "PLUMBLINE_INSTANCE=test", "PLUMBLINE_LOG_LEVEL=warn", "UP=upstream-secret")
+	p.cmd.Stderr = os.Stderr
+	began := time.Now()
+	if err := p.cmd.Start(); err != nil {
+		x.b.Fatal(err)
+	}
+	for {
+		resp, err := http.Get("http://" + p.addr + "/readyz")
+		if err == nil {
+			resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return p, time.Since(began)
+			}
+		}
+		if time.Since(began) > 30*time.Second {
+			p.cmd.Process.Kill()
+			x.b.Fatal("the binary is not ready after 30 s")
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+// end stops a binary as an operator does.
+func (p *process) end() {
+	p.b.Helper()
+	p.cmd.Process.Signal(syscall.SIGTERM)
+	if err := p.cmd.Wait(); err != nil {
+		p.b.Errorf("the binary ended with %v", err)
+	}
+}
+
+// memory reads a line of /proc/PID/status, which counts in KiB.
+func memory(b *testing.B, pid int, name string) float64 {
+	b.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		b.Skip(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, name+":"); ok {
+			kib, err := strconv.ParseFloat(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 64)
+			if err != nil {
+				b.Fatal(err)
+			}
+			return kib / 1024
+		}
+	}
+	b.Fatalf("no %s", name)
+	return 0
 }
 
 func median(v []float64) float64 {

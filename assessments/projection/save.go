@@ -56,15 +56,22 @@ func (s *Store) insert(ctx context.Context, tx *sql.Tx, table string, columns []
 // loadExchanges brings in the rows of exchanges that began in an earlier batch,
 // so that where a batch ends makes no difference.
 func (s *Store) loadExchanges(ctx context.Context, tx *sql.Tx, b *batch, records []*record.Record) error {
+	// Ids sort by time: what is newer than every row has none.
+	var newest string
+	if err := tx.QueryRowContext(ctx, s.q(`SELECT COALESCE(MAX(id), '') FROM proj_exchanges WHERE org = ?`), b.cur.log).Scan(&newest); err != nil {
+		return fmt.Errorf("read exchanges: %w", err)
+	}
 	seen := make(map[ident.ID]bool, len(records)/2)
 	var ids []any
 	for _, r := range records {
 		if e, ok := r.Body.(*event.Event); ok && !seen[e.Exchange] {
 			seen[e.Exchange] = true
-			ids = append(ids, e.Exchange.String())
+			if id := e.Exchange.String(); id <= newest {
+				ids = append(ids, id)
+			}
 		}
 	}
-	for len(ids) > 0 && b.cur.next > 0 {
+	for len(ids) > 0 {
 		n := min(500, len(ids))
 		if err := s.loadSome(ctx, tx, b, ids[:n]); err != nil {
 			return fmt.Errorf("read exchanges: %w", err)
