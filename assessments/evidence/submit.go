@@ -54,9 +54,9 @@ var resolved = func() *event.Commit { c := event.NewCommit(); c.Resolve(nil); re
 
 // Submit encodes an exchange's event and queues it; the promise resolves when
 // it is durable, or with event.ErrUnavailable when that took too long. While the
-// ledger cannot write, an Intent or a Refused is turned away at once with
-// event.ErrUnavailable and counted; an end is always taken and kept until it is
-// written. Refusals beyond what a window records are counted, see refusals.go.
+// ledger cannot write, an Intent, an Attempt or a Refused is turned away at once with
+// event.ErrUnavailable, and a Refused, which is the last word on its exchange, is
+// counted; an end is always taken and kept until it is written. Refusals beyond what a window records are counted, see refusals.go.
 func (l *Ledger) Submit(e *event.Event) (*event.Commit, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -65,7 +65,9 @@ func (l *Ledger) Submit(e *event.Event) (*event.Commit, error) {
 	}
 	opens := e.Kind == event.Intent || e.Kind == event.Refused || e.Kind == event.Attempt
 	if opens && l.down.Load() {
-		l.outage.turnAway(e.Log, e.System)
+		if e.Kind == event.Refused {
+			l.outage.turnAway(e.Log, e.System)
+		}
 		return nil, event.ErrUnavailable
 	}
 	if e.Kind == event.Refused && l.counted(e) {
