@@ -669,3 +669,18 @@ func BenchmarkDurable(b *testing.B) {
 	l.SignNow(b.Context(), "acme")
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "exchanges/s")
 }
+
+// BenchmarkWaiting is how long a record waits that is alone: from Submit until it
+// is durable.
+func BenchmarkWaiting(b *testing.B) {
+	l := open(b, testConfig(b))
+	e := *intent(b)
+	for i := 0; b.Loop(); i++ {
+		e.Exchange = ident.ID{byte(i), byte(i >> 8), byte(i >> 16), byte(i >> 24)}
+		p, err := l.Submit(&e)
+		if err != nil {
+			b.Fatal(err)
+		}
+		<-p.Done()
+	}
+}
