@@ -137,9 +137,9 @@ func (b *builder) control(title string) render.Blocks {
 
 // by says who or which job made the document.
 func (b *builder) by() string {
-	switch {
-	case b.in.Generated != "":
-		return ", " + b.in.Generated
+	switch job, ok := strings.CutPrefix(b.in.IssuedBy, "job:"); {
+	case ok:
+		return ", by the job " + job
 	case b.in.IssuedBy != "":
 		return ", by " + b.in.IssuedBy
 	}

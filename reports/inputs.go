@@ -21,7 +21,6 @@ type Inputs struct {
 	Mark       string // confidentiality; "Confidential" when empty
 	Sample     bool   // an invented organisation
 	Simulated  bool   // some answers came from the built-in simulated provider
-	Generated  string // how: a person asked, or a job ran
 	Reviewer   string
 	Approver   string
 	Checkpoint Checkpoint

@@ -169,7 +169,7 @@ func (w *world) inputs(r Request) Inputs {
 	system := inventory.System{ID: "screening", Name: "Candidate screening", Purpose: "Ranks applications for a recruiter's decision", Owner: "Head of HR technology",
 		OwnerContact: "hr-tech@example.org", Roles: []inventory.ActRole{inventory.RoleDeployer}, RiskClass: inventory.HighRiskAnnexIII, RiskBy: "compliance officer",
 		RiskAt: now.AddDate(0, -1, 0), RiskReason: "Annex III point 4(a)", DataCategories: []string{"job_applications"}, Stamp: inventory.Stamp{Version: 3}}
-	in := Inputs{OrgName: "Acme Works", Contact: "Compliance office", Sample: true, Simulated: true, Generated: "by a person", System: &system,
+	in := Inputs{OrgName: "Acme Works", Contact: "Compliance office", Sample: true, Simulated: true, System: &system,
 		SystemAt: w.put("system", record.RegisterChange, &record.Change{Kind: "system.update", Object: "screening", Version: 3}), Systems: []inventory.System{system},
 		PriceTable: "9f86d081884c7d659a2feaa0c55ad015", Catalogue: catalog.Hash, Profile: "hiring"}
 	in.Usage, in.UsageAt = usage(), w.put("hour", record.LedgerHour, &record.Hour{Hour: now.Unix() / 3600})

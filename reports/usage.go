@@ -357,7 +357,7 @@ func (b *builder) models(caption string) render.Blocks {
 		Note: render.T("Served is the name that the provider gave in its answer. A region is what the endpoint claims.")}
 	for _, m := range b.in.Models {
 		provider := m.Provider
-		if m.Simulated {
+		if m.Simulated && provider != "simulated" {
 			provider += " (simulated)"
 		}
 		t.Rows = append(t.Rows, render.TableRow{Cells: []render.Text{render.T(m.Alias), render.T(provider), orMuted(m.Declared, "not declared"), orMuted(m.Served, "never seen"),

@@ -84,6 +84,9 @@ func (b *builder) vendorProfile(v *Vendor) render.Blocks {
 	var endpoints []string
 	for _, p := range v.Providers {
 		e := fmt.Sprintf("%s (%s)", p.ID, p.Kind)
+		if p.Kind == "simulated" {
+			e = string(p.ID) + ", built into the product"
+		}
 		if p.BaseURL != "" {
 			e += ", " + p.BaseURL
 		}

@@ -11,6 +11,7 @@ import (
 	"plumbline/app/config"
 	"plumbline/app/money"
 	"plumbline/assessments/projection"
+	"plumbline/frameworks"
 )
 
 // report prints what the ledger holds now, which is not what the demo believes:
@@ -38,7 +39,7 @@ func (m *sample) report(ctx context.Context, o Options, c *config.Config, files 
 		if err != nil {
 			return err
 		}
-		line(w, string(x.ID)+" "+x.Name, string(x.RiskClass), sum)
+		line(w, string(x.ID)+" "+x.Name, frameworks.ClassName(string(x.RiskClass)), sum)
 		for name, n := range sum {
 			rest[name] -= n
 		}
