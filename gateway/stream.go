@@ -159,6 +159,10 @@ func (g *Gateway) stream(x *exchange, resp *provider.Response, cancel context.Ca
 	f := &frames{r: bufio.NewReaderSize(resp.Body, 8<<10)}
 	began := g.c.Now()
 	defer func() { x.upstreamT += g.c.Now().Sub(began) }()
+	// A caller who hangs up ends the reading after a while, also when the upstream
+	// says nothing any more.
+	forget := context.AfterFunc(x.r.Context(), func() { linger(resp.Body, g.c.Hangup) })
+	defer forget()
 	var timer *time.Timer
 	for {
 		data, err := f.next()
@@ -171,24 +175,20 @@ func (g *Gateway) stream(x *exchange, resp *provider.Response, cancel context.Ca
 		if err == io.EOF {
 			err = io.ErrUnexpectedEOF
 		}
+		if !s.gone && x.r.Context().Err() != nil {
+			s.gone = true
+		}
 		if err != nil {
 			return s.cut(err)
 		}
 		if err := s.frame(f, data); err != nil {
 			return err
 		}
-		if !s.gone && x.r.Context().Err() != nil {
-			s.gone = true
-		}
 		if x.wrote && !s.gone && (s.finished || f.r.Buffered() == 0) { // flushing would write the head
 			x.flush()
 		}
-		if timer == nil && (s.gone || s.finished) {
-			wait := g.c.Hangup
-			if s.finished {
-				wait = afterDone
-			}
-			timer = linger(resp.Body, wait)
+		if timer == nil && s.finished {
+			timer = linger(resp.Body, afterDone)
 			defer timer.Stop()
 		}
 	}
