@@ -183,6 +183,7 @@ func routeOf(path string) (found web.Route, ok bool) {
 type visit struct {
 	route web.Route
 	path  string
+	shot  string // name of its picture, when it is not the route's
 }
 
 // visits is one address for every page of the route table: the first link that
@@ -221,7 +222,7 @@ func visits(t testing.TB) (out []visit) {
 			t.Errorf("no link leads to %s, and to nothing beside it", rt.Path)
 			continue
 		}
-		out = append(out, visit{rt, path})
+		out = append(out, visit{route: rt, path: path})
 	}
 	return out
 }

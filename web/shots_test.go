@@ -32,7 +32,8 @@ func TestShots(t *testing.T) {
 	only := regexp.MustCompile(os.Getenv("PLUMBLINE_SHOTS_ONLY"))
 	c, browser := sampleConsole(t), chromium(t)
 	admin, stranger := openTab(t, browser, c.admin), openTab(t, browser, newReader(c.base))
-	for _, v := range visits(t) {
+	pages := append(visits(t), visit{shot: "control", path: "/frameworks/nist-ai-rmf-1.0?control=GOVERN+1.6&system=SYS-001"}, visit{shot: "exchange", path: "/exchanges?guard=%3Aredacted&system=SYS-001"})
+	for _, v := range pages {
 		if !only.MatchString(v.name()) {
 			continue
 		}
@@ -142,6 +143,9 @@ func distance(a, b color.RGBA) int {
 
 // name is the file name of a page's picture.
 func (v visit) name() string {
+	if v.shot != "" {
+		return v.shot
+	}
 	name := strings.Trim(strings.NewReplacer("/", "-", ":", "").Replace(v.route.Path), "-")
 	if name == "" {
 		return "overview"
