@@ -65,6 +65,15 @@ func (e *Engine) attach(ctx context.Context, actor authz.Actor, ev Evidence) (Ev
 	if _, err := f.Control(ev.Control); err != nil {
 		return ev, fault.New(fault.NotFound, "not_found", "%v", err)
 	}
+	if ev.System != "" {
+		state, err := e.d.Register.State(actor.Org)
+		if err != nil {
+			return ev, err
+		}
+		if _, err := state.System(ev.System); err != nil {
+			return ev, err
+		}
+	}
 	known := slices.ContainsFunc(e.d.Catalog.Vocabulary, func(t frameworks.EvidenceType) bool { return t.Type == ev.Type })
 	switch {
 	case !known:

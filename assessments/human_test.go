@@ -119,6 +119,14 @@ func TestEvidenceWithoutLedger(t *testing.T) {
 	}
 }
 
+func TestEvidenceForNoSystem(t *testing.T) {
+	w, c := newWorld(t), humanOnly(t)
+	_, err := w.engine.Attach(t.Context(), author, Evidence{Framework: c.Framework, Control: c.ID, System: "nobody", Type: c.Human[0].Type, Title: "Minutes", Link: "https://intranet.example/"})
+	if code(err) != "not_found" {
+		t.Errorf("evidence for a system that is not registered: %v", err)
+	}
+}
+
 func TestNotApplicable(t *testing.T) {
 	w, c := best(t), humanOnly(t)
 	if err := w.engine.ProposeNotApplicable(t.Context(), author, c.Framework, c.ID, "chat", " "); err == nil {
