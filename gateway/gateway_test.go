@@ -10,10 +10,14 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"plumbline/app/money"
 	"plumbline/gateway/budget"
@@ -556,10 +560,27 @@ func TestStagesArePrintable(t *testing.T) {
 	}
 }
 
+// The way of one request in docs/architecture.md goes through the stages as they
+// are, in their order.
+func TestStagesAreDocumented(t *testing.T) {
+	text, err := os.ReadFile("../docs/architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	for _, m := range regexp.MustCompile(`(?m)^\d+\. \*\*(.+?)\.\*\*`).FindAllStringSubmatch(string(text), -1) {
+		told = append(told, m[1])
+	}
+	if diff := cmp.Diff(newRig(t, answerPlain).g.Stages(), told); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func FuzzFrames(f *testing.F) {
 	f.Add([]byte(delta("x") + ": c\n\n" + usageFrame + "data: [DONE]\n\n"))
 	f.Add([]byte("data: a\r\n\r\nevent: e\ndata:b\n\n"))
 	f.Add([]byte("data: cut"))
+	f.Add([]byte("event: m\ndata: {\"a\":\n: c\ndata: 1}\n\ndata\ndata\n\n\n\ndata:[DONE]\r\n\r\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		fr := &frames{r: newReader(b)}
 		total := 0
