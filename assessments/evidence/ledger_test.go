@@ -609,7 +609,16 @@ func TestReadBesideTheWriter(t *testing.T) {
 	if ours[0].Verifier != theirs[0].Verifier {
 		t.Error("the reader names another key")
 	}
+	if n, err := r.Verify(t.Context(), "acme"); err != nil || n != cp.Size {
+		t.Errorf("the reader verifies %d leaves of %d: %v", n, cp.Size, err)
+	}
 	submit(t, l, intent(t)) // the writer goes on
+	if _, err := r.SignNow(t.Context(), "acme"); err == nil {
+		t.Error("a reader signed")
+	}
+	if err := r.CreateLog(t.Context(), "west"); err == nil {
+		t.Error("a reader made a log")
+	}
 	if _, err := r.Submit(intent(t)); err == nil {
 		t.Error("a reader took an exchange")
 	}

@@ -425,3 +425,28 @@ func TestAnErasedRecordIsProvedByItsHash(t *testing.T) {
 		t.Errorf("another hash in the place of an erased record:\n%s", r.Text())
 	}
 }
+
+// A witness's signature under a name of its own is no obstacle; one under the log's
+// name that no key of the log made is.
+func TestAWitnessMaySign(t *testing.T) {
+	src, _, public := honest(t)
+	f := export(t, src, Range{Log: "acme", Keys: []string{public}})
+	m, err := readManifest(f["manifest.json"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]int{"witness.example/w": OK, origin: Failed} {
+		s, _ := key(t, name, "witness")
+		text, _, _ := strings.Cut(string(f["checkpoint.txt"]), "\n\n")
+		signed, err := note.Sign(&note.Note{Text: text + "\n"}, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, line, _ := strings.Cut(string(signed), "\n\n")
+		c := f.clone()
+		c["checkpoint.txt"] = append(c["checkpoint.txt"], line...)
+		if r := c.rehash(t, m).check(Options{Key: public}); r.Code != want {
+			t.Errorf("signed by %s too: code %d, want %d\n%s", name, r.Code, want, r.Text())
+		}
+	}
+}
