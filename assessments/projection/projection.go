@@ -223,7 +223,7 @@ func (s *Store) Position(ctx context.Context, log string) (uint64, error) {
 // Run follows the ledger until ctx ends. A record of a kind or version that this
 // build does not know stops it; the error is logged each time it tries again.
 func (s *Store) Run(ctx context.Context) error {
-	tick := time.NewTicker(250 * time.Millisecond)
+	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		behind := int64(0)
