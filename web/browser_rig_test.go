@@ -33,7 +33,7 @@ func chromium(t *testing.T) context.Context {
 		t.Skip("chromium is not on the PATH: browser tests need it")
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.Env("FONTCONFIG_FILE="+fonts(t)), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("hide-scrollbars", true), chromedp.Flag("font-render-hinting", "none"))
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("hide-scrollbars", true), chromedp.Flag("font-render-hinting", "none"), chromedp.Flag("enable-font-subpixel-positioning", true))
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, closeBrowser := chromedp.NewContext(allocator)
 	t.Cleanup(func() {
@@ -53,6 +53,7 @@ func fonts(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	config := `<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd"><fontconfig><dir>` + dir + `</dir><cachedir>` + dir + `/cache</cachedir>
+<match target="font"><edit name="hinting" mode="assign"><bool>false</bool></edit><edit name="hintstyle" mode="assign"><const>hintnone</const></edit></match>
 <alias><family>monospace</family><prefer><family>Liberation Mono</family></prefer></alias><alias><family>sans-serif</family><prefer><family>Roboto</family></prefer></alias>
 <alias><family>system-ui</family><prefer><family>Roboto</family></prefer></alias></fontconfig>`
 	for name, data := range map[string][]byte{"fonts.conf": []byte(config), "regular.ttf": robotoregular.TTF, "medium.ttf": robotomedium.TTF, "bold.ttf": robotobold.TTF, "mono.ttf": liberationmonoregular.TTF} {

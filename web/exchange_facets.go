@@ -51,7 +51,11 @@ func (r *request) logFacets(data *exchangesData, sums map[string]projection.Coun
 	for _, f := range []*facet{&guards, &codes, &usage} {
 		for _, v := range q.values[f.Name] { // a choice stays visible when nothing has it
 			if !slices.ContainsFunc(f.Choices, func(c facetChoice) bool { return c.Value == v }) {
-				f.Choices = append(f.Choices, facetChoice{v, findingWords(v), 0, known && strings.Contains(v, ":"), true})
+				n := int64(0)
+				if f == &guards {
+					n = chosen[projection.FindingCounter(v)] // :redacted is counted too
+				}
+				f.Choices = append(f.Choices, facetChoice{v, findingWords(v), n, known && strings.Contains(v, ":"), true})
 			}
 		}
 		for i := range f.Choices {
