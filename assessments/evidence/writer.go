@@ -41,7 +41,9 @@ func (l *Ledger) write() {
 		case <-l.stop:
 			stopping = true
 		}
-		if b := l.take(); b != nil && !l.commit(b) {
+		b := l.take()
+		crowded := b.records() > crowd
+		if b != nil && !l.commit(b) {
 			l.breakPromises()
 			return
 		}
@@ -55,10 +57,27 @@ func (l *Ledger) write() {
 		if stopping {
 			return
 		}
-		if l.c.Pause > 0 {
+		switch {
+		case l.c.Pause > 0 && crowded:
+			time.Sleep(2 * l.c.Pause)
+		case l.c.Pause > 0:
 			time.Sleep(l.c.Pause)
 		}
 	}
+}
+
+// crowd is how many records in a batch make the next pause twice as long: at such
+// a rate a commit less is worth more than the half of a pause that each waits.
+const crowd = 12
+
+// records counts a batch's records; b may be nil.
+func (b *batch) records() (n int) {
+	if b != nil {
+		for _, lb := range b.logs {
+			n += len(lb.ends)
+		}
+	}
+	return n
 }
 
 func (l *Ledger) take() *batch {
