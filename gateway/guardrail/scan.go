@@ -114,6 +114,10 @@ func (s *scan) run(final bool) {
 			i = j
 			continue
 		}
+		if bits&(isDigit|isAt|isDash) == 0 && !triggerStart[text[i]] {
+			i = j // nearly every word: no sign of a candidate
+			continue
+		}
 		end, more := s.word(i, j, bits, cut, final)
 		if more {
 			break
