@@ -88,7 +88,7 @@ type tab struct {
 }
 
 // tabTimeout bounds everything that one tab does in one step.
-const tabTimeout = 60 * time.Second
+const tabTimeout = 2 * time.Minute
 
 // openTab opens a tab signed in as r.
 func openTab(t *testing.T, browser context.Context, r *reader) *tab {

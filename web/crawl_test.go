@@ -83,7 +83,7 @@ func follow(t testing.TB, r *reader, limit int, seeds ...string) *crawl {
 }
 
 // shapeLimit is how many pages of one shape are visited.
-const shapeLimit = 12
+const shapeLimit = 6
 
 var idPart = regexp.MustCompile(`/[^/]*[0-9][^/]*`)
 
