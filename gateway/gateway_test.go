@@ -599,3 +599,19 @@ func FuzzFrames(f *testing.F) {
 		}
 	})
 }
+
+func TestImagesAreRecordedAsUnread(t *testing.T) {
+	r := newRig(t, answerPlain)
+	body := `{"model":"gpt-4o-mini","max_tokens":5,"messages":[{"role":"user","content":[{"type":"text","text":"What is this?"},{"type":"image_url","image_url":{"url":"data:image/png;base64,` + strings.Repeat("QUJD", 20) + `"}}]}]}`
+	if resp, answer := r.post(body); resp.StatusCode != http.StatusOK {
+		t.Fatal(answer)
+	}
+	r.rec.wait(t, 2)
+	r.rec.mu.Lock()
+	defer r.rec.mu.Unlock()
+	for _, v := range r.rec.events[0].Prompt {
+		if v.State != event.Clear || v.Reason != "media_unread" {
+			t.Errorf("%+v", v)
+		}
+	}
+}

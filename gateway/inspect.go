@@ -57,6 +57,9 @@ func (g *Gateway) readPrompt(x *exchange) (err error) {
 			err = g.guardFailed(x, x.prompt, p)
 		}
 	}()
+	if x.peeked.Media > 0 {
+		x.prompt.Unread()
+	}
 	for _, s := range x.peeked.Text {
 		raw := x.body[s.Start:s.End]
 		text := raw

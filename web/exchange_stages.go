@@ -249,13 +249,13 @@ func upstreamWords(class string) string {
 	return words(class)
 }
 
-var notRunReasons = map[string]string{"no_text": "there was no text to look at", "no_answer": "there was no answer to look at", "failed": "the guard broke", "too_large": "the text was larger than it reads", "timeout": "it took too long", "unsupported": "this form is not read by it"}
+var notRunReasons = map[string]string{"no_text": "there was no text to look at", "no_answer": "there was no answer to look at", "failed": "the guard broke", "too_large": "the text was larger than it reads", "timeout": "it took too long", "unsupported": "this form is not read by it", "media_unread": "images, sounds or files came with it, which no guard reads"}
 
 // verdictWords is how a verdict is drawn, and what it found in words.
 func verdictWords(v *event.Verdict) (look, said string) {
 	switch v.State {
 	case event.Clear:
-		return "clear", ""
+		return "clear", notRunReasons[v.Reason]
 	case event.Hit:
 		look = [...]string{"hit", "monitored", "redacted", "guard_blocked"}[min(int(v.Action), 3)]
 		said = strings.ToLower(strings.Join(wordsOf(v.Classes), ", "))

@@ -111,7 +111,7 @@ type Verdict struct {
 	Action   Action
 	Blocking bool     // the profile asked for redact or block
 	FailOpen bool     // it did not run and the exchange went on
-	Reason   string   // code for NotRun and Errored: too_large, timeout, unsupported
+	Reason   string   // code for NotRun and Errored: too_large, timeout, unsupported; media_unread beside every state
 	Classes  []string // data classes found: email, card, iban, ssn, ip, aws_key; sorted, no duplicates
 	Hits     uint32
 	At       uint64 // bytes already released when an answer was blocked

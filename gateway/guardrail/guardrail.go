@@ -155,6 +155,7 @@ type Inspector struct {
 	streams  []*Stream
 	out      []byte
 	holds    bool // a guard redacts or blocks
+	media    bool // there was something that no guard reads
 }
 
 type finding struct {
@@ -179,7 +180,7 @@ func (i *Inspector) Release() {
 	for n := range i.found {
 		i.found[n] = finding{classes: i.found[n].classes[:0]}
 	}
-	i.streams = i.streams[:0]
+	i.streams, i.media = i.streams[:0], false
 	i.pool.Put(i)
 }
 
@@ -237,6 +238,10 @@ func (i *Inspector) ReleasedAt(bytes uint64) {
 	}
 }
 
+// Unread notes that images, sounds or files came with the text. No guard reads
+// them, and every verdict says so.
+func (i *Inspector) Unread() { i.media = true }
+
 // Verdicts appends one verdict for each guard of the direction.
 func (i *Inspector) Verdicts(dst []event.Verdict) []event.Verdict {
 	for n := range i.settings {
@@ -254,6 +259,9 @@ func (i *Inspector) Verdicts(dst []event.Verdict) []event.Verdict {
 			v.State = event.Clear
 		default:
 			v.State, v.Reason = event.NotRun, "no_text"
+		}
+		if i.media && f.notRun == "" {
+			v.Reason = "media_unread"
 		}
 		dst = append(dst, v)
 	}

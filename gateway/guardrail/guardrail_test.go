@@ -373,6 +373,30 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
+// TestMediaAreUnread: what no guard reads is said beside what they read.
+func TestMediaAreUnread(t *testing.T) {
+	p := profile(t, inventory.Monitor)
+	for _, c := range []struct {
+		name, text string
+		state      event.VerdictState
+	}{{"with text", "Hello there.", event.Clear}, {"with a hit", "a@example.com", event.Hit}, {"alone", "", event.NotRun}} {
+		in := p.Prompt()
+		in.Unread()
+		if c.text != "" {
+			in.Text([]byte(c.text))
+		}
+		if v := in.Verdicts(nil)[0]; v.State != c.state || v.Reason != "media_unread" {
+			t.Errorf("%s: %+v", c.name, v)
+		}
+		in.Release()
+	}
+	in := p.Prompt() // from the pool, perhaps the same
+	in.Text([]byte("Hello there."))
+	if v := in.Verdicts(nil)[0]; v.Reason != "" {
+		t.Errorf("the next exchange had no media: %+v", v)
+	}
+}
+
 func FuzzStream(f *testing.F) {
 	for _, c := range cases {
 		f.Add(c.text, uint8(3))
