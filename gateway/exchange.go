@@ -22,11 +22,12 @@ import (
 // exchange is the typed state of one call. It is pooled: reset clears it.
 type exchange struct {
 	*reused
-	w     http.ResponseWriter
-	r     *http.Request
-	start time.Time
-	id    ident.ID
-	idHdr [1]string
+	w        http.ResponseWriter
+	r        *http.Request
+	start    time.Time
+	id       ident.ID
+	nameless bool // no id could be drawn, so it could not be told from another on record
+	idHdr    [1]string
 
 	endpoint string // chat.completions, embeddings, models
 	path     string // below the provider's base URL
@@ -100,7 +101,7 @@ func (x *exchange) begin(g *Gateway, w http.ResponseWriter, r *http.Request) {
 	x.w, x.r, x.start = w, r, g.c.Now()
 	x.view = g.view.Load()
 	if err := x.id.Set(x.start, g.c.Rand); err != nil {
-		x.id = ident.ID{15: 1} // without randomness nothing is sent: see identify
+		x.id, x.nameless = ident.ID{15: 1}, true // serve refuses it
 	}
 	x.idHdr[0] = x.id.String()
 	w.Header()["X-Request-Id"] = x.idHdr[:]

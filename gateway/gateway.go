@@ -263,6 +263,10 @@ func (g *Gateway) serve(x *exchange) {
 		g.fail(x, refuse(http.StatusServiceUnavailable, "draining", "the gateway is shutting down; send the request again").retryAfter(1))
 		return
 	}
+	if x.nameless {
+		g.fail(x, refuse(http.StatusServiceUnavailable, "no_randomness", "the gateway cannot name this call, so it does not send it").retryAfter(2))
+		return
+	}
 	for i := range g.stages {
 		if err := g.stages[i].run(g, x); err != nil {
 			g.fail(x, err)

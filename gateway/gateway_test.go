@@ -615,3 +615,17 @@ func TestImagesAreRecordedAsUnread(t *testing.T) {
 		}
 	}
 }
+
+// noRandomness is a source that has run dry.
+type noRandomness struct{}
+
+func (noRandomness) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+func TestWithoutRandomnessNothingIsSent(t *testing.T) {
+	r := newRig(t, answerPlain)
+	r.g.c.Rand = noRandomness{}
+	resp, answer := r.post(ask("gpt-4o-mini", "x"))
+	if resp.StatusCode != http.StatusServiceUnavailable || code(answer) != "no_randomness" || r.body != nil {
+		t.Errorf("%d %s", resp.StatusCode, answer)
+	}
+}
