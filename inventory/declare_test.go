@@ -39,7 +39,7 @@ const house = `organisations:
         guard_profile: strict
         approval: {state: approved, decided_by: the board, reason: minutes of 3 March}
     keys:
-      - {id: desk, system: SYS-001, secret: "env:APP_KEY", requests_per_minute: 60}
+      - {id: desk, system: SYS-001, secret: "env:APP_KEY", requests_per_minute: 60, owner: dana@acme.example}
     routes:
       - {model: gpt, provider: up}
     budgets:
@@ -71,7 +71,7 @@ func TestDeclared(t *testing.T) {
 		if s.Budgets[0].Limit != 250*money.Dollar+money.Dollar/2 {
 			t.Errorf("limit %v", s.Budgets[0].Limit)
 		}
-		if k := d.Snapshot().Keys["desk"]; k.Hash != d.d.HashKey("a-secret-of-more-than-twenty") || k.Name != "desk" || k.PerMinute != 60 {
+		if k := d.Snapshot().Keys["desk"]; k.Hash != d.d.HashKey("a-secret-of-more-than-twenty") || k.Name != "desk" || k.PerMinute != 60 || !k.OwnedBy("p-1", "DANA@acme.example") || k.OwnedBy("p-1", "") {
 			t.Errorf("key %+v", k)
 		}
 		if p := d.Snapshot().Orgs["acme"].Providers["up"]; p.Credential != "sk-upstream" {

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"strings"
 	"time"
 
 	"plumbline/app/money"
@@ -12,6 +13,7 @@ type Key struct {
 	Org         OrgID     `json:"org" yaml:"-"`
 	System      SystemID  `json:"system" yaml:"system"` // empty: bound to no registered system (shadow use)
 	Name        string    `json:"name" yaml:"name"`
+	Owner       string    `json:"owner,omitempty" yaml:"owner,omitempty"`                             // id or e-mail address of the account that answers for it; empty: nobody
 	Hash        [32]byte  `json:"-" yaml:"-"`                                                         // keyed hash of the secret part
 	Models      []string  `json:"models,omitempty" yaml:"models,omitempty"`                           // names the key may ask for; empty: all routes
 	PerMinute   int       `json:"requests_per_minute,omitempty" yaml:"requests_per_minute,omitempty"` // 0: no limit
@@ -20,6 +22,11 @@ type Key struct {
 	RevokedAt   time.Time `json:"revoked_at,omitzero" yaml:"revoked_at,omitempty"`
 	Stamp       `yaml:"-"`
 	Origin      Origin `json:"origin,omitzero" yaml:"-"`
+}
+
+// OwnedBy reports whether the key's owner is the account of that id or address.
+func (k *Key) OwnedBy(id, email string) bool {
+	return k.Owner != "" && (k.Owner == id || strings.EqualFold(k.Owner, email))
 }
 
 // BudgetScope is what a budget limits.

@@ -350,6 +350,7 @@ func TestNarrows(t *testing.T) {
 		{"a first concurrency limit", kindKey, key(func(*Key) {}), key(func(k *Key) { k.Concurrency = 1 }), true},
 		{"lower rate, later end", kindKey, key(func(*Key) {}), key(func(k *Key) { k.PerMinute, k.ExpiresAt = 1, hour.Add(1) }), false},
 		{"another system", kindKey, key(func(*Key) {}), key(func(k *Key) { k.System = "SYS-002" }), false},
+		{"another owner, who then sees its calls", kindKey, key(func(*Key) {}), key(func(k *Key) { k.Owner = "p-2" }), false},
 		{"approval withdrawn", kindSystem, running, System{Lifecycle: InUse, Approval: Approval{State: Rejected}}, true},
 		{"back to development", kindSystem, running, System{Lifecycle: Development, Approval: Approval{State: Approved}}, true},
 		{"other words", kindSystem, running, System{Name: "x", Lifecycle: InUse, Approval: Approval{State: Approved}}, false},

@@ -47,6 +47,6 @@ func narrowerKey(a, b *storedKey) bool {
 	lower := func(a, b int) bool { return b == a || b != 0 && (a == 0 || b < a) }
 	within := len(a.Models) == 0 || len(b.Models) > 0 && !slices.ContainsFunc(b.Models, func(m string) bool { return !slices.Contains(a.Models, m) })
 	sooner := a.ExpiresAt.IsZero() || !b.ExpiresAt.IsZero() && !b.ExpiresAt.After(a.ExpiresAt)
-	same := a.System == b.System && string(a.Hash) == string(b.Hash) && a.RevokedAt.Equal(b.RevokedAt)
+	same := a.System == b.System && a.Owner == b.Owner && string(a.Hash) == string(b.Hash) && a.RevokedAt.Equal(b.RevokedAt)
 	return same && within && sooner && lower(a.PerMinute, b.PerMinute) && lower(a.Concurrency, b.Concurrency)
 }

@@ -80,6 +80,9 @@ func (r *Register) CreateKey(ctx context.Context, actor authz.Actor, k Key, reas
 	if err := r.checkKey(actor.Org, &k); err != nil {
 		return k, "", err
 	}
+	if err := r.checkOwner(actor.Org, k.Owner); err != nil {
+		return k, "", err
+	}
 	_, err := r.apply(ctx, actor, spec{org: actor.Org, kind: kindKey, id: string(k.ID), change: "key.created", reason: reason, fresh: true,
 		mutate: func([]byte) (any, error) { return storedKey{k, k.Hash[:]}, nil }})
 	k.Org = actor.Org
@@ -107,7 +110,23 @@ func (r *Register) checkKey(org OrgID, k *Key) error {
 	return nil
 }
 
-// UpdateKey changes a key's name, models, limits and end; its AI system and its
+// checkOwner holds an owner that a person names to being a member. A declaration
+// may name who is none yet.
+func (r *Register) checkOwner(org OrgID, owner string) error {
+	if owner == "" {
+		return nil
+	}
+	s, err := r.State(org)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(s.Members, func(m Person) bool { return (&Key{Owner: owner}).OwnedBy(m.ID, m.Email) }) {
+		return fault.Field("owner", "%q is the id or e-mail address of no member", owner)
+	}
+	return nil
+}
+
+// UpdateKey changes a key's name, owner, models, limits and end; its AI system and its
 // secret stay. k.Version is the version that the author saw, 0 whichever.
 func (r *Register) UpdateKey(ctx context.Context, actor authz.Actor, k Key, reason string) error {
 	r.mu.Lock()
@@ -123,7 +142,12 @@ func (r *Register) UpdateKey(ctx context.Context, actor authz.Actor, k Key, reas
 	if !stored.RevokedAt.IsZero() {
 		return fault.New(fault.Conflict, "revoked", "the key %s is revoked and stays so; make another", k.ID)
 	}
-	stored.Name, stored.Models, stored.PerMinute, stored.Concurrency, stored.ExpiresAt = k.Name, k.Models, k.PerMinute, k.Concurrency, k.ExpiresAt
+	if k.Owner != stored.Owner { // an owner who left does not stand in the way of other changes
+		if err := r.checkOwner(actor.Org, k.Owner); err != nil {
+			return err
+		}
+	}
+	stored.Name, stored.Owner, stored.Models, stored.PerMinute, stored.Concurrency, stored.ExpiresAt = k.Name, k.Owner, k.Models, k.PerMinute, k.Concurrency, k.ExpiresAt
 	if err := r.checkKey(actor.Org, &stored.Key); err != nil {
 		return err
 	}

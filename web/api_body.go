@@ -226,13 +226,3 @@ func find[T any](list []T, what, id string, is func(*T) bool) (*T, error) {
 	}
 	return nil, fault.New(fault.NotFound, "not_found", "there is no %s %q", what, id)
 }
-
-// again reads the organisation's register after a change.
-func (r *request) reread() error {
-	state, err := r.web.d.Register.State(r.actor.Org)
-	if err != nil {
-		return err
-	}
-	r.state = state
-	return nil
-}

@@ -35,7 +35,9 @@ func amount(n money.Nano) string { return strings.NewReplacer("$", "", ",", "").
 func (r *request) apiBudgets() error {
 	out := []budgetJSON{}
 	for _, b := range r.state.Budgets {
-		out = append(out, r.budgetJSON(b))
+		if r.listed(b) {
+			out = append(out, r.budgetJSON(b))
+		}
 	}
 	return r.answer(http.StatusOK, map[string]any{"budgets": out})
 }
@@ -57,7 +59,7 @@ func (r *request) apiPutBudget() error {
 	if err := r.web.d.Register.PutBudget(r.ctx(), r.actor, b, in.Reason); err != nil {
 		return err
 	}
-	if err := r.reread(); err != nil {
+	if err := r.read(); err != nil {
 		return err
 	}
 	now, err := find(r.state.Budgets, "budget", string(b.ID), func(x *inventory.Budget) bool { return x.ID == b.ID })

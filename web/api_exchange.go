@@ -51,7 +51,7 @@ func (r *request) apiExchanges() error {
 		}
 		f.Limit = n
 	}
-	list, next, err := r.web.d.Projection.Exchanges(r.ctx(), string(r.actor.Org), f)
+	list, next, err := r.index().list(r.ctx(), f)
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func (r *request) apiExchanges() error {
 }
 
 func (r *request) apiExchange() error {
-	x, err := r.web.d.Projection.Exchange(r.ctx(), string(r.actor.Org), r.param("id"))
+	x, err := r.index().one(r.ctx(), r.param("id"))
 	if err != nil {
 		return err
 	}

@@ -72,7 +72,7 @@ func (r *request) apiPutProvider() error {
 
 // row answers with a row as it is in force after a change.
 func row[T any](r *request, list func(*inventory.State) []T, what, id string, is func(*T) bool) error {
-	if err := r.reread(); err != nil {
+	if err := r.read(); err != nil {
 		return err
 	}
 	v, err := find(list(r.state), what, id, is)
@@ -154,7 +154,7 @@ func (r *request) apiPutSettings() error {
 	if err := r.web.d.Register.PutSettings(r.ctx(), r.actor, v, in.Reason); err != nil {
 		return err
 	}
-	if err := r.reread(); err != nil {
+	if err := r.read(); err != nil {
 		return err
 	}
 	return r.answer(http.StatusOK, r.state.Settings)

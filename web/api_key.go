@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 
+	"plumbline/assessments/projection"
 	"plumbline/inventory"
 )
 
@@ -11,8 +12,25 @@ type keyBody struct {
 	change                `yaml:",inline"`
 }
 
+// ownKeyJSON is a key for whoever sees only the own ones.
+type ownKeyJSON struct {
+	inventory.Key
+	Use projection.KeyUse `json:"use_30_days"`
+}
+
 func (r *request) apiKeys() error {
-	return r.answer(http.StatusOK, map[string]any{"keys": orEmpty(r.state.Keys)})
+	if !r.own() {
+		return r.answer(http.StatusOK, map[string]any{"keys": orEmpty(r.state.Keys)})
+	}
+	use, err := r.keyUse()
+	if err != nil {
+		return err
+	}
+	out := []ownKeyJSON{}
+	for _, k := range r.state.Keys {
+		out = append(out, ownKeyJSON{k, use[string(k.ID)]})
+	}
+	return r.answer(http.StatusOK, map[string]any{"keys": out})
 }
 
 type newKeyJSON struct {
@@ -37,7 +55,7 @@ func (r *request) apiCreateKey() error {
 	return r.answer(http.StatusCreated, newKeyJSON{*k, secret})
 }
 
-// apiPutKey changes a key's name, models, limits and end.
+// apiPutKey changes a key's name, owner, models, limits and end.
 func (r *request) apiPutKey() error {
 	var in keyBody
 	if err := r.readJSON(&in, "secret", "revoked_at", "system"); err != nil {
@@ -74,7 +92,7 @@ func (r *request) apiRevokeKey() error {
 }
 
 func (r *request) keyNow(id inventory.KeyID) (*inventory.Key, error) {
-	if err := r.reread(); err != nil {
+	if err := r.read(); err != nil {
 		return nil, err
 	}
 	return find(r.state.Keys, "key", string(id), func(k *inventory.Key) bool { return k.ID == id })

@@ -121,7 +121,7 @@ func (r *request) apiPutOrg() error {
 	if err := r.web.d.Register.UpdateOrg(r.ctx(), r.actor, in.Name, in.Reason); err != nil {
 		return err
 	}
-	if err := r.reread(); err != nil {
+	if err := r.read(); err != nil {
 		return err
 	}
 	return r.answer(http.StatusOK, orgJSON{r.state.Org, r.actor.Roles, true})

@@ -105,7 +105,7 @@ func (r *request) apiUpdateSystem() error {
 }
 
 func (r *request) systemAnswer(status int, id inventory.SystemID) error {
-	if err := r.reread(); err != nil {
+	if err := r.read(); err != nil {
 		return err
 	}
 	s, err := r.state.System(id)

@@ -12,14 +12,14 @@ import (
 // leaves there are none.
 func (r *request) logFacets(data *exchangesData, sums map[string]projection.Counters) {
 	q, chosen := data.Filter, sumChosen(sums, data.Filter.f.Systems)
-	known := !q.ranged()
+	known := !q.ranged() && sums != nil
 	outcome := facet{Legend: "Outcome", Name: "state"}
 	for _, s := range projection.States() {
 		n := endedIn(chosen, s)
 		if s == projection.Open {
 			n = int64(data.OpenN)
 		}
-		if n > 0 || q.has("state", s) || s == projection.Complete || s == projection.Refused {
+		if n > 0 || sums == nil || q.has("state", s) || s == projection.Complete || s == projection.Refused {
 			outcome.Choices = append(outcome.Choices, facetChoice{s, lookOf(s).word, n, known && (s != projection.Open || len(q.f.States) == 0), q.has("state", s)})
 		}
 	}

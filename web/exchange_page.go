@@ -94,7 +94,7 @@ func (r *request) exchangePage() error {
 	if err != nil {
 		return err
 	}
-	x, err := r.web.d.Projection.Exchange(r.ctx(), string(r.actor.Org), r.param("id"))
+	x, err := r.index().one(r.ctx(), r.param("id"))
 	if fault.Is(err, fault.NotFound) {
 		said := "There is no exchange with this request id in this organisation."
 		if n := r.web.d.Projection.Lag(); n > 0 {

@@ -22,6 +22,7 @@ const (
 
 type exchangesData struct {
 	Alone    bool // one exchange without the list beside it
+	Own      bool // only of the reader's own keys
 	Filter   *logFilter
 	Facets   []facet
 	Set      []setFilter
@@ -112,7 +113,7 @@ func (r *request) findExchange(id string) error {
 
 // exchangeLog reads a page of the list with what stands around it.
 func (r *request) exchangeLog(q *logFilter) (*exchangesData, error) {
-	data := &exchangesData{Filter: q, Lag: r.web.d.Projection.Lag(), Period: q.periodText()}
+	data := &exchangesData{Filter: q, Own: r.own(), Lag: r.web.d.Projection.Lag(), Period: q.periodText()}
 	org := string(r.actor.Org)
 	if !q.ranged() {
 		var err error
@@ -123,7 +124,7 @@ func (r *request) exchangeLog(q *logFilter) (*exchangesData, error) {
 	if err := r.logRows(data); err != nil {
 		return nil, err
 	}
-	sums, err := r.web.d.Projection.SumBySystem(r.ctx(), org, q.fromHour, q.toHour)
+	sums, err := r.index().sums(r.ctx(), q.fromHour, q.toHour)
 	if err != nil {
 		return nil, err
 	}
@@ -152,24 +153,24 @@ func (r *request) exchangeLog(q *logFilter) (*exchangesData, error) {
 // anyExchange reports whether there is anything on record, so that an empty list
 // can say which kind of empty it is.
 func (r *request) anyExchange() (bool, error) {
-	n, _, err := r.web.d.Projection.Count(r.ctx(), string(r.actor.Org), projection.Filter{}, 1)
+	n, _, err := r.index().count(r.ctx(), projection.Filter{}, 1)
 	if n > 0 || err != nil {
 		return n > 0, err
 	}
-	counted, err := r.web.d.Projection.CountedSum(r.ctx(), string(r.actor.Org), projection.Filter{})
+	counted, err := r.index().countedSum(r.ctx(), projection.Filter{})
 	return counted > 0, err
 }
 
 // logRows merges exchanges and counted refusals into one page, the newest first.
 func (r *request) logRows(data *exchangesData) error {
-	q, org := data.Filter, string(r.actor.Org)
+	q := data.Filter
 	f := q.f
 	f.Before, f.Limit = r.query("before"), pageRows+1
-	list, _, err := r.web.d.Projection.Exchanges(r.ctx(), org, f)
+	list, _, err := r.index().list(r.ctx(), f)
 	if err != nil {
 		return err
 	}
-	counted, err := r.web.d.Projection.Counted(r.ctx(), org, f)
+	counted, err := r.index().counted(r.ctx(), f)
 	if err != nil {
 		return err
 	}
@@ -221,19 +222,19 @@ func (r *request) systemName(id string) string {
 // logTotal says how many the filter takes. The counters of the hours answer for
 // whole outcomes and systems, exactly; the rest is counted row by row, to a limit.
 func (r *request) logTotal(data *exchangesData, sums map[string]projection.Counters) error {
-	q, org := data.Filter, string(r.actor.Org)
+	q := data.Filter
 	var err error
-	if data.Counted, err = r.web.d.Projection.CountedSum(r.ctx(), org, q.f); err != nil {
+	if data.Counted, err = r.index().countedSum(r.ctx(), q.f); err != nil {
 		return err
 	}
 	if len(q.f.States) == 0 || slices.Contains(q.f.States, projection.Open) {
 		open := q.f
 		open.States = []string{projection.Open}
-		if data.OpenN, _, err = r.web.d.Projection.Count(r.ctx(), org, open, countLimit); err != nil {
+		if data.OpenN, _, err = r.index().count(r.ctx(), open, countLimit); err != nil {
 			return err
 		}
 	}
-	if q.plain() {
+	if sums != nil && q.plain() {
 		n, chosen := int64(data.OpenN), sumChosen(sums, q.f.Systems)
 		for _, s := range projection.States() {
 			if len(q.f.States) == 0 || slices.Contains(q.f.States, s) {
@@ -243,7 +244,7 @@ func (r *request) logTotal(data *exchangesData, sums map[string]projection.Count
 		data.Total = group(n)
 		return nil
 	}
-	n, more, err := r.web.d.Projection.Count(r.ctx(), org, q.f, countLimit)
+	n, more, err := r.index().count(r.ctx(), q.f, countLimit)
 	if err != nil {
 		return err
 	}

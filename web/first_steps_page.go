@@ -90,9 +90,15 @@ func (r *request) approvalStep() firstStep {
 
 func (r *request) keyStep(allowed func(object, action, href string) string) firstStep {
 	step := firstStep{Title: "Make a key", Sub: "An app sends it in place of a provider's; it says which AI system calls", Href: allowed("key", "write", "/keys/new"), Act: "Make a key"}
-	for _, k := range r.state.Keys {
+	all, err := r.web.d.Register.State(r.actor.Org) // how far the organisation is, whosever the key
+	if err != nil {
+		return step
+	}
+	for _, k := range all.Keys {
 		if k.System != "" && k.RevokedAt.IsZero() {
-			step.Done, step.DoneAs, step.DoneRef = true, k.Name, "/keys"
+			if step.Done, step.DoneAs, step.DoneRef = true, k.Name, "/keys"; r.own() {
+				step.DoneAs = "made"
+			}
 		}
 	}
 	return step

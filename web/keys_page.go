@@ -8,6 +8,7 @@ import (
 
 	"plumbline/app/fault"
 	"plumbline/app/money"
+	"plumbline/assessments/projection"
 	"plumbline/inventory"
 )
 
@@ -15,19 +16,40 @@ type keyRow struct {
 	inventory.Key
 	Status     string
 	SystemName string
+	OwnerName  string
+	Use        projection.KeyUse // in useDays, of whoever sees only the own keys
 }
 
 type keysData struct {
 	Keys   []keyRow
 	All    int
 	System inventory.SystemID
+	Own    bool // only the reader's own, with their use
+	Days   int  // of the use
+}
+
+// useDays is the period over which the use of a key is told.
+const useDays = 30
+
+// keyUse is what was called with the actor's own keys.
+func (r *request) keyUse() (map[string]projection.KeyUse, error) {
+	return r.index().use(r.ctx(), projection.Filter{From: r.web.d.Now().AddDate(0, 0, -useDays).UnixMicro()})
 }
 
 func (r *request) keysPage() error {
-	data := keysData{All: len(r.state.Keys), System: inventory.SystemID(r.query("system"))}
+	data := keysData{All: len(r.state.Keys), System: inventory.SystemID(r.query("system")), Own: r.own(), Days: useDays}
 	for _, k := range r.state.Keys {
 		if data.System == "" || k.System == data.System {
 			data.Keys = append(data.Keys, r.keyRow(k))
+		}
+	}
+	if data.Own {
+		use, err := r.keyUse()
+		if err != nil {
+			return err
+		}
+		for i := range data.Keys {
+			data.Keys[i].Use = use[string(data.Keys[i].ID)]
 		}
 	}
 	return r.ok("keys", page{Title: "Keys", Nav: "keys", Crumbs: []crumb{{Title: "Keys"}}}, data)
@@ -46,7 +68,27 @@ func (r *request) keyRow(k inventory.Key) keyRow {
 	if s, err := r.state.System(k.System); err == nil {
 		row.SystemName = s.Name
 	}
+	row.OwnerName = k.Owner
+	for _, m := range r.state.Members {
+		if k.OwnedBy(m.ID, m.Email) {
+			row.OwnerName = m.Name
+		}
+	}
 	return row
+}
+
+// ownerOptions are the members; two of one name are told apart by address to
+// whoever may read the list of people.
+func (r *request) ownerOptions() []option {
+	out := []option{{Label: "Nobody"}}
+	for _, m := range r.state.Members {
+		label := m.Name
+		if r.can("account", "read") {
+			label += " (" + m.Email + ")"
+		}
+		out = append(out, option{Value: m.ID, Label: label})
+	}
+	return out
 }
 
 func (r *request) systemOptions(none string) []option {
@@ -66,6 +108,7 @@ func (r *request) keyForm() *form {
 	return &form{Title: "Make a key", Intro: "An app sends this key instead of a provider's. Whatever it calls is on record under its AI system.", Action: "/keys", Submit: "Make the key", Cancel: "/keys", Fields: []field{
 		{Name: "name", Label: "Name", Hint: "Whose it is, and where it runs"},
 		{Name: "system", Label: "AI system", Kind: "select", Value: r.query("system"), Options: r.systemOptions("None: every call is unregistered use")},
+		{Name: "owner", Label: "Owner", Kind: "select", Hint: "Who answers for it. A developer sees own keys, and what was called with them.", Options: r.ownerOptions()},
 		{Name: "models", Label: "Models it may ask for", Hint: "As routes name them, with commas between. Empty: every route.", Optional: true, Mono: true},
 		{Name: "requests_per_minute", Label: "Requests a minute", Kind: "number", Hint: "Empty: no limit", Optional: true},
 		{Name: "concurrency", Label: "Requests at once", Kind: "number", Hint: "Empty: no limit", Optional: true},
@@ -116,7 +159,7 @@ func (r *request) createKey() error {
 }
 
 func (r *request) makeKey() (inventory.Key, string, error) {
-	k := inventory.Key{Name: r.value("name"), System: inventory.SystemID(r.value("system")), Models: list(r.value("models"))}
+	k := inventory.Key{Name: r.value("name"), Owner: r.value("owner"), System: inventory.SystemID(r.value("system")), Models: list(r.value("models"))}
 	var err error
 	if k.PerMinute, err = r.number("requests_per_minute"); err != nil {
 		return k, "", err
@@ -198,7 +241,7 @@ func (r *request) budgetRows(keep func(inventory.Budget) bool) []budgetRow {
 type budgetsData struct{ Budgets []budgetRow }
 
 func (r *request) budgetsPage() error {
-	return r.ok("budgets", page{Title: "Budgets", Nav: "budgets", Crumbs: []crumb{{Title: "Budgets"}}}, budgetsData{r.budgetRows(func(inventory.Budget) bool { return true })})
+	return r.ok("budgets", page{Title: "Budgets", Nav: "budgets", Crumbs: []crumb{{Title: "Budgets"}}}, budgetsData{r.budgetRows(r.listed)})
 }
 
 func budgetCrumbs(title string) page {

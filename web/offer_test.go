@@ -18,7 +18,7 @@ func TestOffered(t *testing.T) {
 	}
 	for _, c := range []struct{ name, page, want string }{
 		{"a page of hers", `<a class="t" href="/systems/SYS-001">Desk</a>`, `<a class="t" href="/systems/SYS-001">Desk</a>`},
-		{"a page of others", `<td><a class="q" href="/exchanges?state=refused&amp;days=7">14</a></td>`, `<td><span>14</span></td>`},
+		{"a page of others", `<td><a class="q" href="/ledger?from=7&amp;days=7">14</a></td>`, `<td><span>14</span></td>`},
 		{"a button to a page of others", `<p><a class="btn btn-small" href="/documents/new?kind=audit"><svg></svg>Report</a></p>`, `<p></p>`},
 		{"the narrower route counts", `<a href="/systems/new">Register</a>`, `<span>Register</span>`},
 		{"another site, a fragment, what is no route", `<a href="https://example.test/">x</a><a href="#content">y</a><a href="/static/app.css">z</a>`,

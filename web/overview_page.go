@@ -252,7 +252,7 @@ func (r *request) attention(data *overviewData) error {
 	if err := r.waitingTasks(data); err != nil {
 		return err
 	}
-	findings, err := r.web.d.Projection.Findings(r.ctx(), string(r.actor.Org))
+	findings, err := r.index().findings(r.ctx())
 	if err != nil {
 		return err
 	}

@@ -78,7 +78,7 @@ var roleHints = []option{
 	{"system_owner", "System owner", "registers systems and asks for approvals"},
 	{"approver", "Approver", "decides on approvals and evidence"},
 	{"auditor", "Auditor", "reads everything but people"},
-	{"developer", "Developer", "reads systems, keys and budgets"},
+	{"developer", "Developer", "reads systems; of keys, exchanges and budgets the own"},
 }
 
 func personForm() *form {

@@ -108,13 +108,9 @@ func (r *request) identify() error {
 	if err != nil {
 		return s.Destroy(ctx)
 	}
-	state, err := r.web.d.Register.State(org)
-	if err != nil {
-		return err
-	}
 	actor.Request = r.id
-	r.account, r.actor, r.state = account, actor, state
-	return nil
+	r.account, r.actor = account, actor
+	return r.read()
 }
 
 // checkToken holds changing requests of pages to the session's token. Those of the

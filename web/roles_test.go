@@ -67,7 +67,7 @@ func TestWhatReadersMay(t *testing.T) {
 		writes  bool
 	}{
 		{authz.Auditor, []string{"assessment", "budget", "document", "exchange", "gateway", "job", "key", "ledger", "overview", "system"}, false},
-		{authz.Developer, []string{"budget", "gateway", "key", "overview", "system"}, false},
+		{authz.Developer, []string{"budget", "exchange", "gateway", "key", "overview", "system"}, false},
 		{authz.Respondent, nil, false},
 	} {
 		var objects []string

@@ -45,6 +45,7 @@ type systemData struct {
 	Profile    *inventory.GuardProfile
 	Guards     []guardCount
 	MayDecide  bool // the actor may decide what is asked, being another person
+	OwnKeys    bool // the actor sees only its own keys
 	Own        bool // the actor asked for the approval
 }
 
@@ -63,7 +64,7 @@ func (r *request) systemPage() error {
 	if err != nil {
 		return err
 	}
-	data := systemData{System: s, Status: systemStatus(s, r.web.d.Now())}
+	data := systemData{System: s, Status: systemStatus(s, r.web.d.Now()), OwnKeys: r.own()}
 	for _, step := range []func(*systemData) error{r.systemTraffic, r.systemControls, r.systemRegister} {
 		if err := step(&data); err != nil {
 			return err

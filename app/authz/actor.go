@@ -30,3 +30,16 @@ type Actor struct {
 	// Request is the id of the request or run in which the actor acts.
 	Request ident.ID
 }
+
+// OwnOnly reports whether the actor's roles give no more than developer: of keys,
+// what was called with them and their budgets it sees its own. A role that is not
+// listed here sees no more either.
+func OwnOnly(a Actor) bool {
+	for _, role := range a.Roles {
+		switch role {
+		case Admin, ComplianceOfficer, SystemOwner, Approver, Auditor:
+			return false
+		}
+	}
+	return true
+}

@@ -23,7 +23,9 @@ func TestRoles(t *testing.T) {
 		{Auditor, "document", "issue", false},
 		{Auditor, "system", "write", false},
 		{Developer, "key", "read", true},
-		{Developer, "exchange", "read", false},
+		{Developer, "exchange", "read", true},
+		{Developer, "ledger", "read", false},
+		{Developer, "key", "write", false},
 		{Respondent, "system", "read", false},
 		{"", "system", "read", false},
 	} {
@@ -33,7 +35,29 @@ func TestRoles(t *testing.T) {
 			}
 		}
 	}
-	if !e.Can(Actor{Roles: []Role{Developer, Auditor}}, "exchange", "read") {
+	if !e.Can(Actor{Roles: []Role{Developer, Auditor}}, "ledger", "read") {
 		t.Error("the second role does not count")
+	}
+}
+
+// TestOwnOnly: one role that reads everything is enough, and none at all is not.
+func TestOwnOnly(t *testing.T) {
+	for _, c := range []struct {
+		roles []Role
+		want  bool
+	}{
+		{nil, true},
+		{[]Role{Developer}, true},
+		{[]Role{Developer, Respondent}, true},
+		{[]Role{"new_role", Developer}, true},
+		{[]Role{Developer, Auditor}, false},
+		{[]Role{Admin}, false},
+		{[]Role{ComplianceOfficer}, false},
+		{[]Role{SystemOwner, Developer}, false},
+		{[]Role{Approver}, false},
+	} {
+		if got := OwnOnly(Actor{Roles: c.roles}); got != c.want {
+			t.Errorf("%v sees only its own: %v", c.roles, got)
+		}
 	}
 }

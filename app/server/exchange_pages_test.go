@@ -406,7 +406,8 @@ func TestExchangesWithoutAny(t *testing.T) {
 		t.Error("the ledger's page shows another organisation's log")
 	}
 	dev := signIn(t, s, base, authz.Developer)
-	dev.is(dev.get("/exchanges"), 403, "")
+	dev.is(dev.get("/exchanges"), 200, "", "No exchanges yet")
+	dev.is(dev.get("/exchanges/"+id), 404, "", "no exchange with this request id")
 }
 
 // TestExchangesCouldNotLoad: an index that cannot be read is said to be just that,

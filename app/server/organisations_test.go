@@ -232,6 +232,7 @@ func ofProjection(ctx context.Context, p *projection.Store, its belongings) ofSt
 			"Count":        func(o inventory.OrgID) (any, error) { n, _, err := p.Count(ctx, string(o), filter, 100); return n, err },
 			"Counted":      func(o inventory.OrgID) (any, error) { return p.Counted(ctx, string(o), projection.Filter{Limit: 100}) },
 			"CountedSum":   func(o inventory.OrgID) (any, error) { return p.CountedSum(ctx, string(o), filter) },
+			"UseOfKeys":    func(o inventory.OrgID) (any, error) { return p.UseOfKeys(ctx, string(o), filter) },
 			"Exchange":     func(o inventory.OrgID) (any, error) { return p.Exchange(ctx, string(o), its.exchange) },
 			"Exchanges": func(o inventory.OrgID) (any, error) {
 				out, _, err := p.Exchanges(ctx, string(o), filter)

@@ -27,6 +27,7 @@ func (f *Filter) countedWhere(org string) (c *condition, can bool) {
 	c.add("org = ?", org)
 	c.equal("system", f.System)
 	c.equal("key_id", f.Key)
+	c.within("key_id", f.Keys)
 	c.equal("code", f.Code)
 	c.in("system", f.Systems)
 	c.in("code", f.Codes)

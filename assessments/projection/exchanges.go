@@ -81,10 +81,11 @@ const (
 func Findings() []string { return []string{Monitored, Redacted, BlockedBy, NotRun} }
 
 // Filter narrows a list of exchanges. A list of choices takes any of them; an
-// empty one takes all. Before is the cursor of the page before.
+// empty one takes all, but of Keys: there nil takes all and an empty one none. Before is the cursor of the page before.
 type Filter struct {
 	System, Key, Model, State, Code string
 	Systems, States, Codes          []string // "" in Systems: of no registered system
+	Keys                            []string // beside Key, not instead of it
 	Findings                        []string // pii:redacted; pii for whatever it found; :redacted whichever guard did
 	Target                          string   // provider/model that it was sent to
 	Sources                         []event.UsageSource
@@ -101,6 +102,7 @@ func (f *Filter) where(org string) *condition {
 	c.add("org = ?", org)
 	c.equal("system", f.System)
 	c.equal("key_id", f.Key)
+	c.within("key_id", f.Keys)
 	c.equal("state", f.State)
 	c.equal("code", f.Code)
 	c.in("system", f.Systems)
@@ -185,6 +187,14 @@ func (c *condition) in(column string, list []string) {
 		args[i] = v
 	}
 	c.add(column+" IN ("+strings.TrimSuffix(strings.Repeat("?, ", len(list)), ", ")+")", args...)
+}
+
+// within takes what is in a list; all when it is nil, nothing when it is empty.
+func (c *condition) within(column string, list []string) {
+	if list != nil && len(list) == 0 {
+		c.add("1 = 0")
+	}
+	c.in(column, list)
 }
 
 // after narrows to what stands behind a cursor in a list of the newest first.
