@@ -20,11 +20,7 @@ func actionForm(f *frameworks.Framework, c *frameworks.Control, s *inventory.Sys
 }
 
 func (r *request) planning() (page, *form, *frameworks.Framework, *frameworks.Control, *inventory.System, error) {
-	f, c, err := r.frameworkControl()
-	if err != nil {
-		return page{}, nil, nil, nil, nil, err
-	}
-	s, err := r.state.System(inventory.SystemID(r.value("system")))
+	f, c, s, err := r.controlOfSystem()
 	if err != nil {
 		return page{}, nil, nil, nil, nil, err
 	}

@@ -272,12 +272,18 @@ func leaveOutForm(f *frameworks.Framework, c *frameworks.Control, s *inventory.S
 		Action: "/frameworks/" + f.ID + "/applicability", Submit: "Propose", Cancel: back, Hidden: map[string]string{"control": c.ID, "system": string(s.ID)}, Fields: []field{reasonField("Why the control does not concern this AI system")}}
 }
 
-func (r *request) leavingOut() (page, *form, *frameworks.Framework, *frameworks.Control, *inventory.System, error) {
+// controlOfSystem is the control that a form is about, and whose it is.
+func (r *request) controlOfSystem() (*frameworks.Framework, *frameworks.Control, *inventory.System, error) {
 	f, c, err := r.frameworkControl()
 	if err != nil {
-		return page{}, nil, nil, nil, nil, err
+		return nil, nil, nil, err
 	}
 	s, err := r.state.System(inventory.SystemID(r.value("system")))
+	return f, c, s, err
+}
+
+func (r *request) leavingOut() (page, *form, *frameworks.Framework, *frameworks.Control, *inventory.System, error) {
+	f, c, s, err := r.controlOfSystem()
 	if err != nil {
 		return page{}, nil, nil, nil, nil, err
 	}
