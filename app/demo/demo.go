@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,6 +20,7 @@ import (
 
 	"plumbline/app/authz"
 	"plumbline/app/config"
+	"plumbline/app/seal"
 	"plumbline/app/server"
 	"plumbline/assessments/evidence/verify"
 	"plumbline/reports"
@@ -95,9 +97,20 @@ func listen(o Options) (net.Listener, error) {
 	return l, nil
 }
 
-// configuration is the server's with nothing from the outside but secrets.
+// configuration is the server's with nothing from the outside but secrets. Each
+// data directory is an instance of its own name, so that a verifier who keeps the
+// key of one sample does not take the next for a forgery of it.
 func configuration(o Options, address string) (*config.Config, error) {
-	own := map[string]string{"PLUMBLINE_DATA_DIR": o.Dir, "PLUMBLINE_LISTEN": address, "PLUMBLINE_INSTANCE": "plumbline-demo", "PLUMBLINE_PUBLIC_URL": "http://" + address}
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make data directory: %w", err)
+	}
+	sealer, err := seal.OpenFile(filepath.Join(o.Dir, "instance.key"), nil)
+	if err != nil {
+		return nil, err
+	}
+	name := sealer.Derive("name of a sample instance")
+	own := map[string]string{"PLUMBLINE_DATA_DIR": o.Dir, "PLUMBLINE_LISTEN": address, "PLUMBLINE_PUBLIC_URL": "http://" + address,
+		"PLUMBLINE_INSTANCE": fmt.Sprintf("plumbline-demo-%x", name[:4])}
 	return config.Load("", func(name string) string { return own[name] })
 }
 

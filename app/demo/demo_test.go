@@ -266,3 +266,19 @@ func TestChoiceOfUpstream(t *testing.T) {
 		t.Error("an upstream without a model is taken")
 	}
 }
+
+// TestEachSampleIsItsOwnInstance: the logs of two samples have two names, and a
+// sample keeps its own.
+func TestEachSampleIsItsOwnInstance(t *testing.T) {
+	name := func(dir string) string {
+		c, err := configuration(Options{Dir: dir}, "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.Instance
+	}
+	one, other := t.TempDir(), t.TempDir()
+	if first := name(one); first != name(one) || first == name(other) {
+		t.Errorf("%s, then %s; another sample is %s", first, name(one), name(other))
+	}
+}

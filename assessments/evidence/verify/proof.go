@@ -256,7 +256,7 @@ func CheckpointSize(text string) (uint64, error) {
 // trusted by nobody. It returns the key in force.
 func follow(pinned string, keys []string, rotations []Link) (string, error) {
 	if !slices.Contains(keys, pinned) {
-		return "", errors.New("the file's keys do not contain the pinned key: it is of another log, or its key was not rotated in the open")
+		return "", errors.New("the file's keys do not contain the pinned key: it is of another log, or its key was not rotated in the open. A key trusted on first use is kept in the file that --store names, known-logs.json when none is")
 	}
 	if len(rotations) != len(keys)-1 {
 		return "", errors.New("a link of the chain of rotations is missing")
