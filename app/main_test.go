@@ -78,7 +78,7 @@ func TestDemoToVerifiedDocument(t *testing.T) {
 
 // afterwards is what an operator does with the data directory.
 func afterwards(t *testing.T, dir string, home map[string]string) {
-	env := map[string]string{"PLUMBLINE_DATA_DIR": dir, "PLUMBLINE_INSTANCE": "plumbline-demo", "HOME": home["HOME"]}
+	env := map[string]string{"PLUMBLINE_DATA_DIR": dir, "HOME": home["HOME"]}
 	code, out, errs := plumbline(t, env, "ledger", "key", "--org", "northwind-insurance")
 	if code != exitOK {
 		t.Fatalf("ledger key: %d %s", code, errs)
