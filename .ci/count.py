@@ -7,7 +7,7 @@ import json
 import os
 import sys
 
-NEEDED = ("PLUMBLINE_TEST_", "postgres", "redis", "chromium", "browser", "axe", "node", "qpdf", "poppler", "pdfto")
+NEEDED = ("PLUMBLINE_TEST_", "postgres", "redis", "chromium", "browser", "axe", "node", "qpdf", "poppler", "pdfto", "is not installed")
 
 
 def main(path):
