@@ -1,0 +1,52 @@
+package dialect
+
+// Operation is what a call asks for, in the words of the dialect that has it.
+// It is the endpoint of records, policies and metrics.
+type Operation string
+
+// The operations.
+const (
+	ChatCompletions Operation = "chat.completions"
+	Completions     Operation = "completions"
+	ResponsesCreate Operation = "responses"
+	Embeddings      Operation = "embeddings"
+	Moderations     Operation = "moderations"
+	Models          Operation = "models"
+
+	MessagesCreate Operation = "messages"
+	MessagesCount  Operation = "messages.count_tokens"
+
+	GenerateContent    Operation = "generate_content"
+	GeminiCount        Operation = "count_tokens"
+	EmbedContent       Operation = "embed_content"
+	BatchEmbedContents Operation = "batch_embed_contents"
+
+	ConverseCreate Operation = "converse"
+)
+
+// Generation is the operation by which a dialect generates; "" for none.
+func (n Name) Generation() Operation {
+	switch n {
+	case Chat:
+		return ChatCompletions
+	case Responses:
+		return ResponsesCreate
+	case Messages:
+		return MessagesCreate
+	case Gemini:
+		return GenerateContent
+	case Converse:
+		return ConverseCreate
+	}
+	return ""
+}
+
+// Generates is the dialect in which an operation generates; "" for the others.
+func (o Operation) Generates() Name {
+	for _, n := range order {
+		if n.Generation() == o {
+			return n
+		}
+	}
+	return ""
+}
