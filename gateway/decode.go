@@ -39,7 +39,7 @@ func (g *Gateway) decode(x *exchange) error {
 		return refuse(http.StatusBadRequest, "body_unread", "the body could not be read to its end").because(err)
 	}
 	x.ev.BytesIn = uint64(len(x.body))
-	if err := x.peeked.Request(x.body); err != nil {
+	if err := x.peeked.Request(x.body, peek.OpenAI); err != nil {
 		var bad *peek.Error
 		errors.As(err, &bad)
 		return refuse(http.StatusBadRequest, bad.Code, bad.Error())

@@ -148,7 +148,7 @@ func (g *Gateway) whole(x *exchange, resp *provider.Response) error {
 		x.ev.End, x.ev.UpstreamErr = event.EndCut, provider.ClassOf(err)
 		return refuse(http.StatusBadGateway, "upstream_cut", fmt.Sprintf("the provider %s broke off its answer", x.ev.Provider)).because(err)
 	}
-	if err := x.chunk.Answer(body); err != nil {
+	if err := x.chunk.Answer(body, peek.OpenAI); err != nil {
 		x.ev.End, x.ev.UpstreamErr = event.EndUpstreamError, "bad_answer"
 		return refuse(http.StatusBadGateway, "upstream_bad_answer", fmt.Sprintf("the provider %s answered with something else than JSON", x.ev.Provider)).because(err)
 	}

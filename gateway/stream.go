@@ -209,7 +209,7 @@ func (s *streamer) frame(f *frames, data []byte) error {
 		}
 		return s.emit(f.raw)
 	}
-	if err := x.chunk.Answer(data); err != nil {
+	if err := x.chunk.Answer(data, peek.OpenAI); err != nil {
 		s.ended(event.EndUpstreamError, "bad_answer")
 		return refuse(http.StatusBadGateway, "upstream_bad_answer", fmt.Sprintf("the provider %s sent an event that is not JSON", x.ev.Provider)).because(err)
 	}

@@ -53,6 +53,7 @@ type Body struct {
 	HasUsage   bool
 	NoChoices  bool   // "choices" is there and empty
 	Failed     bool   // an error stands in the place of an answer
+	Ended      bool   // the event says that the stream is whole
 	Finished   []int  // choices that ended here
 	Logprobs   []Span // the tokens of a choice's text once more; Channel says of which
 	hasChoices bool
@@ -61,12 +62,17 @@ type Body struct {
 	finished   bool
 
 	b    []byte
+	g    *grammar
 	root state
 	keys []Span
 }
 
-// Usage is as the provider counts; -1 where it says nothing.
-type Usage struct{ Input, Output, CacheRead, Reasoning int64 }
+// Usage is as the provider counts; -1 where it says nothing. Input is all input, with
+// what was read from or written to a cache; a grammar whose vendor counts otherwise
+// adds it up.
+type Usage struct{ Input, Output, CacheRead, CacheWrite, Reasoning int64 }
+
+var noUsage = Usage{-1, -1, -1, -1, -1}
 
 // Error says what is wrong with a body, and where.
 type Error struct {
@@ -119,6 +125,8 @@ const (
 	reasoning
 	answerModel
 	answerError
+
+	lastShared // other grammars' own states begin here
 )
 
 // Forget lets go of the bytes that were read, and keeps what can be used again.
@@ -127,13 +135,19 @@ func (p *Body) Forget() {
 }
 
 // Request reads a request body.
-func (p *Body) Request(b []byte) error { return p.parse(b, request) }
+func (p *Body) Request(b []byte, of Grammar) error {
+	g := grammars[of]
+	return p.parse(b, g, g.request)
+}
 
-// Answer reads an answer body or one chunk of a streamed one.
-func (p *Body) Answer(b []byte) error { return p.parse(b, answer) }
+// Answer reads an answer body or one event of a streamed one.
+func (p *Body) Answer(b []byte, of Grammar) error {
+	g := grammars[of]
+	return p.parse(b, g, g.answer)
+}
 
-func (p *Body) parse(b []byte, root state) error {
-	*p = Body{Text: p.Text[:0], Finished: p.Finished[:0], Logprobs: p.Logprobs[:0], keys: p.keys[:0], b: b, root: root, MaxTokens: -1, Choices: 1, Usage: Usage{-1, -1, -1, -1}}
+func (p *Body) parse(b []byte, g *grammar, root state) error {
+	*p = Body{Text: p.Text[:0], Finished: p.Finished[:0], Logprobs: p.Logprobs[:0], keys: p.keys[:0], b: b, g: g, root: root, MaxTokens: -1, Choices: 1, Usage: noUsage}
 	if !utf8.Valid(b) {
 		at := 0
 		for at < len(b) {
@@ -158,6 +172,9 @@ func (p *Body) parse(b []byte, root state) error {
 		return p.bad(i, "there is something after the JSON object")
 	}
 	p.NoChoices = p.hasChoices && p.choice == 0
+	if g.finish != nil {
+		g.finish(p)
+	}
 	return nil
 }
 
@@ -187,20 +204,20 @@ func (p *Body) value(i, depth int, st state) (int, error) {
 	case c == '"':
 		span, end, err := p.str(i)
 		if err == nil {
-			p.onString(st, span)
+			p.g.onString(p, st, span)
 		}
 		return end, err
 	case c == '-' || c >= '0' && c <= '9':
 		end, err := p.number(i)
 		if err == nil {
-			p.onNumber(st, p.b[start:end])
+			p.g.onNumber(p, st, p.b[start:end])
 		}
 		return end, err
 	case bytes.HasPrefix(p.b[i:], []byte("true")):
-		p.onLiteral(st, true)
+		p.g.onLiteral(p, st, true)
 		return i + 4, nil
 	case bytes.HasPrefix(p.b[i:], []byte("false")):
-		p.onLiteral(st, false)
+		p.g.onLiteral(p, st, false)
 		return i + 5, nil
 	case bytes.HasPrefix(p.b[i:], []byte("null")):
 		return i + 4, nil
@@ -241,12 +258,12 @@ func (p *Body) object(i, depth int, st state) (int, error) {
 		if i = skip(p.b, end); i >= len(p.b) || p.b[i] != ':' {
 			return i, p.bad(i, "a colon is missing")
 		}
-		below := next(st, name)
+		below := p.g.next(st, name)
 		from := skip(p.b, i+1)
 		if i, err = p.value(from, depth+1, below); err != nil {
 			return i, err
 		}
-		p.onValue(st, below, name, from, i)
+		p.g.onValue(p, st, below, name, from, i)
 		if i = skip(p.b, i); i >= len(p.b) {
 			return i, p.bad(i, "the body ends too early")
 		}
@@ -296,7 +313,7 @@ func (p *Body) repeated(first int, name []byte, seen *map[string]struct{}) bool 
 // the top of a request.
 func (p *Body) twice(i, depth int, name []byte) error {
 	what := "a key is there twice"
-	if depth == 0 && p.root == request {
+	if depth == 0 && p.root == p.g.request {
 		what = fmt.Sprintf("the key %q is there twice", name[:min(len(name), 40)])
 	}
 	return &Error{"body_duplicate_key", i, what}
@@ -306,15 +323,7 @@ func (p *Body) array(i, depth int, st state) (int, error) {
 	if st == answerChoices {
 		p.hasChoices = true
 	}
-	elem := st
-	switch st {
-	case toolCalls:
-		elem = toolCall
-	case tools:
-		elem = text
-	case stream, model, includeUsage, maxTokens, choices, user, label:
-		elem = other
-	}
+	elem := p.g.element(st)
 	i = skip(p.b, i+1)
 	if i < len(p.b) && p.b[i] == ']' {
 		return i + 1, nil
@@ -324,17 +333,12 @@ func (p *Body) array(i, depth int, st state) (int, error) {
 	}
 	for n := 0; ; n++ {
 		from := len(p.Text)
-		switch st { // where an element does not say its index
-		case answerChoices:
-			p.choice, p.finished = n+1, false
-		case toolCalls:
-			p.tool = n + 1
-		}
+		p.g.onBegin(p, st, n)
 		var err error
 		if i, err = p.value(i, depth+1, elem); err != nil {
 			return i, err
 		}
-		p.onElement(st, from)
+		p.g.onEnd(p, st, from)
 		if i = skip(p.b, i); i >= len(p.b) {
 			return i, p.bad(i, "the body ends too early")
 		}

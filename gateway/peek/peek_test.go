@@ -17,7 +17,7 @@ func TestRequest(t *testing.T) {
 	"messages":[{"role":"system","content":"one"},{"role":"user","content":[{"type":"text","text":"two \"q\""},{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}}]}],
 	"max_tokens":20,"n":2,"tools":[{"type":"function","function":{"name":"f","description":"three"}}],"user":"u-1"}`)
 	var p Body
-	if err := p.Request(body); err != nil {
+	if err := p.Request(body, OpenAI); err != nil {
 		t.Fatal(err)
 	}
 	var texts []string
@@ -38,17 +38,17 @@ func TestRequest(t *testing.T) {
 func TestAnswer(t *testing.T) {
 	chunk := []byte(`{"choices":[{"delta":{"content":"late"},"index":1},{"index":0,"delta":{"tool_calls":[{"index":2,"function":{"arguments":"{}"}}]}}],"usage":null}`)
 	var p Body
-	if err := p.Answer(chunk); err != nil {
+	if err := p.Answer(chunk, OpenAI); err != nil {
 		t.Fatal(err)
 	}
 	if len(p.Text) != 2 || p.Text[1].Channel != 1<<8|3 || p.NoChoices {
 		t.Errorf("%+v", p.Text)
 	}
 	last := []byte(`{"model":"m-1","choices":[],"usage":{"prompt_tokens":9,"completion_tokens":0,"prompt_tokens_details":{"cached_tokens":3},"completion_tokens_details":{"reasoning_tokens":0}}}`)
-	if err := p.Answer(last); err != nil {
+	if err := p.Answer(last, OpenAI); err != nil {
 		t.Fatal(err)
 	}
-	if !p.NoChoices || p.Usage != (Usage{9, 0, 3, 0}) || !p.HasUsage {
+	if !p.NoChoices || p.Usage != (Usage{9, 0, 3, -1, 0}) || !p.HasUsage {
 		t.Errorf("%+v", p)
 	}
 }
@@ -80,7 +80,7 @@ func TestRefused(t *testing.T) {
 	} {
 		var p Body
 		var e *Error
-		if err := p.Request([]byte(c.body)); !errors.As(err, &e) || e.Code != c.code {
+		if err := p.Request([]byte(c.body), OpenAI); !errors.As(err, &e) || e.Code != c.code {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
@@ -105,7 +105,7 @@ func TestReadInTime(t *testing.T) {
 	} {
 		began := time.Now()
 		var p Body
-		if err := p.Request([]byte(c.body)); err != nil {
+		if err := p.Request([]byte(c.body), OpenAI); err != nil {
 			t.Fatal(err)
 		}
 		if took := time.Since(began); took > 5*time.Second {
@@ -117,12 +117,12 @@ func TestReadInTime(t *testing.T) {
 // What an error says of a body is no text of a person or a model.
 func TestErrorsNameNothing(t *testing.T) {
 	var p Body
-	for _, err := range []error{p.Answer([]byte(`{"canary":1,"canary":2}`)), p.Request([]byte(`{"metadata":{"canary":1,"canary":2}}`)), p.Answer([]byte(`{"choices":[{"canary":canary}]}`))} {
+	for _, err := range []error{p.Answer([]byte(`{"canary":1,"canary":2}`), OpenAI), p.Request([]byte(`{"metadata":{"canary":1,"canary":2}}`), OpenAI), p.Answer([]byte(`{"choices":[{"canary":canary}]}`), OpenAI)} {
 		if err == nil || strings.Contains(err.Error(), "canary") {
 			t.Errorf("%v", err)
 		}
 	}
-	if err := p.Request([]byte(`{"model":"a","model":"b"}`)); err == nil || !strings.Contains(err.Error(), `"model"`) {
+	if err := p.Request([]byte(`{"model":"a","model":"b"}`), OpenAI); err == nil || !strings.Contains(err.Error(), `"model"`) {
 		t.Errorf("a parameter is named: %v", err)
 	}
 }
@@ -149,7 +149,7 @@ func TestChannels(t *testing.T) {
 		{"escaped key", `{"choices":[{"delta":{"c\u006fntent":"a"},"ind\u0065x":1}]}`, "2/0 a"},
 	} {
 		var p Body
-		if err := p.Answer([]byte(c.body)); err != nil {
+		if err := p.Answer([]byte(c.body), OpenAI); err != nil {
 			t.Fatal(err)
 		}
 		if got := texts([]byte(c.body), &p); got != c.want {
@@ -158,7 +158,7 @@ func TestChannels(t *testing.T) {
 	}
 	body := []byte(`{"choices":[{"finish_reason":"stop","index":1,"logprobs":{"content":[{"token":"a"}]}},{"index":0,"finish_reason":null,"logprobs":null}]}`)
 	var p Body
-	if err := p.Answer(body); err != nil || len(p.Finished) != 1 || p.Finished[0] != 2 || len(p.Logprobs) != 1 || p.Logprobs[0].Choice() != 2 {
+	if err := p.Answer(body, OpenAI); err != nil || len(p.Finished) != 1 || p.Finished[0] != 2 || len(p.Logprobs) != 1 || p.Logprobs[0].Choice() != 2 {
 		t.Errorf("%v %+v %+v", err, p.Finished, p.Logprobs)
 	}
 }
@@ -182,7 +182,7 @@ func TestMedia(t *testing.T) {
 	} {
 		body := []byte(`{"model":"m","messages":[{"role":"user","content":[` + c.part + `]}]}`)
 		var p Body
-		if err := p.Request(body); err != nil {
+		if err := p.Request(body, OpenAI); err != nil {
 			t.Fatal(err)
 		}
 		var got []string
@@ -200,7 +200,7 @@ func TestTextBesideMessages(t *testing.T) {
 	body := []byte(`{"model":"m","messages":[],"prediction":{"type":"content","content":"a"},"response_format":{"type":"json_schema","json_schema":{"schema":{"description":"b"}}},"metadata":{"k":"c"},
 		"tools":[{"type":"function","function":{"description":"d"}}],"unknown":"e","stream_options":{"include_usage":"yes"}}`)
 	var p Body
-	if err := p.Request(body); err != nil {
+	if err := p.Request(body, OpenAI); err != nil {
 		t.Fatal(err)
 	}
 	if got := texts(body, &p); got != "0/0 a|0/0 b|0/0 c|0/0 d" || !p.HasMessages || p.HasInput {
@@ -236,10 +236,10 @@ func FuzzRequest(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var p Body
-		if p.Answer(b) == nil && !json.Valid(b) {
+		if p.Answer(b, OpenAI) == nil && !json.Valid(b) {
 			t.Fatalf("answer %q was accepted", b)
 		}
-		if p.Request(b) != nil {
+		if p.Request(b, OpenAI) != nil {
 			return
 		}
 		if !json.Valid(b) {
@@ -290,7 +290,7 @@ func BenchmarkRequest(b *testing.B) {
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := p.Request(body); err != nil {
+		if err := p.Request(body, OpenAI); err != nil {
 			b.Fatal(err)
 		}
 	}
