@@ -111,6 +111,7 @@ type Request struct {
 	Parallel *bool // whether several tools may be called at once; nil: not said
 
 	Format    Format
+	Verbosity string // low, medium, high; "" when not said
 	Reasoning Reasoning
 
 	MaxTokens   int64 // of the answer; 0: not said
@@ -194,9 +195,11 @@ type Part struct {
 	Failed  bool   // ToolResult: the tool reported an error
 
 	// Signature is opaque to all but the provider that gave it; Sealed are thoughts
-	// that only that provider can read. Both go back in the same dialect alone.
+	// that only that provider can read. Both go back in the dialect of Origin alone;
+	// through a caller of another they pass wrapped (see wrap).
 	Signature string
 	Sealed    string
+	Origin    Name
 
 	Cache bool // the app marks the prompt up to here as worth keeping
 }
@@ -221,6 +224,10 @@ type Tool struct {
 	// caller wrote it. No other dialect can be asked for it.
 	Hosted string
 	Raw    []byte
+	// Custom is a tool whose input is free text (OpenAI), with Raw as the caller wrote
+	// it. Everywhere its arguments are an object with the one text field "input", and
+	// Schema says so.
+	Custom bool
 	Cache  bool
 }
 
@@ -308,7 +315,7 @@ type EventKind uint8
 const (
 	Started   EventKind = iota // ID and Model
 	PartBegan                  // Index and Part: kind, ID, Name; text follows
-	Delta                      // Index and Text: more of the part's text or arguments; Signature when one came
+	Delta                      // Index and Text: more of the part's text or arguments; Signature when one came, of the origin that PartBegan named
 	PartEnded                  // Index
 	Stopped                    // Stop, Sequence; of one choice
 	Counted                    // Usage so far, as a whole
@@ -320,6 +327,7 @@ const (
 type Event struct {
 	Kind      EventKind
 	ID, Model string
+	Created   int64 // Started: seconds since 1970; 0 when not said
 	Choice    int // from 0
 	Index     int // of the part, counted over the whole answer of the choice
 	Part      Part

@@ -1,0 +1,50 @@
+package dialect
+
+import "strings"
+
+// What a provider signed or sealed has to come back to it byte for byte, or a model
+// that thinks cannot go on after its tools' results. A caller of another dialect has
+// a place for such text, but with a meaning of its own there; so it is marked with
+// where it is from, and unmarked when the caller sends it again.
+const wrapped = "plumbline:"
+
+const (
+	wrapSignature = "signature:"
+	wrapSealed    = "sealed:"
+)
+
+// wrap gives a thought's signature or seal as one text for a caller of the dialect n;
+// "" when it has neither.
+func wrap(p *Part, n Name) string {
+	switch {
+	case p.Signature != "" && p.Origin == n:
+		return p.Signature
+	case p.Signature != "":
+		return wrapped + string(p.Origin) + ":" + wrapSignature + p.Signature
+	case p.Sealed != "" && p.Origin == n:
+		return p.Sealed
+	case p.Sealed != "":
+		return wrapped + string(p.Origin) + ":" + wrapSealed + p.Sealed
+	}
+	return ""
+}
+
+// unwrap sets what a caller of the dialect n sent back. Text that was not wrapped is
+// that dialect's own signature.
+func unwrap(p *Part, s string, n Name) {
+	if s == "" {
+		return
+	}
+	if rest, ok := strings.CutPrefix(s, wrapped); ok {
+		origin, rest, _ := strings.Cut(rest, ":")
+		if text, ok := strings.CutPrefix(rest, wrapSignature); ok && origin != "" {
+			p.Origin, p.Signature = Name(origin), text
+			return
+		}
+		if text, ok := strings.CutPrefix(rest, wrapSealed); ok && origin != "" {
+			p.Origin, p.Sealed = Name(origin), text
+			return
+		}
+	}
+	p.Origin, p.Signature = n, s
+}
