@@ -10,8 +10,8 @@ import (
 	"strings"
 
 	"plumbline/gateway/budget"
+	"plumbline/gateway/dialect"
 	"plumbline/gateway/event"
-	"plumbline/gateway/peek"
 	"plumbline/gateway/policy"
 	"plumbline/inventory"
 )
@@ -21,7 +21,7 @@ func (g *Gateway) admit(x *exchange) error {
 	if r := g.admissible(x.org, x.system); r != nil {
 		return r
 	}
-	if x.endpoint != "models" {
+	if x.call.op != dialect.Models {
 		if err := x.resolve(x.key); err != nil {
 			return err
 		}
@@ -32,7 +32,7 @@ func (g *Gateway) admit(x *exchange) error {
 		return refuse(http.StatusTooManyRequests, l.Code, l.Error()).retryIn(l.RetryAfter)
 	}
 	x.rated = true
-	if x.endpoint == "models" {
+	if x.call.op == dialect.Models {
 		return g.models(x)
 	}
 	return nil
@@ -55,6 +55,9 @@ func (x *exchange) resolve(key *inventory.Key) error {
 	if x.target == "" {
 		x.target = route.Model
 	}
+	if x.carriage, ok = up.carriage(x.call.op); !ok {
+		return refuse(http.StatusNotFound, "operation_unsupported", fmt.Sprintf("the provider of the model %q has no %s", x.model, x.endpoint)).about("model")
+	}
 	e := &x.ev
 	e.Route, e.Provider, e.ModelTarget, e.Region, e.Simulated = route.Model, string(up.declared.ID), x.target, up.declared.Region, up.kind.Simulated
 	return nil
@@ -69,32 +72,18 @@ func (g *Gateway) models(x *exchange) error {
 		}
 	}
 	sort.Strings(names)
-	one, single := strings.CutPrefix(x.r.URL.Path, "/v1/models/")
+	one, single := x.asked, x.call.inPath
 	if single && !slices.Contains(names, one) {
 		return refuse(http.StatusNotFound, "model_not_found", fmt.Sprintf("there is no route for the model %q", one)).about("model")
 	}
-	entry := func(b []byte, name string) []byte {
-		b = append(b, `{"id":"`...)
-		b = peek.Escape(b, []byte(name))
-		b = append(b, `","object":"model","created":`...)
-		b = strconv.AppendInt(b, x.org.Routes[name].ValidAt.Unix(), 10)
-		b = append(b, `,"owned_by":"`...)
-		b = peek.Escape(b, []byte(x.org.Routes[name].Provider))
-		return append(b, `"}`...)
-	}
-	b := x.buf[:0]
 	if single {
-		b = entry(b, one)
-	} else {
-		b = append(b, `{"object":"list","data":[`...)
-		for i, name := range names {
-			if i > 0 {
-				b = append(b, ',')
-			}
-			b = entry(b, name)
-		}
-		b = append(b, "]}"...)
+		names = []string{one}
 	}
+	list := make([]listed, 0, len(names))
+	for _, name := range names {
+		list = append(list, listed{name, string(x.org.Routes[name].Provider), x.org.Routes[name].ValidAt.Unix()})
+	}
+	b := x.call.api.models(x.buf[:0], list, single)
 	x.buf = b
 	h := x.w.Header()
 	h.Set("Content-Type", "application/json")
@@ -108,7 +97,7 @@ func (g *Gateway) models(x *exchange) error {
 // decide asks policy before inspection, with findings unknown.
 func (g *Gateway) decide(x *exchange) error {
 	in := &x.input
-	*in = policy.Input{Org: string(x.key.Org), Key: string(x.key.ID), Model: x.model, Endpoint: x.endpoint, Stream: x.peeked.Stream, Tools: x.peeked.Tools,
+	*in = policy.Input{Org: string(x.key.Org), Key: string(x.key.ID), Model: x.model, Endpoint: x.endpoint, Stream: x.stream, Tools: x.peeked.Tools,
 		Phase: "before", Hour: x.start.UTC().Hour()}
 	x.placed(x.system)
 	return g.askPolicy(x)

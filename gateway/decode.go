@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode"
 
+	"plumbline/gateway/dialect"
 	"plumbline/gateway/peek"
 )
 
@@ -20,7 +21,7 @@ func (g *Gateway) decode(x *exchange) error {
 			x.ev.ClientRetry = uint32(n)
 		}
 	}
-	if x.endpoint == "models" {
+	if !x.call.body {
 		return nil
 	}
 	if x.r.ContentLength > MaxBody {
@@ -39,22 +40,23 @@ func (g *Gateway) decode(x *exchange) error {
 		return refuse(http.StatusBadRequest, "body_unread", "the body could not be read to its end").because(err)
 	}
 	x.ev.BytesIn = uint64(len(x.body))
-	if err := x.peeked.Request(x.body, peek.OpenAI); err != nil {
+	if err := x.peeked.Request(x.body, x.call.grammar); err != nil {
 		var bad *peek.Error
 		errors.As(err, &bad)
 		return refuse(http.StatusBadRequest, bad.Code, bad.Error())
 	}
 	p := &x.peeked
-	if !p.HasModel || p.Model.Start == p.Model.End {
+	if !x.call.inPath && (!p.HasModel || p.Model.Start == p.Model.End) {
 		return refuse(http.StatusBadRequest, "model_missing", "name a model").about("model")
 	}
 	var ok bool
 	if x.model, ok = x.modelName(); !ok {
 		return refuse(http.StatusBadRequest, "model_malformed", "a model's name has at most 128 printable characters").about("model")
 	}
-	x.ev.ModelAsked, x.ev.Stream = x.model, p.Stream
-	if x.endpoint == "chat.completions" && p.HasInput && !p.HasMessages {
-		return refuse(http.StatusBadRequest, "body_of_responses", "this body is one of the Responses API, which the gateway does not have yet; send `messages` to chat completions").about("input")
+	x.stream = x.stream || p.Stream
+	x.ev.ModelAsked, x.ev.Stream = x.model, x.stream
+	if x.call.op == dialect.ChatCompletions && p.HasInput && !p.HasMessages {
+		return refuse(http.StatusBadRequest, "body_of_responses", "this body is one of the Responses API; send it to /v1/responses, or send `messages`").about("input")
 	}
 	return nil
 }
@@ -66,7 +68,9 @@ const maxName = 128
 // encoders write / as \/) goes out without them: what was checked is what is sent.
 func (x *exchange) modelName() (string, bool) {
 	b := x.body[x.peeked.Model.Start:x.peeked.Model.End]
-	if x.peeked.Model.Escaped {
+	if x.call.inPath {
+		b = []byte(x.asked)
+	} else if x.peeked.Model.Escaped {
 		if len(b) > 6*maxName {
 			return "", false
 		}

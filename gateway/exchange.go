@@ -10,6 +10,7 @@ import (
 
 	"plumbline/app/ident"
 	"plumbline/app/money"
+	"plumbline/gateway/dialect"
 	"plumbline/gateway/event"
 	"plumbline/gateway/guardrail"
 	"plumbline/gateway/peek"
@@ -29,8 +30,10 @@ type exchange struct {
 	nameless bool // no id could be drawn, so it could not be told from another on record
 	idHdr    [1]string
 
-	endpoint string // chat.completions, embeddings, models
-	path     string // below the provider's base URL
+	call     *endpoint
+	endpoint string // its operation
+	stream   bool   // the caller asked for a stream
+	array    bool   // and wants it as one JSON array
 
 	// identify
 	view   *view
@@ -40,15 +43,18 @@ type exchange struct {
 	rated  bool // a place of the key's rate is taken
 
 	// decode
+	asked string // the model in the path
 	body  []byte // not pooled: see out
 	model string
 
 	// admit
-	route  *inventory.Route
-	up     upstream
-	target string
-	rate   price.Rate
-	priced bool
+	route    *inventory.Route
+	up       upstream
+	carriage carriage
+	neutral  *dialect.Request // when it goes through the neutral exchange
+	target   string
+	rate     price.Rate
+	priced   bool
 
 	// decide, inspect
 	input   policy.Input
@@ -72,6 +78,7 @@ type exchange struct {
 	wrote     bool // the head of the answer is out
 	done      bool
 	bytesOut  uint64
+	framesOut int
 	textOut   int64 // bytes of text that the model wrote
 	upstreamT time.Duration
 	failure   *refusal
@@ -105,7 +112,7 @@ func (x *exchange) begin(g *Gateway, w http.ResponseWriter, r *http.Request) {
 	}
 	x.idHdr[0] = x.id.String()
 	w.Header()["X-Request-Id"] = x.idHdr[:]
-	x.ev.Exchange, x.ev.Dialect, x.ev.At = x.id, "openai", x.start.UnixMicro()
+	x.ev.Exchange, x.ev.Dialect, x.ev.At = x.id, openAIAPI.name, x.start.UnixMicro()
 	x.ev.Prompt, x.ev.AnswerGuard = x.prompts, x.replies
 }
 

@@ -3,6 +3,7 @@ package gateway
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -38,7 +39,7 @@ func (g *Gateway) forward(x *exchange) error {
 	if resp.Status < 200 || resp.Status > 299 {
 		return g.upstreamRefused(x, resp)
 	}
-	if x.peeked.Stream && isEvents(resp.Header["Content-Type"]) {
+	if x.stream && isEvents(resp.Header["Content-Type"]) {
 		return g.stream(x, resp, cancel)
 	}
 	return g.whole(x, resp)
@@ -54,7 +55,7 @@ func (g *Gateway) send(ctx context.Context, x *exchange) (*provider.Response, er
 	for {
 		x.attempts++
 		began := g.c.Now()
-		x.sent = provider.Request{Endpoint: x.path, Body: x.out, Stream: x.peeked.Stream, ID: x.idHdr[0]}
+		x.sent = provider.Request{Operation: x.carriage.op, Model: x.target, Path: x.upstreamPath(), Body: x.out, Stream: x.stream, ID: x.idHdr[0], Header: x.passed()}
 		resp, err := x.up.Send(ctx, &x.sent)
 		x.upstreamT += g.c.Now().Sub(began)
 		if err == nil && !retriable(resp.Status) {
@@ -109,15 +110,67 @@ func (g *Gateway) upstreamRefused(x *exchange, resp *provider.Response) error {
 	if err != nil || !bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) {
 		return refuse(resp.Status, "upstream_refused", fmt.Sprintf("the provider %s refused the request (%d)", x.ev.Provider, resp.Status))
 	}
-	x.failure = refuse(resp.Status, "upstream_refused", "")
 	h := x.w.Header()
 	copyHeader(h, resp.Header)
+	if x.carriage.from != nil {
+		return refuse(resp.Status, "upstream_refused", said(body))
+	}
+	x.failure = refuse(resp.Status, "upstream_refused", "")
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	x.head(resp.Status)
 	x.write(body)
 	x.done = true
 	return nil
+}
+
+// said is the message of a provider's error, which the caller gets in its own
+// dialect; it is in no record and no log.
+func said(body []byte) string {
+	var e struct {
+		Error   struct{ Message string }
+		Message string
+	}
+	if err := json.Unmarshal(body, &e); err != nil || e.Error.Message == "" && e.Message == "" {
+		return "the provider refused the request"
+	}
+	if e.Error.Message == "" {
+		return e.Message
+	}
+	return e.Error.Message
+}
+
+// upstreamPath is where the call goes below the provider's base URL.
+func (x *exchange) upstreamPath() string {
+	path := x.carriage.path.Of(x.target, x.stream)
+	if x.call.api == &anthropicAPI && x.carriage.from == nil && x.r.URL.Query().Get("beta") == "true" {
+		path += "?beta=true"
+	}
+	return path
+}
+
+// passedOn are the caller's headers that a provider of the same API gets. Nothing
+// else of the caller's headers leaves.
+var passedOn = map[*api][]string{
+	&openAIAPI:    {"Openai-Beta"},
+	&responsesAPI: {"Openai-Beta"},
+	&anthropicAPI: {"Anthropic-Version", "Anthropic-Beta"},
+}
+
+func (x *exchange) passed() http.Header {
+	if x.carriage.from != nil {
+		return nil
+	}
+	var h http.Header
+	for _, name := range passedOn[x.call.api] {
+		if v, ok := x.r.Header[name]; ok {
+			if h == nil {
+				h = http.Header{}
+			}
+			h[name] = v
+		}
+	}
+	return h
 }
 
 // passed are the provider's headers that a caller may see.
@@ -148,7 +201,7 @@ func (g *Gateway) whole(x *exchange, resp *provider.Response) error {
 		x.ev.End, x.ev.UpstreamErr = event.EndCut, provider.ClassOf(err)
 		return refuse(http.StatusBadGateway, "upstream_cut", fmt.Sprintf("the provider %s broke off its answer", x.ev.Provider)).because(err)
 	}
-	if err := x.chunk.Answer(body, peek.OpenAI); err != nil {
+	if err := x.chunk.Answer(body, x.carriage.grammar); err != nil {
 		x.ev.End, x.ev.UpstreamErr = event.EndUpstreamError, "bad_answer"
 		return refuse(http.StatusBadGateway, "upstream_bad_answer", fmt.Sprintf("the provider %s answered with something else than JSON", x.ev.Provider)).because(err)
 	}
@@ -157,6 +210,15 @@ func (g *Gateway) whole(x *exchange, resp *provider.Response) error {
 		return upstreamFailed(x)
 	}
 	x.takeUsage()
+	if x.carriage.from != nil {
+		if body, err = x.translateAnswer(body); err == nil {
+			err = x.chunk.Answer(body, x.call.grammar)
+		}
+		if err != nil {
+			x.ev.End, x.ev.UpstreamErr = event.EndUpstreamError, "bad_answer"
+			return refuse(http.StatusBadGateway, "upstream_bad_answer", fmt.Sprintf("the provider %s answered with something that its API does not say", x.ev.Provider)).because(err)
+		}
+	}
 	if err := g.readAnswer(x, body); err != nil {
 		return err
 	}
@@ -259,8 +321,10 @@ func (x *exchange) takeUsage() {
 	if !x.chunk.HasUsage {
 		return
 	}
-	u := x.chunk.Usage
-	x.ev.Usage = event.Usage{Input: u.Input, Output: max(u.Output, 0), CacheRead: u.CacheRead, CacheWrite: -1, Reasoning: u.Reasoning}
+	if x.ev.Source != event.UsageProvider {
+		x.ev.Usage = event.Usage{Input: -1, CacheRead: -1, CacheWrite: -1, Reasoning: -1}
+	}
+	x.ev.Usage = merge(x.ev.Usage, usageOf(x.chunk.Usage))
 	x.ev.Source = event.UsageProvider
 }
 
@@ -287,6 +351,24 @@ func (x *exchange) write(b []byte) bool {
 	x.bytesOut += uint64(len(b))
 	_, err := x.w.Write(b)
 	return err == nil
+}
+
+// frame sends one server-sent event, or what stands for it in an array.
+func (x *exchange) frame(raw []byte) bool {
+	if !x.array {
+		x.framesOut++
+		return x.write(raw)
+	}
+	data := bytes.TrimSpace(dataOf(raw))
+	if len(data) == 0 { // a comment
+		return true
+	}
+	before := "["
+	if x.framesOut > 0 {
+		before = ",\r\n"
+	}
+	x.framesOut++
+	return x.write(append([]byte(before), data...))
 }
 
 func (x *exchange) flush() {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"plumbline/gateway/budget"
+	"plumbline/gateway/dialect"
 	"plumbline/gateway/event"
 	"plumbline/gateway/guardrail"
 	"plumbline/gateway/policy"
@@ -66,6 +67,7 @@ const MaxBody = 4 << 20
 type Gateway struct {
 	c      Config
 	stages []stage
+	router *router
 	view   atomic.Pointer[view]
 	useMu  sync.Mutex
 	pool   sync.Pool
@@ -98,6 +100,12 @@ type upstream struct {
 	declared *inventory.Provider
 	kind     provider.Kind
 	vendor   string
+	carried  map[dialect.Operation]carriage
+}
+
+func (u *upstream) carriage(op dialect.Operation) (carriage, bool) {
+	c, ok := u.carried[op]
+	return c, ok
 }
 
 // New makes a gateway that refuses everything until Use gave it a snapshot.
@@ -126,7 +134,7 @@ func New(c Config) (*Gateway, error) {
 	if c.Hangup == 0 {
 		c.Hangup = 10 * time.Second
 	}
-	g := &Gateway{c: c, stages: []stage{
+	g := &Gateway{c: c, router: newRouter(), stages: []stage{
 		{"identify", (*Gateway).identify},
 		{"decode", (*Gateway).decode},
 		{"admit", (*Gateway).admit},
@@ -236,15 +244,22 @@ func (g *Gateway) upstream(p *inventory.Provider) (upstream, error) {
 	if err != nil {
 		return upstream{}, err
 	}
-	u := upstream{impl, p, kind, p.Vendor}
+	u := upstream{impl, p, kind, p.Vendor, map[dialect.Operation]carriage{}}
 	if u.vendor == "" {
 		u.vendor = kind.Vendor
+	}
+	for _, b := range bases {
+		for _, c := range b.calls {
+			if way, ok := carry(c.to.op, &kind); ok {
+				u.carried[c.to.op] = way
+			}
+		}
 	}
 	return u, nil
 }
 
-// ServeHTTP answers POST /v1/chat/completions, POST /v1/embeddings and GET
-// /v1/models; everything else is 404 in the caller's dialect.
+// ServeHTTP answers what Paths lists; everything else is 404 in the caller's
+// dialect.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.inFlight.Add(1)
 	defer g.inFlight.Add(-1)

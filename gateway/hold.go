@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 
 	"plumbline/gateway/budget"
+	"plumbline/gateway/dialect"
 	"plumbline/gateway/event"
 	"plumbline/gateway/peek"
 )
@@ -60,7 +62,7 @@ func most(x *exchange) event.Usage {
 		u.Output = x.rate.MaxOutput
 	}
 	switch {
-	case x.endpoint == "embeddings":
+	case x.call.op == dialect.Embeddings:
 		u.Output = 0
 	case u.Output > 0 && p.Choices > math.MaxInt64/u.Output:
 		u.Output = math.MaxInt64
@@ -73,7 +75,9 @@ func most(x *exchange) event.Usage {
 // commitIntent prepares the body as it will go out, puts the intent on record and
 // waits until it is durable: nothing leaves without evidence.
 func (g *Gateway) commitIntent(x *exchange) error {
-	x.prepareBody()
+	if err := x.prepareBody(); err != nil {
+		return err
+	}
 	if err := g.commitment(x); err != nil {
 		return refuse(http.StatusServiceUnavailable, "ledger_unavailable", "the gateway cannot record this call, so it does not send it").retryAfter(2).because(err)
 	}
@@ -116,23 +120,44 @@ func ledgerDown(err error) *refusal {
 }
 
 // prepareBody splices what must change into the body: the model's name at the
-// provider, redacted texts, and the question for usage.
-func (x *exchange) prepareBody() {
+// provider, redacted texts, and the question for usage. A body in another dialect
+// than the provider's is translated.
+func (x *exchange) prepareBody() (err error) {
 	p := &x.peeked
 	edits := x.edits
-	if x.target != x.model || p.Model.Escaped {
+	translated := x.carriage.from != nil
+	switch path := &x.carriage.path; {
+	case translated || path.NamesModel() && !p.HasModel:
+	case !p.HasModel:
+		at := bytes.IndexByte(x.body, '{') + 1
+		with := append(peek.Escape([]byte(`"model":"`), []byte(x.target)), '"')
+		if len(p.Text) > 0 || p.End > at+1 {
+			with = append(with, ',')
+		}
+		edits = append(edits, peek.Edit{Start: at, End: at, With: with})
+	case x.target != x.model || p.Model.Escaped || x.call.inPath:
 		edits = append(edits, peek.Edit{Start: p.Model.Start, End: p.Model.End, With: peek.Escape(nil, []byte(x.target))})
 	}
-	if p.Stream && !p.IncludeUsage && !x.up.declared.NoStreamUsage && x.endpoint == "chat.completions" {
+	if !translated && x.stream && !p.IncludeUsage && !x.silent() && (x.call.op == dialect.ChatCompletions || x.call.op == dialect.Completions) {
 		edits = append(edits, askUsage(p, x.body))
 	}
 	x.edits = sorted(edits)
-	if len(edits) == 0 {
-		x.out = x.body
-		return
+	if x.out = x.body; len(edits) > 0 {
+		x.out = peek.Splice(make([]byte, 0, len(x.body)+256), x.body, edits)
 	}
-	x.out = peek.Splice(make([]byte, 0, len(x.body)+256), x.body, edits)
+	if translated {
+		if x.out, err = x.translate(x.out); err != nil {
+			return err
+		}
+	}
+	if x.carriage.path.Body != nil {
+		x.out, err = x.carriage.path.Body(x.out, x.target, x.stream)
+	}
+	return err
 }
+
+// silent reports whether the provider refuses to be asked for usage in a stream.
+func (x *exchange) silent() bool { return x.up.declared.NoStreamUsage || x.up.kind.NoStreamUsage }
 
 func askUsage(p *peek.Body, body []byte) peek.Edit {
 	switch {

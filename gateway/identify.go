@@ -15,26 +15,8 @@ const KeyPrefix = "pk-"
 
 // identify finds the virtual key and the AI system that it is bound to.
 func (g *Gateway) identify(x *exchange) error {
-	switch x.r.URL.Path {
-	case "/v1/chat/completions":
-		x.endpoint, x.path = "chat.completions", "/chat/completions"
-	case "/v1/embeddings":
-		x.endpoint, x.path = "embeddings", "/embeddings"
-	default:
-		if x.r.URL.Path == "/v1/models" || strings.HasPrefix(x.r.URL.Path, "/v1/models/") {
-			x.endpoint = "models"
-		} else {
-			return refuse(http.StatusNotFound, "unknown_endpoint", "the gateway has no such endpoint; there are POST /v1/chat/completions, POST /v1/embeddings and GET /v1/models")
-		}
-	}
-	x.ev.Endpoint = x.endpoint
-	want := http.MethodPost
-	if x.endpoint == "models" {
-		want = http.MethodGet
-	}
-	if x.r.Method != want {
-		x.w.Header().Set("Allow", want)
-		return refuse(http.StatusMethodNotAllowed, "method_not_allowed", "this endpoint takes the method "+want+" alone")
+	if err := g.locate(x); err != nil {
+		return err
 	}
 	if !g.c.Fresh() {
 		return refuse(http.StatusServiceUnavailable, "register_stale", "the gateway cannot confirm keys and approvals at the moment; send the request again").retryAfter(2)
@@ -71,6 +53,32 @@ func (g *Gateway) identify(x *exchange) error {
 	}
 	if r := valid(key, x.start); r != nil {
 		return r
+	}
+	return nil
+}
+
+// locate finds the endpoint.
+func (g *Gateway) locate(x *exchange) error {
+	to, model := g.router.find(x.r.URL.Path)
+	if len(to) == 0 {
+		x.call = unknownEndpoint(x.r.URL.Path)
+		x.ev.Dialect = x.call.api.name
+		return refuse(http.StatusNotFound, "unknown_endpoint", "the gateway has no such endpoint; its documentation lists those that it has, by base URL")
+	}
+	x.call = to[0]
+	for _, e := range to {
+		if e.method == x.r.Method {
+			x.call = e
+		}
+	}
+	x.endpoint, x.stream, x.asked = string(x.call.op), x.call.stream, model
+	x.ev.Endpoint, x.ev.Dialect = x.endpoint, x.call.api.name
+	if x.call.method != x.r.Method {
+		if _, ok := x.r.Header["Upgrade"]; ok {
+			return refuse(http.StatusUpgradeRequired, "websocket_unsupported", "the gateway has no WebSocket; send the request by POST")
+		}
+		x.w.Header().Set("Allow", x.call.method)
+		return refuse(http.StatusMethodNotAllowed, "method_not_allowed", "this endpoint takes the method "+x.call.method+" alone")
 	}
 	return nil
 }

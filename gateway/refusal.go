@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"strconv"
 	"time"
-
-	"plumbline/gateway/peek"
 )
 
 // refusal ends an exchange with an error in the caller's dialect. code is stable;
@@ -51,23 +49,6 @@ func asRefusal(err error) *refusal {
 	return refuse(http.StatusInternalServerError, "internal", "something went wrong in the gateway; its log has the request id").because(err)
 }
 
-// body is the error as OpenAI's clients expect it.
-func (r *refusal) body(dst []byte) []byte {
-	dst = append(dst, `{"error":{"message":"`...)
-	dst = peek.Escape(dst, []byte(r.message))
-	dst = append(dst, `","type":"`...)
-	dst = append(dst, r.kind...)
-	if r.param == "" {
-		dst = append(dst, `","param":null,"code":"`...)
-	} else {
-		dst = append(dst, `","param":"`...)
-		dst = peek.Escape(dst, []byte(r.param))
-		dst = append(dst, `","code":"`...)
-	}
-	dst = append(dst, r.code...)
-	return append(dst, `"}}`...)
-}
-
 // fail ends the exchange: before the head is out with a status, in a stream with
 // an error event and never with [DONE].
 func (g *Gateway) fail(x *exchange, err error) {
@@ -82,15 +63,23 @@ func (g *Gateway) fail(x *exchange, err error) {
 	if x.org != nil && x.org.Settings.Contact != "" && (r.status == http.StatusForbidden || r.code == "guard_blocked") {
 		r.message += "; contact " + x.org.Settings.Contact
 	}
-	body := r.body(x.buf[:0])
-	x.buf = body
 	if x.wrote {
-		if x.peeked.Stream {
-			x.write(append(append([]byte("data: "), body...), "\n\n"...))
+		if x.stream {
+			x.buf = x.call.api.event(x.buf[:0], r, x.idHdr[0], x.framesOut)
+			x.frame(x.buf)
+			if x.array {
+				x.write([]byte("]"))
+			}
 			x.flush()
 		}
 		return
 	}
+	api := &openAIAPI
+	if x.call != nil {
+		api = x.call.api
+	}
+	body := api.failure(x.buf[:0], r, x.idHdr[0])
+	x.buf = body
 	h := x.w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))

@@ -23,9 +23,10 @@ var errFrame = errors.New("an event is larger than 4 MiB")
 
 // frames reads server-sent events one by one, with all their bytes.
 type frames struct {
-	r    *bufio.Reader
-	raw  []byte // of the frame read last, through its blank line
-	data int    // where its data field begins
+	r     *bufio.Reader
+	lines []byte // what is read where there is no r
+	raw   []byte // of the frame read last, through its blank line
+	data  int    // where its data field begins
 }
 
 // next reads a frame. data is its data field, which begins at f.data in f.raw;
@@ -47,7 +48,7 @@ func (f *frames) next() (data []byte, err error) {
 			}
 			break
 		}
-		if value, ok := field(line); ok {
+		if value, ok := dataField(line); ok {
 			to = start + len(line)
 			from = to - len(value)
 			lines++
@@ -65,6 +66,14 @@ func (f *frames) next() (data []byte, err error) {
 
 // line reads one line to the end of raw.
 func (f *frames) line() error {
+	if f.r == nil {
+		n := bytes.IndexByte(f.lines, '\n') + 1
+		if n == 0 {
+			return io.EOF
+		}
+		f.raw, f.lines = append(f.raw, f.lines[:n]...), f.lines[n:]
+		return nil
+	}
 	for {
 		part, err := f.r.ReadSlice('\n')
 		f.raw = append(f.raw, part...)
@@ -82,8 +91,18 @@ func (f *frames) line() error {
 	}
 }
 
-// field gives the value of a data line.
-func field(line []byte) ([]byte, bool) {
+// dataOf is the data field of a frame of one data line.
+func dataOf(raw []byte) []byte {
+	for line := range bytes.Lines(raw) {
+		if value, ok := dataField(bytes.TrimRight(line, "\r\n")); ok {
+			return value
+		}
+	}
+	return nil
+}
+
+// dataField gives the value of a data line.
+func dataField(line []byte) ([]byte, bool) {
 	value, ok := bytes.CutPrefix(line, []byte("data:"))
 	if !ok {
 		return nil, string(line) == "data"
@@ -96,7 +115,7 @@ func field(line []byte) ([]byte, bool) {
 func (f *frames) join() []byte {
 	var other, data []byte
 	for line := range bytes.Lines(f.raw) {
-		value, ok := field(bytes.TrimRight(line, "\r\n"))
+		value, ok := dataField(bytes.TrimRight(line, "\r\n"))
 		switch {
 		case !ok && len(bytes.TrimRight(line, "\r\n")) > 0:
 			other = append(other, line...)
@@ -133,7 +152,9 @@ type streamer struct {
 	queue     []held
 	channels  map[int]*channel
 	gone      bool
-	finished  bool // [DONE] was seen
+	finished  bool // the stream's last event was seen; nothing after it is given on
+	whole     bool // an answer that ends with its connection has come to its end
+	through   *interpreter
 	unguarded bool // a guard broke and fails open
 }
 
@@ -155,7 +176,10 @@ func (g *Gateway) stream(x *exchange, resp *provider.Response, cancel context.Ca
 	h := x.w.Header()
 	copyHeader(h, resp.Header)
 	h["Content-Type"], h["Cache-Control"], h["X-Accel-Buffering"] = sseHeader, noCache, noBuffering
-	s := &streamer{g: g, x: x, channels: map[int]*channel{}}
+	if x.array {
+		h["Content-Type"] = jsonHeader
+	}
+	s := &streamer{g: g, x: x, channels: map[int]*channel{}, through: x.interpreter()}
 	f := &frames{r: bufio.NewReaderSize(resp.Body, 8<<10)}
 	began := g.c.Now()
 	defer func() { x.upstreamT += g.c.Now().Sub(began) }()
@@ -173,7 +197,9 @@ func (g *Gateway) stream(x *exchange, resp *provider.Response, cancel context.Ca
 			continue
 		}
 		if err == io.EOF {
-			err = io.ErrUnexpectedEOF
+			if err = s.closed(); err == nil {
+				return s.end()
+			}
 		}
 		if !s.gone && x.r.Context().Err() != nil {
 			s.gone = true
@@ -194,22 +220,48 @@ func (g *Gateway) stream(x *exchange, resp *provider.Response, cancel context.Ca
 	}
 }
 
-// frame takes one frame in and lets go what may go.
+// closed is asked when the connection ended cleanly: whether the answer did too.
+func (s *streamer) closed() error {
+	if s.through != nil {
+		run, err := s.through.take(nil)
+		if err != nil {
+			return err
+		}
+		if err := s.interpreted(run); err != nil {
+			return err
+		}
+		s.whole = s.through.ended
+	}
+	if !s.whole {
+		return io.ErrUnexpectedEOF
+	}
+	return s.settled()
+}
+
+// settled lets everything go that waits for a decision.
+func (s *streamer) settled() error {
+	if s.x.answers == nil || s.unguarded {
+		return nil
+	}
+	return s.inspect(nil, nil)
+}
+
+// frame takes one frame of the provider's in and lets go what may go.
 func (s *streamer) frame(f *frames, data []byte) error {
 	x := s.x
 	if data == nil {
 		return s.emit(f.raw)
 	}
 	if string(bytes.TrimSpace(data)) == "[DONE]" {
-		s.finished = true
-		if x.answers != nil && !s.unguarded {
-			if err := s.inspect(nil, nil); err != nil {
-				return err
-			}
+		if s.finished = true; s.through != nil {
+			return s.interpret(data)
+		}
+		if err := s.settled(); err != nil {
+			return err
 		}
 		return s.emit(f.raw)
 	}
-	if err := x.chunk.Answer(data, peek.OpenAI); err != nil {
+	if err := x.chunk.Answer(data, x.carriage.grammar); err != nil {
 		s.ended(event.EndUpstreamError, "bad_answer")
 		return refuse(http.StatusBadGateway, "upstream_bad_answer", fmt.Sprintf("the provider %s sent an event that is not JSON", x.ev.Provider)).because(err)
 	}
@@ -219,8 +271,46 @@ func (s *streamer) frame(f *frames, data []byte) error {
 	}
 	x.buf = append(x.buf[:0], data...)
 	x.takeUsage()
+	if s.through != nil {
+		return s.interpret(data)
+	}
 	if x.chunk.NoChoices && x.chunk.HasUsage && !x.peeked.IncludeUsage {
 		return nil // asked for by the gateway, not by the caller
+	}
+	return s.give(f, data)
+}
+
+// interpret turns an event of the provider's into the caller's frames.
+func (s *streamer) interpret(data []byte) error {
+	run, err := s.through.take(data)
+	if err != nil {
+		s.ended(event.EndUpstreamError, "bad_answer")
+		return refuse(http.StatusBadGateway, "upstream_bad_answer", fmt.Sprintf("the provider %s sent an event that its API does not say", s.x.ev.Provider)).because(err)
+	}
+	s.finished = s.finished || s.through.ended
+	return s.interpreted(run)
+}
+
+func (s *streamer) interpreted(run []byte) error {
+	return eachFrame(run, func(f *frames, data []byte) error {
+		if string(data) == "[DONE]" {
+			if err := s.settled(); err != nil {
+				return err
+			}
+			return s.emit(f.raw)
+		}
+		if err := s.x.chunk.Answer(data, s.x.call.grammar); err != nil {
+			return err
+		}
+		return s.give(f, data)
+	})
+}
+
+// give takes in a frame in the caller's dialect, which x.chunk has read.
+func (s *streamer) give(f *frames, data []byte) error {
+	x := s.x
+	if s.through == nil && x.chunk.Ended {
+		s.whole, s.finished = true, x.call.api != &geminiAPI
 	}
 	for _, span := range x.chunk.Text {
 		x.textOut += int64(span.End - span.Start)
@@ -228,7 +318,10 @@ func (s *streamer) frame(f *frames, data []byte) error {
 	if x.answers == nil || x.answers.Idle() || s.unguarded {
 		return s.emit(f.raw)
 	}
-	return s.inspect(f, data)
+	if err := s.inspect(f, data); err != nil || !s.finished {
+		return err
+	}
+	return s.settled()
 }
 
 // ended notes how the upstream broke the stream: a failure before anything was
@@ -374,7 +467,7 @@ func (s *streamer) emit(raw []byte) error {
 		x.ev.FirstByte = s.g.c.Now().Sub(x.start).Microseconds()
 		x.head(http.StatusOK)
 	}
-	if !x.write(raw) {
+	if !x.frame(raw) {
 		s.gone = true
 	}
 	return nil
@@ -390,6 +483,13 @@ func (s *streamer) block() error {
 
 func (s *streamer) end() error {
 	s.x.done = true
+	if s.x.array && !s.gone {
+		if s.x.framesOut == 0 {
+			s.x.write([]byte("["))
+		}
+		s.x.write([]byte("]"))
+		s.x.flush()
+	}
 	s.x.ev.End = event.EndComplete
 	if s.gone {
 		s.x.ev.End = event.EndClientGone

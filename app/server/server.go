@@ -198,7 +198,7 @@ func (s *Server) opened(name string, f func(context.Context) error) {
 	s.close = append(s.close, step{name, f})
 }
 
-// Handler is the whole HTTP surface: the gateway below /v1, health and metrics,
+// Handler is the whole HTTP surface: the gateway below its prefixes, health and metrics,
 // the web UI and the API.
 func (s *Server) Handler() http.Handler {
 	e := echo.New()
@@ -206,7 +206,9 @@ func (s *Server) Handler() http.Handler {
 	s.Web.Mount(e)
 	s.mountHealth(e)
 	mux := http.NewServeMux()
-	mux.Handle("/v1/", s.Gateway)
+	for _, prefix := range gateway.Prefixes() {
+		mux.Handle(prefix, s.Gateway)
+	}
 	mux.Handle("/", e)
 	return mux
 }

@@ -54,7 +54,9 @@ type Codec interface {
 type Reader interface {
 	// Read appends the events of one server-sent event to dst; data is its data
 	// field. After the last event of a whole stream the last one appended is of kind
-	// Ended.
+	// Ended. At the clean end of the connection Read is called once more with nil: a
+	// dialect without an event for the end says Ended there if the answer had come to
+	// its end.
 	Read(dst []Event, data []byte) ([]Event, error)
 }
 
@@ -115,6 +117,7 @@ type Request struct {
 	Reasoning Reasoning
 
 	MaxTokens   int64 // of the answer; 0: not said
+	MostTokens  int64 // what the model can at most, for dialects that want a limit; 0: unknown
 	Temperature *float64
 	TopP        *float64
 	TopK        *int64

@@ -10,19 +10,25 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"sort"
+	"strings"
 	"syscall"
 	"time"
 
+	"plumbline/gateway/dialect"
 	"plumbline/inventory"
 )
 
 // Request is one attempt of an exchange.
 type Request struct {
-	Endpoint string // path below the base URL: /chat/completions, /embeddings
-	Body     []byte
-	Stream   bool
-	ID       string // x-request-id of the exchange
+	Operation dialect.Operation
+	Model     string // at the provider
+	Path      string // below the base URL, with its query
+	Body      []byte
+	Stream    bool
+	ID        string      // x-request-id of the exchange
+	Header    http.Header // of the caller's, what the dialect lets through; may be nil
 }
 
 // Response is what came back. Body is never nil and must be closed.
@@ -39,18 +45,64 @@ type Provider interface {
 	Send(ctx context.Context, r *Request) (*Response, error)
 }
 
-// Kind is a kind of provider.
+// Kind is a kind of provider: what it speaks, where, and how it is signed in to.
 type Kind struct {
 	Name      string
+	Title     string // as people read it; Name when empty
 	Simulated bool   // built in; said wherever it shows
 	Vendor    string // of prices, when the declaration names none
+	BaseURL   string // when the declaration names none; "" for a kind that needs one
 	NeedsURL  bool
+
+	// Speaks are the operations that the provider has. What an app asks for in
+	// another dialect is translated into the first of these that generates.
+	Speaks map[dialect.Operation]Path
+	// NoStreamUsage: it refuses to be asked for usage in streams of chat completions.
+	NoStreamUsage bool
+
+	Header    http.Header                                                   // sent with each call
+	Authorize func(req *http.Request, body []byte, credential string) error // nil: Authorization: Bearer
 	New       func(p *inventory.Provider, transport http.RoundTripper) (Provider, error)
 }
 
+// Path says where an operation is found below the base URL. {model} stands for the
+// escaped name of the model.
+type Path struct {
+	At     string
+	Stream string // where streamed calls go; "" for the same
+	// Body is what the provider wants otherwise in the body than its dialect says; nil
+	// for nothing.
+	Body func(body []byte, model string, stream bool) ([]byte, error)
+}
+
+// Of is the path of a call.
+func (p Path) Of(model string, stream bool) string {
+	at := p.At
+	if stream && p.Stream != "" {
+		at = p.Stream
+	}
+	before, after, ok := strings.Cut(at, "{model}")
+	if !ok {
+		return at
+	}
+	return before + url.PathEscape(model) + after
+}
+
+// NamesModel reports whether the path says the model, so that the body need not.
+func (p Path) NamesModel() bool { return strings.Contains(p.At, "{model}") }
+
 var kinds = map[string]Kind{}
 
-func register(k Kind) { kinds[k.Name] = k }
+func register(k Kind) {
+	if k.Title == "" {
+		k.Title = k.Name
+	}
+	if k.New == nil {
+		k.New = k.server
+	}
+	k.NeedsURL = k.BaseURL == "" && !k.Simulated
+	kinds[k.Name] = k
+}
 
 // KindOf finds a kind.
 func KindOf(name string) (Kind, error) {

@@ -21,6 +21,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"plumbline/gateway/dialect"
 	"plumbline/inventory"
 )
 
@@ -105,7 +106,7 @@ func TestContract(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			k, _ := KindOf(name)
 			declared := &inventory.Provider{ID: "p", Kind: name, Credential: "sk-test"}
-			if k.NeedsURL {
+			if !k.Simulated {
 				declared.BaseURL = canned(t).URL + "/v1"
 			}
 			p, err := k.New(declared, Transport())
@@ -117,11 +118,11 @@ func TestContract(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				endpoint := "/chat/completions"
+				op := dialect.ChatCompletions
 				if strings.Contains(file, "embeddings") {
-					endpoint = "/embeddings"
+					op = dialect.Embeddings
 				}
-				request := &Request{Endpoint: endpoint, Body: body, Stream: bytes.Contains(body, []byte(`"stream":true`)), ID: "id-1"}
+				request := &Request{Operation: op, Path: k.Speaks[op].Of("m", false), Body: body, Stream: bytes.Contains(body, []byte(`"stream":true`)), ID: "id-1"}
 				resp, err := p.Send(t.Context(), request)
 				if err != nil {
 					t.Fatal(err)
@@ -140,7 +141,7 @@ func TestContract(t *testing.T) {
 			}
 			done, cancel := context.WithCancel(t.Context())
 			cancel()
-			if _, err := p.Send(done, &Request{Endpoint: "/chat/completions", Body: []byte(`{"model":"m"}`)}); !errors.Is(err, context.Canceled) {
+			if _, err := p.Send(done, &Request{Operation: dialect.ChatCompletions, Path: "/chat/completions", Body: []byte(`{"model":"m"}`)}); !errors.Is(err, context.Canceled) {
 				t.Errorf("a context that ended: %v", err)
 			}
 		})
@@ -157,11 +158,11 @@ func TestOpenAISendsWhatItShould(t *testing.T) {
 		{"/openai/v1/", "", "text/event-stream", "/openai/v1/chat/completions"},
 		{"", "sk-1", "application/json", "/chat/completions"},
 	} {
-		p, err := newOpenAI(&inventory.Provider{BaseURL: srv.URL + c.base, Credential: c.credential}, Transport())
+		p, err := openAIKind(t).New(&inventory.Provider{BaseURL: srv.URL + c.base, Credential: c.credential}, Transport())
 		if err != nil {
 			t.Fatal(err)
 		}
-		resp, err := p.Send(t.Context(), &Request{Endpoint: "/chat/completions", Body: []byte("{}"), Stream: c.accept == "text/event-stream", ID: "id-1"})
+		resp, err := p.Send(t.Context(), &Request{Operation: dialect.ChatCompletions, Path: "/chat/completions", Body: []byte("{}"), Stream: c.accept == "text/event-stream", ID: "id-1"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -174,11 +175,20 @@ func TestOpenAISendsWhatItShould(t *testing.T) {
 			t.Errorf("%+v: %s %v", c, got.URL, got.Header)
 		}
 	}
-	for _, bad := range []string{"", "api.openai.com/v1", "ftp://x/v1", "https://", "http://%zz"} {
-		if _, err := newOpenAI(&inventory.Provider{BaseURL: bad}, nil); err == nil {
+	for _, bad := range []string{"api.openai.com/v1", "ftp://x/v1", "https://", "http://%zz"} {
+		if _, err := openAIKind(t).New(&inventory.Provider{BaseURL: bad}, nil); err == nil {
 			t.Errorf("base_url %q was accepted", bad)
 		}
 	}
+}
+
+func openAIKind(t *testing.T) Kind {
+	t.Helper()
+	k, err := KindOf("openai")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
 }
 
 type timeout struct{ error }

@@ -15,11 +15,13 @@ import (
 	"strings"
 	"time"
 
+	"plumbline/gateway/dialect"
 	"plumbline/inventory"
 )
 
 func init() {
-	register(Kind{Name: "simulated", Simulated: true, Vendor: "simulated", New: func(*inventory.Provider, http.RoundTripper) (Provider, error) { return simulated{}, nil }})
+	register(Kind{Name: "simulated", Title: "Simulated: built in, answers without a model", Simulated: true, Vendor: "simulated",
+		Speaks: openAISpeech(dialect.ChatCompletions, dialect.Embeddings), New: func(*inventory.Provider, http.RoundTripper) (Provider, error) { return simulated{}, nil }})
 }
 
 // simulated is the built-in upstream: it answers without a model, the same to
@@ -80,7 +82,7 @@ func (simulated) Send(ctx context.Context, r *Request) (*Response, error) {
 		return simError(http.StatusInternalServerError, "the simulated provider was asked to fail"), nil
 	}
 	sum := sha256.Sum256(r.Body)
-	if r.Endpoint == "/embeddings" {
+	if r.Operation == dialect.Embeddings {
 		return simEmbedding(&q)
 	}
 	q.Choices = min(max(q.Choices, 1), 8)

@@ -1,0 +1,170 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"plumbline/gateway/dialect"
+	"plumbline/gateway/event"
+	"plumbline/gateway/peek"
+	"plumbline/gateway/provider"
+)
+
+// carriage is how a call of one operation reaches a provider: as it is, or through
+// the neutral exchange.
+type carriage struct {
+	op      dialect.Operation // at the provider
+	path    provider.Path
+	grammar peek.Grammar  // of the provider's answers
+	from    dialect.Codec // nil: the bytes pass
+	to      dialect.Codec
+}
+
+// grammars of operations; those that are not here have OpenAI's.
+var grammars = map[dialect.Operation]peek.Grammar{}
+
+// carry finds how a provider can be asked for an operation.
+func carry(op dialect.Operation, kind *provider.Kind) (carriage, bool) {
+	if path, ok := kind.Speaks[op]; ok {
+		return carriage{op: op, path: path, grammar: grammars[op]}, true
+	}
+	from := dialect.Of(op.Generates())
+	if from == nil {
+		return carriage{}, false
+	}
+	for _, name := range dialect.Names() {
+		if path, ok := kind.Speaks[name.Generation()]; ok {
+			return carriage{name.Generation(), path, grammars[name.Generation()], from, dialect.Of(name)}, true
+		}
+	}
+	return carriage{}, false
+}
+
+// translate writes the request in the provider's dialect.
+func (x *exchange) translate(body []byte) ([]byte, error) {
+	var err error
+	if x.neutral, err = x.carriage.from.ReadRequest(body, x.target, x.stream); err == nil {
+		if x.neutral.MaxTokens == 0 {
+			x.neutral.MostTokens = x.rate.MaxOutput
+		}
+		body, err = x.carriage.to.WriteRequest(x.neutral)
+	}
+	var (
+		impossible *dialect.Impossible
+		malformed  *dialect.Malformed
+	)
+	switch {
+	case errors.As(err, &impossible):
+		return nil, refuse(http.StatusBadRequest, "not_carried", fmt.Sprintf("%s cannot be carried over to the provider %s: %s; leave it out or ask for a model whose provider has it", impossible.Field, x.ev.Provider, impossible.Why)).about(impossible.Field)
+	case errors.As(err, &malformed):
+		return nil, refuse(http.StatusBadRequest, "body_invalid", malformed.Error()).about(malformed.Field)
+	case err != nil:
+		return nil, err
+	}
+	x.ev.NotCarried = recorded(x.neutral.Lost)
+	return body, nil
+}
+
+// mostLost is how many fields that were not carried over are named.
+const mostLost = 16
+
+// recorded keeps names of fields that may be recorded: short, and of letters that
+// fields have. A caller could put any text there.
+func recorded(fields []string) []string {
+	var out []string
+	for _, f := range fields {
+		if len(out) == mostLost {
+			break
+		}
+		if len(f) > 64 || strings.Trim(f, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-[]") != "" {
+			f = "unnamed"
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+// translateAnswer writes a whole answer in the caller's dialect.
+func (x *exchange) translateAnswer(body []byte) ([]byte, error) {
+	a, err := x.carriage.to.ReadAnswer(body)
+	if err != nil {
+		return nil, err
+	}
+	body, err = x.carriage.from.WriteAnswer(a, x.neutral)
+	x.ev.NotCarried = append(x.ev.NotCarried, recorded(a.Lost)...)
+	return body, err
+}
+
+// interpreter turns a provider's stream into the caller's.
+type interpreter struct {
+	reader dialect.Reader
+	writer dialect.Writer
+	events []dialect.Event
+	out    []byte
+	ended  bool
+}
+
+func (x *exchange) interpreter() *interpreter {
+	if x.carriage.from == nil {
+		return nil
+	}
+	return &interpreter{reader: x.carriage.to.NewReader(), writer: x.carriage.from.NewWriter(x.neutral)}
+}
+
+var errProviderFailed = errors.New("the provider reports an error in its stream")
+
+// take gives the caller's frames for one event of the provider's; data is nil at the
+// end of the connection. The frames hold until the next call.
+func (t *interpreter) take(data []byte) ([]byte, error) {
+	var err error
+	if t.events, err = t.reader.Read(t.events[:0], data); err != nil {
+		return nil, err
+	}
+	t.out = t.out[:0]
+	for i := range t.events {
+		switch t.events[i].Kind {
+		case dialect.Failed:
+			return nil, errProviderFailed
+		case dialect.Ended:
+			t.ended = true
+		}
+		t.out = t.writer.Write(t.out, &t.events[i])
+	}
+	return t.out, nil
+}
+
+// eachFrame calls f for every frame in a run of whole frames.
+func eachFrame(run []byte, f func(*frames, []byte) error) error {
+	in := &frames{lines: run}
+	for {
+		data, err := in.next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := f(in, data); err != nil {
+			return err
+		}
+	}
+}
+
+// usageOf is what a peek found, as records have it.
+func usageOf(u peek.Usage) event.Usage {
+	return event.Usage{Input: u.Input, Output: u.Output, CacheRead: u.CacheRead, CacheWrite: u.CacheWrite, Reasoning: u.Reasoning}
+}
+
+// merge takes what later events of a stream say over what earlier ones said.
+func merge(have, more event.Usage) event.Usage {
+	for _, f := range []struct{ to, from *int64 }{{&have.Input, &more.Input}, {&have.Output, &more.Output}, {&have.CacheRead, &more.CacheRead},
+		{&have.CacheWrite, &more.CacheWrite}, {&have.Reasoning, &more.Reasoning}} {
+		if *f.from >= 0 {
+			*f.to = *f.from
+		}
+	}
+	return have
+}

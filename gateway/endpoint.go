@@ -1,0 +1,147 @@
+package gateway
+
+import (
+	"net/http"
+	"strings"
+
+	"plumbline/gateway/dialect"
+	"plumbline/gateway/peek"
+)
+
+// endpoint is a call that apps may make. Every one runs through every stage.
+type endpoint struct {
+	op      dialect.Operation
+	method  string
+	api     *api
+	grammar peek.Grammar
+	body    bool // it has one, in JSON
+	inPath  bool // the model stands in the path
+	stream  bool // the path alone says that it is streamed
+}
+
+// bases are the base URLs that apps set, and the API that each offers. The first
+// offers Anthropic's messages too, which are found nowhere else in OpenAI's.
+var bases = []struct {
+	prefix string
+	calls  []call
+}{
+	{"/v1", append(openAICalls(), anthropicMessages...)},
+	{"/openai/v1", openAICalls()},
+	{"/azure/openai/v1", openAICalls()},
+	{"/azure/openai", azureCalls},
+	{"/anthropic/v1", anthropicCalls()},
+	{"/gemini/v1beta", geminiCalls},
+	{"/gemini/v1", geminiCalls},
+}
+
+// call is an endpoint below a base. One * in its path stands for the model, which
+// may hold slashes.
+type call struct {
+	path string
+	to   endpoint
+}
+
+func openAICalls() []call {
+	return []call{
+		{"/chat/completions", endpoint{dialect.ChatCompletions, http.MethodPost, &openAIAPI, peek.OpenAI, true, false, false}},
+		{"/completions", endpoint{dialect.Completions, http.MethodPost, &openAIAPI, peek.OpenAI, true, false, false}},
+		{"/embeddings", endpoint{dialect.Embeddings, http.MethodPost, &openAIAPI, peek.OpenAI, true, false, false}},
+		{"/moderations", endpoint{dialect.Moderations, http.MethodPost, &openAIAPI, peek.OpenAI, true, false, false}},
+		{"/models", endpoint{dialect.Models, http.MethodGet, &openAIAPI, peek.OpenAI, false, false, false}},
+		{"/models/*", endpoint{dialect.Models, http.MethodGet, &openAIAPI, peek.OpenAI, false, true, false}},
+	}
+}
+
+var azureCalls = []call{
+	{"/deployments/*/chat/completions", endpoint{dialect.ChatCompletions, http.MethodPost, &openAIAPI, peek.OpenAI, true, true, false}},
+	{"/deployments/*/completions", endpoint{dialect.Completions, http.MethodPost, &openAIAPI, peek.OpenAI, true, true, false}},
+	{"/deployments/*/embeddings", endpoint{dialect.Embeddings, http.MethodPost, &openAIAPI, peek.OpenAI, true, true, false}},
+	{"/models", endpoint{dialect.Models, http.MethodGet, &openAIAPI, peek.OpenAI, false, false, false}},
+}
+
+var anthropicMessages = []call{}
+
+func anthropicCalls() []call {
+	return append([]call{
+		{"/models", endpoint{dialect.Models, http.MethodGet, &anthropicAPI, peek.OpenAI, false, false, false}},
+		{"/models/*", endpoint{dialect.Models, http.MethodGet, &anthropicAPI, peek.OpenAI, false, true, false}},
+	}, anthropicMessages...)
+}
+
+var geminiCalls = []call{
+	{"/models", endpoint{dialect.Models, http.MethodGet, &geminiAPI, peek.OpenAI, false, false, false}},
+	{"/models/*", endpoint{dialect.Models, http.MethodGet, &geminiAPI, peek.OpenAI, false, true, false}},
+}
+
+// router finds endpoints. It is built once and only read.
+type router struct {
+	exact map[string][]*endpoint
+	with  []pattern // those with a model in their path, longest prefix first
+}
+
+type pattern struct {
+	before, after string
+	to            *endpoint
+}
+
+func newRouter() *router {
+	r := &router{exact: map[string][]*endpoint{}}
+	for _, b := range bases {
+		for _, c := range b.calls {
+			path, to := b.prefix+c.path, c.to
+			if before, after, ok := strings.Cut(path, "*"); ok {
+				r.with = append(r.with, pattern{before, after, &to})
+			} else {
+				r.exact[path] = append(r.exact[path], &to)
+			}
+		}
+	}
+	return r
+}
+
+// find gives the endpoints at a path, one for each method, and the model in the
+// path.
+func (r *router) find(path string) (to []*endpoint, model string) {
+	if to, ok := r.exact[path]; ok {
+		return to, ""
+	}
+	best := -1
+	for i := range r.with {
+		p := &r.with[i]
+		if len(path) <= len(p.before)+len(p.after) || !strings.HasPrefix(path, p.before) || !strings.HasSuffix(path, p.after) {
+			continue
+		}
+		switch size := len(p.before) + len(p.after); {
+		case size > best:
+			best, to, model = size, []*endpoint{p.to}, path[len(p.before):len(path)-len(p.after)]
+		case size == best:
+			to = append(to, p.to)
+		}
+	}
+	return to, model
+}
+
+// unknownEndpoint answers in the words of the API below whose base it was looked for.
+func unknownEndpoint(path string) *endpoint {
+	switch {
+	case strings.HasPrefix(path, "/anthropic/"):
+		return &endpoint{api: &anthropicAPI}
+	case strings.HasPrefix(path, "/gemini/"):
+		return &endpoint{api: &geminiAPI}
+	}
+	return &endpoint{api: &openAIAPI}
+}
+
+// Paths lists what the gateway serves, as METHOD path; * stands for a model.
+func (g *Gateway) Paths() []string {
+	var out []string
+	for _, b := range bases {
+		for _, c := range b.calls {
+			out = append(out, c.to.method+" "+b.prefix+c.path)
+		}
+	}
+	return out
+}
+
+// Prefixes are the paths below which the gateway serves.
+func Prefixes() []string { return []string{"/v1/", "/openai/", "/azure/", "/anthropic/", "/gemini/"} }

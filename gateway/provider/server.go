@@ -1,0 +1,92 @@
+package provider
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"plumbline/inventory"
+)
+
+// server is a provider that is called by HTTP below a base URL.
+type server struct {
+	kind       *Kind
+	base       url.URL
+	credential string
+	bearer     []string // the Authorization header of kinds without an Authorize
+	transport  http.RoundTripper
+}
+
+func (k *Kind) server(p *inventory.Provider, transport http.RoundTripper) (Provider, error) {
+	base := p.BaseURL
+	if base == "" {
+		base = k.BaseURL
+	}
+	u, err := url.Parse(strings.TrimRight(base, "/"))
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return nil, errors.New("base_url must be an http or https URL such as https://api.openai.com/v1")
+	}
+	s := &server{kind: k, base: *u, credential: p.Credential, transport: transport}
+	if p.Credential != "" && k.Authorize == nil {
+		s.bearer = []string{"Bearer " + p.Credential}
+	}
+	return s, nil
+}
+
+var (
+	jsonType   = []string{"application/json"}
+	userAgent  = []string{"plumbline"}
+	acceptJSON = []string{"application/json"}
+	acceptSSE  = []string{"text/event-stream"}
+)
+
+// Send forwards of the caller's headers what r.Header has: what the upstream gets is
+// said here. The caller never says where a call or a credential goes.
+func (s *server) Send(ctx context.Context, r *Request) (*Response, error) {
+	u := s.base
+	path, query, _ := strings.Cut(r.Path, "?")
+	if escaped := u.EscapedPath() + path; strings.Contains(path, "%") {
+		plain, err := url.PathUnescape(escaped)
+		if err != nil {
+			return nil, err
+		}
+		u.Path, u.RawPath = plain, escaped
+	} else {
+		u.Path += path
+	}
+	u.RawQuery = query
+	accept := acceptJSON
+	if r.Stream {
+		accept = acceptSSE
+	}
+	header := http.Header{"Content-Type": jsonType, "Accept": accept, "User-Agent": userAgent, "X-Request-Id": {r.ID}}
+	for name, v := range s.kind.Header {
+		header[name] = v
+	}
+	for name, v := range r.Header {
+		header[name] = v
+	}
+	if s.bearer != nil {
+		header["Authorization"] = s.bearer
+	}
+	body := r.Body // r is the caller's again when this returns
+	req := (&http.Request{
+		Method: http.MethodPost, URL: &u, Host: u.Host, Header: header, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)),
+		GetBody: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil },
+	}).WithContext(ctx)
+	if s.kind.Authorize != nil && s.credential != "" {
+		if err := s.kind.Authorize(req, body, s.credential); err != nil {
+			return nil, err
+		}
+	}
+	resp, err := s.transport.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	return &Response{resp.StatusCode, resp.Header, resp.Body}, nil
+}
