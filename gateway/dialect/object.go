@@ -94,3 +94,14 @@ func encode(v any) ([]byte, error) {
 	}
 	return bytes.TrimRight(b.Bytes(), "\n"), nil
 }
+
+// within puts a path before the field that an error names.
+func within(path string, err error) error {
+	switch e := err.(type) {
+	case *Malformed:
+		return &Malformed{path + "." + e.Field, e.Why}
+	case *Impossible:
+		return &Impossible{path + "." + e.Field, e.Why}
+	}
+	return err
+}
