@@ -46,7 +46,7 @@ func block(t *testing.T, doc, name string) string {
 // rows are the keys of a section's table, with the cells behind each.
 func rows(section string) map[string][]string {
 	out := map[string][]string{}
-	for _, m := range regexp.MustCompile("(?m)^\\| (`[a-z_`, ]+`) \\|(.*)\\|$").FindAllStringSubmatch(section, -1) {
+	for _, m := range regexp.MustCompile("(?m)^\\| (`[a-z0-9_`, ]+`) \\|(.*)\\|$").FindAllStringSubmatch(section, -1) {
 		for _, key := range strings.Split(m[1], ", ") {
 			var cells []string
 			for _, cell := range strings.Split(m[2], " | ") {
@@ -228,7 +228,7 @@ func TestDocumentedExampleWorks(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close(t.Context())
-	own, err := price.Parse([]byte(block(t, doc, "yaml prices")))
+	own, err := price.Parse([]byte(block(t, doc, "yaml prices")), "prices.yaml")
 	if err != nil || s.Prices.Hash() != own.Hash() {
 		t.Errorf("the file of prices is not in force: %v", err)
 	}

@@ -24,7 +24,7 @@ func (g *Gateway) hold(x *exchange) error {
 	}
 	if x.priced {
 		x.most = most(x)
-		x.ceiling = x.rate.Ceiling(x.most.Input, x.most.Output)
+		x.ceiling = x.rate.Ceiling(x.most)
 	}
 	return g.reserve(x)
 }
@@ -57,7 +57,10 @@ const mediaTokens = 50_000
 // answer is at most what the request allows or the model can.
 func most(x *exchange) event.Usage {
 	p := &x.peeked
-	u := event.Usage{Input: int64(len(x.body) - p.MediaBytes + mediaTokens*p.Media), Output: p.MaxTokens, CacheRead: -1, CacheWrite: -1, Reasoning: -1}
+	u := event.Usage{Input: int64(len(x.body) - p.MediaBytes + mediaTokens*p.Media), Output: p.MaxTokens, CacheRead: -1, CacheWrite: -1, Reasoning: -1, CacheWrite1h: -1, AudioOut: -1, ImageOut: -1}
+	if p.Media > 0 {
+		u.AudioIn, u.ImageIn = -1, -1
+	}
 	if u.Output < 0 || x.rate.MaxOutput > 0 && u.Output > x.rate.MaxOutput {
 		u.Output = x.rate.MaxOutput
 	}

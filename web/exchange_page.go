@@ -3,6 +3,7 @@ package web
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"plumbline/app/fault"
@@ -80,12 +81,16 @@ type holdRow struct {
 type adjustRow struct {
 	Leaf   uint64
 	Amount money.Nano
+	Figure money.Nano // the charge after it; what is shown only with a reason
+	Reason string
+	Prices string // hash of the table
 	Actor  string
 }
 
 type usageRow struct {
 	Label string
 	N     int64
+	Unit  string
 	Known bool
 }
 
@@ -171,7 +176,7 @@ func (p *exchangePane) take(leaf uint64, rec *record.Record, e *event.Event) {
 	case event.Attempt:
 		p.Attempts = append(p.Attempts, attemptOf(leaf, e))
 	case event.Adjusted:
-		p.Adjusted = append(p.Adjusted, adjustRow{leaf, e.Charge, rec.Actor})
+		p.Adjusted = append(p.Adjusted, adjustRow{leaf, e.Charge, e.Figure, e.Reason, e.PriceTable, rec.Actor})
 	default:
 		if int64(leaf) == p.ClosedLeaf {
 			p.End = e
@@ -247,10 +252,36 @@ func (p *exchangePane) usage() {
 		return
 	}
 	u := p.End.Usage
-	for _, row := range []usageRow{{Label: "Input", N: u.Input}, {Label: "Output", N: u.Output}, {Label: "Read from the provider's cache", N: u.CacheRead}, {Label: "Written to it", N: u.CacheWrite}, {Label: "Reasoning", N: u.Reasoning}} {
-		row.Known = row.N >= 0
-		p.Usage = append(p.Usage, row)
+	add := func(label string, n int64, unit string) {
+		p.Usage = append(p.Usage, usageRow{label, n, unit, n >= 0})
 	}
+	add("Input", u.Input, "tokens")
+	add("Output", u.Output, "tokens")
+	add("Read from the provider's cache", u.CacheRead, "tokens")
+	add("Written to it", u.CacheWrite, "tokens")
+	add("Reasoning", u.Reasoning, "tokens")
+	for _, row := range []usageRow{
+		{Label: "Written to it for an hour", N: u.CacheWrite1h, Unit: "tokens"}, {Label: "Sound in", N: u.AudioIn, Unit: "tokens"}, {Label: "Sound from the cache", N: u.CachedAudio, Unit: "tokens"},
+		{Label: "Images in", N: u.ImageIn, Unit: "tokens"}, {Label: "Sound out", N: u.AudioOut, Unit: "tokens"}, {Label: "Images out", N: u.ImageOut, Unit: "tokens"},
+		{Label: "Images made", N: u.Images}, {Label: "Text spoken", N: u.Characters, Unit: "characters"}, {Label: "Sound written down", N: u.Seconds, Unit: "seconds"},
+		{Label: "Searches", N: u.Searches}, {Label: "Billed calls", N: u.Requests},
+	} {
+		if row.N != 0 { // what the call does not have at all is not shown
+			add(row.Label, row.N, row.Unit)
+		}
+	}
+}
+
+// Priced is what beside the counts decides on the price of the call.
+func (p *exchangePane) Priced() string {
+	if p.End == nil {
+		return ""
+	}
+	said := p.End.Usage.Form
+	if p.End.Usage.Batch {
+		said = strings.TrimPrefix(said+", in a batch", ", ")
+	}
+	return said
 }
 
 // Own is the time that the exchange spent in the gateway itself.

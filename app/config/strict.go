@@ -62,6 +62,12 @@ func known(n *yaml.Node, t reflect.Type, path string) error {
 				return err
 			}
 		}
+	case n.Kind == yaml.MappingNode && t.Kind() == reflect.Map:
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if err := known(n.Content[i+1], t.Elem(), n.Content[i].Value); err != nil {
+				return err
+			}
+		}
 	case n.Kind == yaml.MappingNode && t.Kind() == reflect.Struct && t.PkgPath() != "time":
 		fields := Fields(t)
 		for i := 0; i+1 < len(n.Content); i += 2 {

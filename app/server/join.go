@@ -73,7 +73,7 @@ func loadPrices(path string) (*price.Table, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read price table: %w", err)
 	}
-	return price.Parse(text)
+	return price.Parse(text, path)
 }
 
 // restoreBudgets sets the counters to what the ledger says was charged.

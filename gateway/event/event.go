@@ -124,12 +124,32 @@ type Hold struct {
 	Window int64 // start of the budget's window, seconds since 1970
 }
 
-// Usage is what a provider bills. A count that is not known is -1, an explicit
-// zero stays zero.
+// Usage is what a provider bills, in the same terms whoever counted: Input is all
+// that went in, what was read from or written to a cache, sound and images
+// included; Output is all that came out, reasoning, sound and images included. A
+// provider that counts otherwise is translated.
+//
+// A count that is not known is -1, an explicit zero stays zero. Below the line a
+// zero also stands for what a call does not have at all, so that the usual call
+// encodes none of it.
 type Usage struct {
-	Input, Output         int64
-	CacheRead, CacheWrite int64
-	Reasoning             int64
+	Input, Output         int64 // tokens
+	CacheRead, CacheWrite int64 // of Input: read from, and written to, the provider's cache
+	Reasoning             int64 // of Output
+
+	CacheWrite1h int64  // of CacheWrite: kept for an hour, at a price of its own
+	AudioIn      int64  // of Input
+	CachedAudio  int64  // of AudioIn, and of CacheRead
+	ImageIn      int64  // of Input
+	AudioOut     int64  // of Output
+	ImageOut     int64  // of Output
+	Images       int64  // images made, where each has a price
+	Characters   int64  // of text to speak
+	Seconds      int64  // of sound to write down, a begun one counts
+	Searches     int64  // searches that the provider made
+	Requests     int64  // billed calls that these counts are of; 0 is one, when anything was counted
+	Form         string // form of the call, in the words of the price table: size and quality of images
+	Batch        bool   // sent in a batch
 }
 
 // Event is one fact. Which fields are set depends on Kind; a field that does
@@ -192,6 +212,11 @@ type Event struct {
 	AnswerGuard []Verdict
 	NotCarried  []string // fields that could not be carried over to the target's dialect
 	UpstreamErr string   // class of the upstream's failure: refused, reset, timeout, http_5xx, bad_answer
+
+	// Of an Adjusted alone: Charge is what it adds to the charge, or takes off;
+	// Usage and PriceTable are what the new figure was computed from.
+	Reason string     // code: rerated
+	Figure money.Nano // the charge after it
 }
 
 // Commit is the promise that a group of records becomes durable. One Commit is

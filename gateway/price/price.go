@@ -1,27 +1,32 @@
 // Package price is the dated, hashed table of what models cost. It is embedded;
-// nothing calls home for a newer one. An operator can put a file in its place.
+// nothing calls home for a newer one. An operator can put a file in its place, and
+// an organisation its own prices on top.
 package price
 
 import (
-	"bytes"
 	"crypto/sha256"
-	_ "embed"
+	"embed"
 	"encoding/hex"
-	"errors"
+	"encoding/json"
 	"fmt"
-	"math/bits"
+	"io/fs"
+	"path"
+	"slices"
 	"sort"
 	"strings"
 	"time"
 
-	"go.yaml.in/yaml/v3"
-
-	"plumbline/app/money"
-	"plumbline/gateway/event"
+	"plumbline/app/config"
+	"plumbline/inventory"
 )
 
-//go:embed prices.yaml
-var embedded []byte
+// One file a vendor, all in the same form.
+//
+//go:embed vendors/*.yaml
+var embedded embed.FS
+
+// Any is the model that stands for every one of a vendor that has no entry.
+const Any = "*"
 
 // Table is immutable once loaded.
 type Table struct {
@@ -31,89 +36,132 @@ type Table struct {
 }
 
 type entry struct {
-	from time.Time
-	rate Rate
-}
-
-// Rate is a model's price in nano-dollars per million tokens.
-type Rate struct {
-	Input, Output         money.Nano
-	CacheRead, CacheWrite money.Nano // the input price when the vendor names none
-	MaxOutput             int64      // most output tokens of one answer; 0 when unknown
+	from  time.Time
+	rate  Rate
+	alias bool // under a further name
 }
 
 type file struct {
-	Dated   string           `yaml:"dated"`
-	Vendors map[string][]row `yaml:"vendors"`
+	Dated   string                          `yaml:"dated"`
+	Vendors map[string][]inventory.PriceRow `yaml:"vendors"`
 }
 
-type row struct {
-	Model      string `yaml:"model"`
-	From       string `yaml:"from"`
-	Input      string `yaml:"input"`
-	Output     string `yaml:"output"`
-	CacheRead  string `yaml:"cache_read"`
-	CacheWrite string `yaml:"cache_write"`
-	MaxOutput  int64  `yaml:"max_output"`
-}
-
-// Load reads the embedded table.
-func Load() (*Table, error) { return Parse(embedded) }
-
-// Parse reads a table in the form of prices.yaml. Unknown keys are errors.
-func Parse(text []byte) (*Table, error) {
-	var f file
-	dec := yaml.NewDecoder(bytes.NewReader(text))
-	dec.KnownFields(true)
-	if err := dec.Decode(&f); err != nil {
+// Load reads the embedded table. Its hash is over every file's name and text.
+func Load() (*Table, error) {
+	names, err := fs.Glob(embedded, "vendors/*.yaml")
+	if err != nil {
 		return nil, fmt.Errorf("price table: %w", err)
 	}
-	sum := sha256.Sum256(text)
-	t := &Table{hash: hex.EncodeToString(sum[:8]), dated: f.Dated, models: map[string]map[string][]entry{}}
-	for vendor, rows := range f.Vendors {
-		t.models[vendor] = map[string][]entry{}
-		for _, r := range rows {
-			e, err := r.entry()
-			if err != nil {
-				return nil, fmt.Errorf("price table: %s %s: %w", vendor, r.Model, err)
-			}
-			t.models[vendor][r.Model] = append(t.models[vendor][r.Model], e)
+	t, sum := &Table{models: map[string]map[string][]entry{}}, sha256.New()
+	for _, name := range names {
+		text, err := embedded.ReadFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("price table: %w", err)
 		}
-		for _, entries := range t.models[vendor] {
-			sort.Slice(entries, func(i, j int) bool { return entries[i].from.Before(entries[j].from) })
+		fmt.Fprintf(sum, "%s %d\n%s", path.Base(name), len(text), text)
+		if err := t.read(text, path.Base(name)); err != nil {
+			return nil, err
 		}
 	}
+	t.hash = hex.EncodeToString(sum.Sum(nil)[:8])
 	return t, nil
 }
 
-func (r row) entry() (e entry, err error) {
-	if r.Model == "" {
-		return e, errors.New("an entry without a model")
+// Parse reads a table in the form of the embedded files. An unknown key, a price
+// that cannot be read or two of one model and day are errors that name file and
+// line.
+func Parse(text []byte, name string) (*Table, error) {
+	t := &Table{models: map[string]map[string][]entry{}}
+	if err := t.read(text, name); err != nil {
+		return nil, err
 	}
-	if e.from, err = time.Parse(time.DateOnly, r.From); err != nil {
-		return e, fmt.Errorf("from: %w", err)
+	sum := sha256.Sum256(text)
+	t.hash = hex.EncodeToString(sum[:8])
+	return t, nil
+}
+
+func (t *Table) read(text []byte, name string) error {
+	var f file
+	doc, err := config.Strict(text, name, &f)
+	if err != nil {
+		return fmt.Errorf("price table: %w", err)
 	}
-	for _, f := range []struct {
-		text  string
-		into  *money.Nano
-		empty string
-	}{{r.Input, &e.rate.Input, ""}, {r.Output, &e.rate.Output, ""}, {r.CacheRead, &e.rate.CacheRead, r.Input}, {r.CacheWrite, &e.rate.CacheWrite, r.Input}} {
-		text := f.text
-		if text == "" {
-			text = f.empty
+	t.dated = max(t.dated, f.Dated)
+	for vendor, rows := range f.Vendors {
+		for i := range rows {
+			if err := t.add(vendor, &rows[i]); err != nil {
+				return fmt.Errorf("price table: %s, line %d: %s %s: %w", name, config.LineOf(doc, "vendors", vendor, i), vendor, rows[i].Model, err)
+			}
 		}
-		if *f.into, err = money.Parse(text); err != nil {
-			return e, err
+	}
+	return nil
+}
+
+// add takes a row in under all its names.
+func (t *Table) add(vendor string, r *inventory.PriceRow) error {
+	e, err := entryOf(r)
+	if err != nil {
+		return err
+	}
+	models := t.models[vendor]
+	if models == nil {
+		models = map[string][]entry{}
+		t.models[vendor] = models
+	}
+	for i, name := range append([]string{r.Model}, r.Also...) {
+		e.alias = i > 0
+		at, found := slices.BinarySearchFunc(models[name], e.from, func(x entry, day time.Time) int { return x.from.Compare(day) })
+		if found {
+			return fmt.Errorf("%s has two prices from %s on", name, r.From)
 		}
-		if *f.into < 0 {
-			return e, errors.New("a price below zero")
+		models[name] = slices.Insert(models[name], at, e)
+	}
+	return nil
+}
+
+// With is the table with an organisation's own prices on top: from its day on an
+// own price stands in place of every other of that model. The hash covers both.
+// Without own prices it is the table itself.
+func (t *Table) With(own []inventory.Price) (*Table, error) {
+	if len(own) == 0 {
+		return t, nil
+	}
+	rows := make([]inventory.Price, len(own))
+	for i, p := range own {
+		rows[i] = inventory.Price{Vendor: p.Vendor, PriceRow: p.PriceRow} // what a price is, not where it stands
+	}
+	sort.Slice(rows, func(i, j int) bool { return rows[i].ID() < rows[j].ID() })
+	over := &Table{models: map[string]map[string][]entry{}}
+	for i := range rows {
+		if err := over.add(rows[i].Vendor, &rows[i].PriceRow); err != nil {
+			return nil, fmt.Errorf("price of %s %s: %w", rows[i].Vendor, rows[i].Model, err)
 		}
 	}
-	if e.rate.Output > 0 && r.MaxOutput <= 0 {
-		return e, errors.New("max_output is missing, so that an answer without a limit could not be held")
+	text, err := json.Marshal(rows)
+	if err != nil {
+		return nil, fmt.Errorf("price table: %w", err)
 	}
-	e.rate.MaxOutput = r.MaxOutput
-	return e, nil
+	sum := sha256.Sum256(append([]byte(t.hash+"\n"), text...))
+	out := &Table{hash: hex.EncodeToString(sum[:8]), dated: t.dated, models: make(map[string]map[string][]entry, len(t.models))}
+	for vendor, models := range t.models {
+		out.models[vendor] = models
+	}
+	for vendor, models := range over.models {
+		merged := make(map[string][]entry, len(t.models[vendor])+len(models))
+		for name, entries := range t.models[vendor] {
+			merged[name] = entries
+		}
+		for name, entries := range models {
+			before := merged[name]
+			end := len(before)
+			for end > 0 && !before[end-1].from.Before(entries[0].from) {
+				end--
+			}
+			merged[name] = append(slices.Clone(before[:end]), entries...)
+		}
+		out.models[vendor] = merged
+	}
+	return out, nil
 }
 
 // Hash is the prefix of the table's SHA-256 that records carry.
@@ -122,22 +170,30 @@ func (t *Table) Hash() string { return t.hash }
 // Dated is the day on which the table was last checked.
 func (t *Table) Dated() string { return t.dated }
 
-// Models counts the models with a price.
+// Models counts the models with a price; further names of one do not count.
 func (t *Table) Models() (n int) {
-	for _, m := range t.models {
-		n += len(m)
+	for _, models := range t.models {
+		for name, entries := range models {
+			if name != Any && !entries[len(entries)-1].alias {
+				n++
+			}
+		}
 	}
 	return n
 }
 
 // Rate is what a vendor's model costs at a time. A dated snapshot
-// (name-2025-08-07, name-20250807) that has no entry of its own costs what its
-// model does; no other likeness counts.
+// (name-2025-08-07, name-20250807, name@20250807) that has no entry of its own
+// costs what its model does, and what has none either what the vendor's * does; no
+// other likeness counts.
 func (t *Table) Rate(vendor, model string, at time.Time) (Rate, bool) {
 	models := t.models[vendor]
 	entries, ok := models[model]
 	if !ok {
-		entries = models[undated(model)]
+		entries, ok = models[undated(model)]
+	}
+	if !ok {
+		entries = models[Any]
 	}
 	for i := len(entries) - 1; i >= 0; i-- {
 		if !at.Before(entries[i].from) {
@@ -149,7 +205,7 @@ func (t *Table) Rate(vendor, model string, at time.Time) (Rate, bool) {
 
 // undated cuts a date from the end of a model's name; "" when there is none.
 func undated(model string) string {
-	for _, form := range []string{"-dddd-dd-dd", "-dddddddd"} {
+	for _, form := range []string{"-dddd-dd-dd", "-dddddddd", "@dddddddd"} {
 		cut := len(model) - len(form)
 		if cut > 0 && fits(model[cut:], form) {
 			return model[:cut]
@@ -165,60 +221,6 @@ func fits(text, form string) bool {
 		}
 	}
 	return true
-}
-
-// Cost of a usage, rounded up to a whole nano-dollar. Input includes what was
-// read from or written to a cache, as providers count it. Counts that are not
-// known cost nothing.
-func (r Rate) Cost(u event.Usage) money.Nano {
-	read, write := max(u.CacheRead, 0), max(u.CacheWrite, 0)
-	plain := max(max(u.Input, 0)-read-write, 0)
-	var sum wide
-	sum.add(plain, r.Input)
-	sum.add(read, r.CacheRead)
-	sum.add(write, r.CacheWrite)
-	sum.add(max(u.Output, 0), r.Output)
-	return sum.perMillion()
-}
-
-// Ceiling is the most that a call can cost: all input at the dearest input
-// price, and output to the limit.
-func (r Rate) Ceiling(input, output int64) money.Nano {
-	var sum wide
-	sum.add(max(input, 0), max(r.Input, r.CacheRead, r.CacheWrite))
-	sum.add(max(output, 0), r.Output)
-	return sum.perMillion()
-}
-
-// wide is a 128-bit sum of tokens times price.
-type wide struct{ hi, lo uint64 }
-
-func (w *wide) add(tokens int64, price money.Nano) {
-	hi, lo := bits.Mul64(uint64(tokens), uint64(price))
-	var carry uint64
-	w.lo, carry = bits.Add64(w.lo, lo, 0)
-	w.hi, _ = bits.Add64(w.hi, hi, carry)
-}
-
-const (
-	million = 1_000_000
-	most    = 1<<63 - 1
-)
-
-// perMillion divides, rounding up, and stays at the largest amount when the sum
-// is beyond it.
-func (w wide) perMillion() money.Nano {
-	if w.hi >= million {
-		return most
-	}
-	q, rest := bits.Div64(w.hi, w.lo, million)
-	if rest > 0 {
-		q++
-	}
-	if q > most {
-		return most
-	}
-	return money.Nano(q)
 }
 
 // Vendors lists the vendors of the table.

@@ -55,6 +55,8 @@ type exchange struct {
 	AnswerGuard    []verdict  `cbor:"41,keyasint,omitzero"`
 	NotCarried     []string   `cbor:"42,keyasint,omitzero"`
 	UpstreamErr    string     `cbor:"43,keyasint,omitzero"`
+	Reason         string     `cbor:"44,keyasint,omitzero"`
+	Figure         money.Nano `cbor:"45,keyasint,omitzero"`
 }
 
 type decision struct {
@@ -90,6 +92,20 @@ type usage struct {
 	CacheRead  int64 `cbor:"3,keyasint,omitzero"`
 	CacheWrite int64 `cbor:"4,keyasint,omitzero"`
 	Reasoning  int64 `cbor:"5,keyasint,omitzero"`
+
+	CacheWrite1h int64  `cbor:"6,keyasint,omitzero"`
+	AudioIn      int64  `cbor:"7,keyasint,omitzero"`
+	CachedAudio  int64  `cbor:"8,keyasint,omitzero"`
+	ImageIn      int64  `cbor:"9,keyasint,omitzero"`
+	AudioOut     int64  `cbor:"10,keyasint,omitzero"`
+	ImageOut     int64  `cbor:"11,keyasint,omitzero"`
+	Images       int64  `cbor:"12,keyasint,omitzero"`
+	Characters   int64  `cbor:"13,keyasint,omitzero"`
+	Seconds      int64  `cbor:"14,keyasint,omitzero"`
+	Searches     int64  `cbor:"15,keyasint,omitzero"`
+	Requests     int64  `cbor:"16,keyasint,omitzero"`
+	Form         string `cbor:"17,keyasint,omitzero"`
+	Batch        bool   `cbor:"18,keyasint,omitzero"`
 }
 
 // KindOf is the record kind of an event.
@@ -261,6 +277,19 @@ func (f *fields) usage(k uint64, u *event.Usage) {
 	m.int(3, u.CacheRead)
 	m.int(4, u.CacheWrite)
 	m.int(5, u.Reasoning)
+	m.int(6, u.CacheWrite1h)
+	m.int(7, u.AudioIn)
+	m.int(8, u.CachedAudio)
+	m.int(9, u.ImageIn)
+	m.int(10, u.AudioOut)
+	m.int(11, u.ImageOut)
+	m.int(12, u.Images)
+	m.int(13, u.Characters)
+	m.int(14, u.Seconds)
+	m.int(15, u.Searches)
+	m.int(16, u.Requests)
+	m.text(17, u.Form)
+	m.bool(18, u.Batch)
 	f.b = m.close()
 }
 
@@ -313,6 +342,8 @@ func appendExchange(dst []byte, e *event.Event) []byte {
 	f.verdicts(41, e.AnswerGuard)
 	f.texts(42, e.NotCarried)
 	f.text(43, e.UpstreamErr)
+	f.text(44, e.Reason)
+	f.int(45, int64(e.Figure))
 	return f.close()
 }
 
@@ -368,6 +399,7 @@ func (x *exchange) event() *event.Event {
 		Source: event.UsageSource(x.Source), Charge: x.Charge, Held: x.Held, Tries: x.Tries, FirstByte: x.FirstByte,
 		Upstream: x.Upstream, Total: x.Total, BytesIn: x.BytesIn, BytesOut: x.BytesOut, Answer: x.Answer,
 		AnswerGuard: verdicts(x.AnswerGuard), NotCarried: x.NotCarried, UpstreamErr: x.UpstreamErr,
+		Reason: x.Reason, Figure: x.Figure,
 	}
 	for _, h := range x.Holds {
 		e.Holds = append(e.Holds, event.Hold(h))

@@ -290,6 +290,10 @@ func (r *reader) event(e *event.Event) {
 			e.NotCarried = r.texts()
 		case 43:
 			e.UpstreamErr = r.text()
+		case 44:
+			e.Reason = r.text()
+		case 45:
+			e.Figure = money.Nano(r.int())
 		default:
 			r.bad = true
 		}
@@ -382,6 +386,32 @@ func (r *reader) usage(u *event.Usage) {
 			u.CacheWrite = r.int()
 		case 5:
 			u.Reasoning = r.int()
+		case 6:
+			u.CacheWrite1h = r.int()
+		case 7:
+			u.AudioIn = r.int()
+		case 8:
+			u.CachedAudio = r.int()
+		case 9:
+			u.ImageIn = r.int()
+		case 10:
+			u.AudioOut = r.int()
+		case 11:
+			u.ImageOut = r.int()
+		case 12:
+			u.Images = r.int()
+		case 13:
+			u.Characters = r.int()
+		case 14:
+			u.Seconds = r.int()
+		case 15:
+			u.Searches = r.int()
+		case 16:
+			u.Requests = r.int()
+		case 17:
+			u.Form = r.text()
+		case 18:
+			u.Batch = r.bool()
 		default:
 			r.bad = true
 		}
