@@ -1,0 +1,109 @@
+package wiretest
+
+import (
+	"bytes"
+	"embed"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+//go:embed clients
+var scripts embed.FS
+
+// Settings are what a client's script is told. Base and Key are what an app
+// changes; the rest says what to expect.
+type Settings struct {
+	Base       string `json:"base"` // as the client wants it, with or without /v1
+	Key        string `json:"key"`
+	Poor       string `json:"poor,omitempty"` // a key whose budget is spent
+	Model      string `json:"model"`
+	Embedding  string `json:"embedding,omitempty"`
+	Moderation string `json:"moderation,omitempty"`
+	Direct     bool   `json:"direct"`     // no gateway stands between
+	Translated bool   `json:"translated"` // the upstream speaks another dialect than the client
+}
+
+// Check is what a script says of one thing that it tried.
+type Check struct {
+	Name     string   `json:"name"`
+	OK       bool     `json:"ok"`
+	Detail   string   `json:"detail"`
+	Requests []string `json:"requests"` // ids as the client saw them
+}
+
+// Scripts lists the clients that RunClient knows.
+func Scripts() []string {
+	entries, err := scripts.ReadDir("clients")
+	if err != nil {
+		panic(err) // it is embedded
+	}
+	var out []string
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), "check.") {
+			out = append(out, e.Name())
+		}
+	}
+	return out
+}
+
+// RunClient runs one script with an official client and fails the test for each
+// check that failed. Without the interpreter or the clients it skips.
+func RunClient(t *testing.T, script string, s Settings) []Check {
+	t.Helper()
+	interpreter, env := interpreter(t, script)
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, scripts); err != nil {
+		t.Fatal(err)
+	}
+	told, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), interpreter, filepath.Join(dir, "clients", script))
+	cmd.Env = append(env, "CLIENT="+string(told), "PATH="+os.Getenv("PATH"), "HOME="+dir, "NO_PROXY=127.0.0.1")
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", script, err, errs.String())
+	}
+	var checks []Check
+	for line := range bytes.Lines(out) {
+		var c Check
+		if err := json.Unmarshal(line, &c); err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		if !c.OK {
+			t.Errorf("%s: %s: %s", script, c.Name, c.Detail)
+		}
+		checks = append(checks, c)
+	}
+	if len(checks) == 0 {
+		t.Errorf("%s tried nothing", script)
+	}
+	return checks
+}
+
+func interpreter(t *testing.T, script string) (path string, env []string) {
+	t.Helper()
+	if strings.HasSuffix(script, ".py") {
+		python := os.Getenv("PLUMBLINE_TEST_PYTHON")
+		if python == "" {
+			t.Skip("PLUMBLINE_TEST_PYTHON is not set: the official clients for Python are not tried")
+		}
+		return python, []string{"PYTHONDONTWRITEBYTECODE=1"}
+	}
+	modules := os.Getenv("PLUMBLINE_TEST_NODE_MODULES")
+	if modules == "" {
+		t.Skip("PLUMBLINE_TEST_NODE_MODULES is not set: the official clients for node are not tried")
+	}
+	node, err := exec.LookPath("node")
+	if err != nil {
+		t.Skip("node is not installed: the official clients for node are not tried")
+	}
+	return node, []string{"NODE_PATH=" + modules}
+}
