@@ -90,6 +90,11 @@ func (s *scan) run(final bool) {
 			}
 			break
 		}
+		if !s.tail {
+			if i = skim(text, i, final); i == len(text) {
+				break
+			}
+		}
 		if class[text[i]]&(isSpace|isBreak) != 0 {
 			i++
 			s.tail = false
