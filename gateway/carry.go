@@ -47,9 +47,8 @@ func carry(op dialect.Operation, kind *provider.Kind) (carriage, bool) {
 func (x *exchange) translate(body []byte) ([]byte, error) {
 	var err error
 	if x.neutral, err = x.carriage.from.ReadRequest(body, x.target, x.stream); err == nil {
-		if x.neutral.MaxTokens == 0 {
-			x.neutral.MostTokens = x.rate.MaxOutput
-		}
+		x.neutral.MostTokens = x.rate.MaxOutput
+		x.neutral.Asks = dialect.Asks{NewerLimit: x.up.kind.NewerLimit, NoStreamUsage: x.silent()}
 		body, err = x.carriage.to.WriteRequest(x.neutral)
 	}
 	var (

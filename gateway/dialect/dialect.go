@@ -136,11 +136,18 @@ type Request struct {
 	CacheKey string            // prompt_cache_key
 
 	StreamUsage bool // the caller asked for usage in the stream (chat)
+	Asks        Asks
 
 	// Lost are the fields of the caller's body that do not reach the provider,
 	// dotted, in the caller's words. Reading adds what no dialect else has, writing
 	// what the provider's lacks.
 	Lost []string
+}
+
+// Asks is how a provider differs from others of its dialect in what it can be asked.
+type Asks struct {
+	NewerLimit    bool // the limit is called max_completion_tokens (chat)
+	NoStreamUsage bool // it refuses stream_options (chat)
 }
 
 // lose notes a field that does not reach the provider.
@@ -331,8 +338,8 @@ type Event struct {
 	Kind      EventKind
 	ID, Model string
 	Created   int64 // Started: seconds since 1970; 0 when not said
-	Choice    int // from 0
-	Index     int // of the part, counted over the whole answer of the choice
+	Choice    int   // from 0
+	Index     int   // of the part, counted over the whole answer of the choice
 	Part      Part
 	Text      string
 	Signature string

@@ -3,7 +3,7 @@ package provider
 import "plumbline/gateway/dialect"
 
 func init() {
-	register(Kind{Name: "openai", Title: "OpenAI", Vendor: "openai", BaseURL: "https://api.openai.com/v1", Speaks: openAISpeech(
+	register(Kind{Name: "openai", Title: "OpenAI", Vendor: "openai", BaseURL: "https://api.openai.com/v1", NewerLimit: true, Speaks: openAISpeech(
 		dialect.ChatCompletions, dialect.ResponsesCreate, dialect.Completions, dialect.Embeddings, dialect.Moderations)})
 	register(Kind{Name: "compatible", Title: "Any server that speaks OpenAI's API", Vendor: "openai", Speaks: openAISpeech(
 		dialect.ChatCompletions, dialect.Completions, dialect.Embeddings, dialect.Moderations)})

@@ -59,6 +59,8 @@ type Kind struct {
 	Speaks map[dialect.Operation]Path
 	// NoStreamUsage: it refuses to be asked for usage in streams of chat completions.
 	NoStreamUsage bool
+	// NewerLimit: in chat completions it wants max_completion_tokens.
+	NewerLimit bool
 
 	Header    http.Header                                                   // sent with each call
 	Authorize func(req *http.Request, body []byte, credential string) error // nil: Authorization: Bearer
