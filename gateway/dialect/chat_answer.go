@@ -19,9 +19,6 @@ type chatUsage struct {
 	} `json:"completion_tokens_details,omitempty"`
 }
 
-// noUsage is usage of which nothing is said.
-var noUsage = event.Usage{Input: -1, Output: -1, CacheRead: -1, CacheWrite: -1, Reasoning: -1}
-
 func (u *chatUsage) usage() event.Usage {
 	out := noUsage
 	set := func(to *int64, from *int64) {
