@@ -137,7 +137,11 @@ func (r *Request) messagesThinking(m release, most int64, forced bool) (*thinkin
 		if want.Show {
 			t.Display = "summarized"
 		}
-		return t, effortFor(want)
+		effort := r.effort()
+		if effort == "minimal" {
+			effort = "low"
+		}
+		return t, effort
 	}
 	budget := budgets[want.Effort]
 	if want.Budget != nil {
@@ -160,23 +164,6 @@ func (r *Request) messagesThinking(m release, most int64, forced bool) (*thinkin
 		t.Display = "omitted"
 	}
 	return t, ""
-}
-
-// effortFor is an effort in Anthropic's words.
-func effortFor(want Reasoning) string {
-	switch {
-	case want.Effort == "minimal":
-		return "low"
-	case want.Effort != "" || want.Budget == nil:
-		return want.Effort
-	case *want.Budget < 0:
-		return ""
-	case *want.Budget <= budgets["low"]:
-		return "low"
-	case *want.Budget <= budgets["medium"]:
-		return "medium"
-	}
-	return "high"
 }
 
 // thoughtless reports whether the model is in the middle of calling tools without

@@ -17,7 +17,7 @@ func (messages) NewReader() Reader {
 }
 
 func (r *messagesReader) Read(dst []Event, data []byte) ([]Event, error) {
-	if r.ended {
+	if r.ended || data == nil { // without message_stop the answer is not whole
 		return dst, nil
 	}
 	o, err := readObject(data, "event")

@@ -55,6 +55,9 @@ func TestMessagesReader(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
+	if got, err := Of(Messages).NewReader().Read(nil, nil); len(got) > 0 || err != nil {
+		t.Errorf("a stream without its last event: %v %v", got, err)
+	}
 	failed := events(t, Messages, `{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}`)
 	if diff := cmp.Diff([]Event{{Kind: Failed, Class: "overloaded_error", Message: "Overloaded"}}, failed); diff != "" {
 		t.Error(diff)

@@ -146,6 +146,7 @@ func TestMessagesWriteRequest(t *testing.T) {
 		want string
 		lost []string
 	}{
+		{"limit of the model", Request{Model: "m", MostTokens: 64000, Turns: hello}, `{"model":"m","max_tokens":64000,` + user + `}`, nil},
 		{"least", Request{Model: "claude-x", Turns: hello}, `{"model":"claude-x","max_tokens":4096,` + user + `}`, nil},
 		{"much", Request{
 			Model: "claude-sonnet-4-5", Stream: true, MaxTokens: 100, Turns: hello, System: []Part{{Kind: Text, Text: "Be brief.", Cache: true}},
@@ -183,7 +184,7 @@ func TestMessagesWriteRequest(t *testing.T) {
 			{"type":"image","source":{"type":"url","url":"https://a.example/b.png"}},
 			{"type":"document","source":{"type":"base64","media_type":"application/pdf","data":"BBBB"},"title":"Terms"},
 			{"type":"document","source":{"type":"text","media_type":"text/plain","data":"words"}},
-			{"type":"document","source":{"type":"url","url":"https://a.example/b.pdf"}}]}]}`, nil},
+			{"type":"document","source":{"type":"url","url":"https://a.example/b.pdf"}}]}]}`, []string{"messages.content.detail"}},
 		{"instruction in the middle", Request{Model: "claude-opus-4-8", Turns: []Turn{hello[0], {Role: System, Parts: []Part{text("now")}}}},
 			`{"model":"claude-opus-4-8","max_tokens":4096,"messages":[{"role":"user","content":[{"type":"text","text":"hello"}]},{"role":"system","content":[{"type":"text","text":"now"}]}]}`, nil},
 		{"instruction for an older model", Request{Model: "claude-opus-4-6", Turns: []Turn{hello[0], {Role: System, Parts: []Part{text("now")}}}},
@@ -223,7 +224,7 @@ func TestMessagesWishesByRelease(t *testing.T) {
 		{"effort adapts", Request{Model: "claude-opus-4-6", MaxTokens: 100, Reasoning: Reasoning{Effort: "minimal", Show: true}}, `"thinking":{"type":"adaptive","display":"summarized"},"output_config":{"effort":"low"}`, nil},
 		{"budget as asked", Request{Model: "claude-opus-4-6", MaxTokens: 9000, Reasoning: Reasoning{Budget: ptr(int64(5000)), Show: true}}, `"thinking":{"type":"enabled","budget_tokens":5000}`, nil},
 		{"budget as effort", Request{Model: "us.anthropic.claude-opus-4-7-v1:0", Reasoning: Reasoning{Budget: ptr(int64(5000))}, Temperature: ptr(0.5), TopP: ptr(0.5), TopK: ptr(int64(1))},
-			`"thinking":{"type":"adaptive","display":"omitted"},"output_config":{"effort":"high"}`, []string{"temperature", "top_p", "top_k"}},
+			`"thinking":{"type":"adaptive","display":"omitted"},"output_config":{"effort":"medium"}`, []string{"temperature", "top_p", "top_k"}},
 		{"off", Request{Model: "claude-sonnet-4-5@20250929", Reasoning: Reasoning{Effort: "none"}}, `"thinking":{"type":"disabled"}`, nil},
 		{"cannot be off", Request{Model: "claude-fable-5", Reasoning: Reasoning{Budget: ptr(int64(0))}}, ``, []string{"reasoning"}},
 		{"tool that must be called", Request{Model: "claude-opus-4-6", Choice: Choice{Mode: ChoiceRequired}, Tools: []Tool{{Name: "f"}}, Reasoning: Reasoning{Effort: "high"}, Temperature: ptr(1.7)}, `"temperature":1`, []string{"reasoning", "temperature"}},

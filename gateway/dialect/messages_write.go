@@ -14,6 +14,9 @@ const defaultMaxTokens = 4096
 func (messages) WriteRequest(r *Request) ([]byte, error) {
 	w := messagesRequest{Model: r.Model, MaxTokens: r.MaxTokens, Stream: r.Stream, Stop: r.stops()}
 	if w.MaxTokens == 0 {
+		w.MaxTokens = r.MostTokens
+	}
+	if w.MaxTokens == 0 {
 		w.MaxTokens = defaultMaxTokens
 	}
 	if r.Choices > 1 {
@@ -204,6 +207,9 @@ func (r *Request) writeBlock(p *Part, field string) (*block, error) {
 		}
 		return &block{Type: "text", Text: &p.Text}, nil
 	case Image, File:
+		if p.Media.Detail != "" && p.Media.Detail != "auto" {
+			r.lose("messages.content.detail")
+		}
 		return mediaSource(p, field)
 	case ToolCall:
 		return &block{Type: "tool_use", ID: p.ID, Name: p.Name, Input: r.arguments(p.Text)}, nil
@@ -261,6 +267,8 @@ func mediaSource(p *Part, field string) (*block, error) {
 		return nil, &Impossible{field, "the provider's API takes PDF and plain text alone"}
 	case m.Data != "":
 		b.Source = &source{Type: "base64", MediaType: m.Type, Data: m.Data}
+	case m.URL != "" && p.Kind == File && m.Type != "" && m.Type != "application/pdf":
+		return nil, &Impossible{field, "the provider's API takes links to PDF alone"}
 	case m.URL != "":
 		b.Source = &source{Type: "url", URL: m.URL}
 	default:
