@@ -152,16 +152,19 @@ func eachFrame(run []byte, f func(*frames, []byte) error) error {
 	}
 }
 
-// usageOf is what a peek found, as records have it.
-func usageOf(u peek.Usage) event.Usage {
-	return event.Usage{Input: u.Input, Output: u.Output, CacheRead: u.CacheRead, CacheWrite: u.CacheWrite, Reasoning: u.Reasoning}
-}
-
-// merge takes what later events of a stream say over what earlier ones said.
+// merge takes what later events of a stream say over what earlier ones said. Below the
+// first five a zero says nothing.
 func merge(have, more event.Usage) event.Usage {
-	for _, f := range []struct{ to, from *int64 }{{&have.Input, &more.Input}, {&have.Output, &more.Output}, {&have.CacheRead, &more.CacheRead},
+	for _, f := range [...]struct{ to, from *int64 }{{&have.Input, &more.Input}, {&have.Output, &more.Output}, {&have.CacheRead, &more.CacheRead},
 		{&have.CacheWrite, &more.CacheWrite}, {&have.Reasoning, &more.Reasoning}} {
 		if *f.from >= 0 {
+			*f.to = *f.from
+		}
+	}
+	for _, f := range [...]struct{ to, from *int64 }{{&have.CacheWrite1h, &more.CacheWrite1h}, {&have.AudioIn, &more.AudioIn}, {&have.CachedAudio, &more.CachedAudio},
+		{&have.ImageIn, &more.ImageIn}, {&have.AudioOut, &more.AudioOut}, {&have.ImageOut, &more.ImageOut}, {&have.Images, &more.Images},
+		{&have.Seconds, &more.Seconds}, {&have.Searches, &more.Searches}} {
+		if *f.from > 0 {
 			*f.to = *f.from
 		}
 	}

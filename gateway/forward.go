@@ -324,7 +324,7 @@ func (x *exchange) takeUsage() {
 	if x.ev.Source != event.UsageProvider {
 		x.ev.Usage = event.Usage{Input: -1, CacheRead: -1, CacheWrite: -1, Reasoning: -1}
 	}
-	x.ev.Usage = merge(x.ev.Usage, usageOf(x.chunk.Usage))
+	x.ev.Usage = merge(x.ev.Usage, x.chunk.Usage)
 	x.ev.Source = event.UsageProvider
 }
 

@@ -18,7 +18,6 @@ const chatWhole = `{"model":"m","stream":true,"stream_options":{"include_usage":
 "parallel_tool_calls":false,"response_format":{"type":"json_schema","json_schema":{"name":"seen","schema":{"type":"object"},"strict":true}},"reasoning_effort":"low","safety_identifier":"u1",
 "logit_bias":{"50256":-100},"prediction":null}`
 
-
 func TestChatReadRequest(t *testing.T) {
 	got, err := Of(Chat).ReadRequest([]byte(chatWhole), "target", true)
 	if err != nil {

@@ -112,12 +112,20 @@ func next(st state, key []byte) state {
 			return outputDetails
 		}
 	case inputDetails:
-		if string(key) == "cached_tokens" {
+		switch string(key) {
+		case "cached_tokens":
 			return cacheRead
+		case "cache_write_tokens":
+			return cacheWrite
+		case "audio_tokens":
+			return audioIn
 		}
 	case outputDetails:
-		if string(key) == "reasoning_tokens" {
+		switch string(key) {
+		case "reasoning_tokens":
 			return reasoning
+		case "audio_tokens":
+			return audioOut
 		}
 	}
 	return other
@@ -240,7 +248,7 @@ func (p *Body) onNumber(st state, digits []byte) {
 		return
 	}
 	switch st {
-	case maxTokens, choices, choiceIndex, toolIndex, usageInput, usageOutput, cacheRead, reasoning:
+	case maxTokens, choices, choiceIndex, toolIndex, usageInput, usageOutput, cacheRead, cacheWrite, audioIn, audioOut, reasoning:
 	default:
 		return
 	}
@@ -266,6 +274,12 @@ func (p *Body) onNumber(st state, digits []byte) {
 		p.Usage.Output, p.HasUsage = n, true
 	case cacheRead:
 		p.Usage.CacheRead = n
+	case cacheWrite:
+		p.Usage.CacheWrite = n
+	case audioIn:
+		p.Usage.AudioIn = n
+	case audioOut:
+		p.Usage.AudioOut = n
 	case reasoning:
 		p.Usage.Reasoning = n
 	}

@@ -8,6 +8,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"unicode/utf8"
+
+	"plumbline/gateway/event"
 )
 
 // MaxDepth is how deep a body may nest.
@@ -67,12 +69,11 @@ type Body struct {
 	keys []Span
 }
 
-// Usage is as the provider counts; -1 where it says nothing. Input is all input, with
-// what was read from or written to a cache; a grammar whose vendor counts otherwise
-// adds it up.
-type Usage struct{ Input, Output, CacheRead, CacheWrite, Reasoning int64 }
+// Usage is what the body says was used; -1 where it says nothing. A grammar whose
+// vendor counts otherwise than event.Usage says adds it up.
+type Usage = event.Usage
 
-var noUsage = Usage{-1, -1, -1, -1, -1}
+var noUsage = Usage{Input: -1, Output: -1, CacheRead: -1, CacheWrite: -1, Reasoning: -1}
 
 // Error says what is wrong with a body, and where.
 type Error struct {
@@ -122,6 +123,9 @@ const (
 	inputDetails
 	outputDetails
 	cacheRead
+	cacheWrite
+	audioIn
+	audioOut
 	reasoning
 	answerModel
 	answerError

@@ -48,7 +48,7 @@ func TestAnswer(t *testing.T) {
 	if err := p.Answer(last, OpenAI); err != nil {
 		t.Fatal(err)
 	}
-	if !p.NoChoices || p.Usage != (Usage{9, 0, 3, -1, 0}) || !p.HasUsage {
+	if !p.NoChoices || p.Usage != (Usage{Input: 9, CacheRead: 3, CacheWrite: -1}) || !p.HasUsage {
 		t.Errorf("%+v", p)
 	}
 }
