@@ -92,6 +92,7 @@ type orgView struct {
 	*inventory.OrgView
 	profiles  map[inventory.ProfileID]*guardrail.Profile
 	policies  *policy.Set
+	prices    *price.Table // with the organisation's own on top
 	providers map[inventory.ProviderID]upstream
 }
 
@@ -182,6 +183,11 @@ func (g *Gateway) Use(ctx context.Context, snap *inventory.Snapshot) error {
 func (g *Gateway) compile(ctx context.Context, o *inventory.OrgView, old *orgView) (*orgView, error) {
 	ov := &orgView{OrgView: o, profiles: map[inventory.ProfileID]*guardrail.Profile{}, providers: map[inventory.ProviderID]upstream{}}
 	var errs []error
+	var err error
+	if ov.prices, err = g.c.Prices.With(o.Prices); err != nil {
+		ov.prices = g.c.Prices
+		errs = append(errs, err)
+	}
 	for id, p := range o.Profiles {
 		if old != nil && old.Profiles[id] == p && old.profiles[id] != nil {
 			ov.profiles[id] = old.profiles[id]

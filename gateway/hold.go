@@ -17,8 +17,8 @@ import (
 
 // hold reserves the most that the call can cost, in every budget above it.
 func (g *Gateway) hold(x *exchange) error {
-	x.rate, x.priced = g.c.Prices.Rate(x.up.vendor, x.target, x.start)
-	x.ev.PriceTable = g.c.Prices.Hash()
+	x.rate, x.priced = x.org.prices.Rate(x.up.vendor, x.target, x.start)
+	x.ev.PriceTable = x.org.prices.Hash()
 	if !x.priced && !x.route.Unpriced {
 		return refuse(http.StatusForbidden, "model_unpriced", fmt.Sprintf("the model %q has no price, so no budget can hold it; allow_unpriced on its route lets it pass", x.target)).about("model")
 	}

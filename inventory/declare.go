@@ -35,6 +35,7 @@ type DeclaredOrg struct {
 	Budgets       []DeclaredBudget `yaml:"budgets"`
 	GuardProfiles []GuardProfile   `yaml:"guard_profiles"`
 	Policies      []DeclaredPolicy `yaml:"policies"`
+	Prices        []Price          `yaml:"prices"`
 }
 
 // DeclaredSystem is a system; its approval is the imported statement of its
@@ -196,7 +197,7 @@ func (r *Register) undeclared(ctx context.Context, tx *rowStore, actor authz.Act
 		actor.Org = OrgID(old.Org)
 		m, err := r.insert(ctx, tx, actor, spec{org: actor.Org, kind: old.Kind, id: old.ID, change: old.Kind + ".undeclared", release: true, reason: "no longer declared",
 			restricts: takesAway(old.Kind) || old.Kind == kindSystem || old.Kind == kindKey,
-			delete:    slices.Contains([]string{kindProvider, kindRoute, kindProfile, kindPolicy, kindBudget}, old.Kind), mutate: r.ending(old.Kind)})
+			delete:    slices.Contains([]string{kindProvider, kindRoute, kindProfile, kindPolicy, kindBudget, kindPrice}, old.Kind), mutate: r.ending(old.Kind)})
 		if err != nil {
 			return nil, err
 		}

@@ -339,3 +339,34 @@ func TestDeclaredPolicyFile(t *testing.T) {
 		t.Errorf("%d changes after the policy's file changed", n)
 	}
 }
+
+// TestDeclaredPrices: prices of an organisation's own are in force with the rest of
+// the file, a new day is a price of its own, and one that cannot be computed with is
+// refused with its line.
+func TestDeclaredPrices(t *testing.T) {
+	backends(t, func(t *testing.T, d *desk) {
+		prices := `    prices:
+      - {vendor: openai, model: gpt, from: 2026-01-01, input: "1", tiers: [{above: 1000, input: "2"}]}
+      - {vendor: openai, model: gpt, from: 2026-06-01, input: "0.5"}
+`
+		_, err := d.declare(house + prices)
+		d.must(err)
+		own := d.Snapshot().Orgs["acme"].Prices
+		if len(own) != 2 || own[0].Tiers[0].Above != 1000 || own[0].Tiers[0].Input != "2" || own[1].Input != "0.5" || own[1].Origin.Line != 31 {
+			t.Errorf("in force: %+v", own)
+		}
+		for _, c := range []struct{ name, text, want string }{
+			{"no price", `      - {vendor: openai, model: other, from: 2026-01-01}`, "house.yaml, line 32: input: a price is missing"},
+			{"no vendor", `      - {model: other, from: 2026-01-01, input: "1"}`, "house.yaml, line 32: name the vendor"},
+			{"twice", `      - {vendor: openai, model: gpt, from: 2026-06-01, input: "1"}`, `price "openai/gpt@2026-06-01" is declared in line 31 already`},
+			{"unknown key", `      - {vendor: openai, model: gpt, from: 2026-07-01, input: "1", tiers: [{over: 5}]}`, `line 32: unknown key "over" in tiers`},
+		} {
+			if _, err := d.declare(house + prices + c.text + "\n"); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%s: %v, want %s", c.name, err, c.want)
+			}
+		}
+		if n, err := d.declare(house); n != 2 || err != nil || len(d.Snapshot().Orgs["acme"].Prices) != 0 {
+			t.Errorf("no longer declared: %d changes, %v, in force %+v", n, err, d.Snapshot().Orgs["acme"].Prices)
+		}
+	})
+}

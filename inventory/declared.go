@@ -67,6 +67,14 @@ func (r *Register) wanted(d *Declaration, i int, o *DeclaredOrg) (out []declared
 		}
 		out = append(out, declared{o.ID, kindPolicy, string(p.ID), p, here})
 	}
+	for k := range o.Prices {
+		here = at("prices", k)
+		p := o.Prices[k]
+		if err := r.checkPrice(&p); err != nil {
+			return fail(err)
+		}
+		out = append(out, declared{o.ID, kindPrice, p.ID(), p, here})
+	}
 	for k := range o.Systems {
 		here = at("systems", k)
 		s, err := declaredSystem(view, o.Systems[k].System)

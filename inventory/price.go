@@ -1,5 +1,7 @@
 package inventory
 
+import "plumbline/app/fault"
+
 // TokenPrices are dollars per million tokens, as text with at most nine decimals.
 // What is left out costs what stands beside it.
 type TokenPrices struct {
@@ -63,3 +65,16 @@ type Price struct {
 
 // ID names a price in the register.
 func (p *Price) ID() string { return p.Vendor + "/" + p.Model + "@" + p.From }
+
+// checkPrice holds a price to what the gateway can compute with.
+func (r *Register) checkPrice(p *Price) error {
+	if p.Vendor == "" {
+		return fault.Field("vendor", "name the vendor as its provider does")
+	}
+	if r.d.Check != nil {
+		if err := r.d.Check.Price(p); err != nil {
+			return fault.New(fault.Invalid, "price", "%v", err)
+		}
+	}
+	return nil
+}

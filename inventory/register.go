@@ -24,6 +24,7 @@ type Checker interface {
 	Profile(GuardProfile) error
 	Policy(Policy) error
 	Provider(Provider) error
+	Price(*Price) error
 }
 
 // Deps of a Register.

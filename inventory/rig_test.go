@@ -70,6 +70,13 @@ func (picky) Profile(p GuardProfile) error {
 	return nil
 }
 
+func (picky) Price(p *Price) error {
+	if p.Input == "" {
+		return errors.New("input: a price is missing")
+	}
+	return nil
+}
+
 func (picky) Policy(p Policy) error {
 	if strings.Contains(p.Source, "syntax error") {
 		return errors.New("does not compile")

@@ -19,6 +19,7 @@ type OrgView struct {
 	Routes    map[string]*Route // by the model name asked for
 	Profiles  map[ProfileID]*GuardProfile
 	Policies  []*Policy // by id
+	Prices    []Price   // its own, by id
 	// Budgets by target, so that a hold needs three look-ups and no scan.
 	OrgBudgets    []*Budget
 	SystemBudgets map[SystemID][]*Budget
@@ -37,7 +38,7 @@ func (r *Register) build(states map[OrgID]*State, m mark) *Snapshot {
 		if before == nil {
 			before = &OrgView{}
 		}
-		v := &OrgView{Org: s.Org, Settings: s.Settings, Systems: map[SystemID]*System{}, Providers: map[ProviderID]*Provider{}, Routes: map[string]*Route{},
+		v := &OrgView{Org: s.Org, Settings: s.Settings, Prices: s.Prices, Systems: map[SystemID]*System{}, Providers: map[ProviderID]*Provider{}, Routes: map[string]*Route{},
 			Profiles: map[ProfileID]*GuardProfile{}, SystemBudgets: map[SystemID][]*Budget{}, KeyBudgets: map[KeyID][]*Budget{}}
 		for i := range s.Systems {
 			v.Systems[s.Systems[i].ID] = &s.Systems[i]

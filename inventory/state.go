@@ -20,6 +20,7 @@ type State struct {
 	Routes    []Route
 	Profiles  []GuardProfile
 	Policies  []Policy
+	Prices    []Price // of its own, on top of the table
 	Members   []Person
 }
 
@@ -136,6 +137,12 @@ func (s *State) take(m *row) error {
 		v.Stamp, v.Origin, v.Org = stamp, origin, org
 		s.Policies = append(s.Policies, v)
 		return err
+	case kindPrice:
+		var v Price
+		err := json.Unmarshal(body, &v)
+		v.Stamp, v.Origin, v.Org = stamp, origin, org
+		s.Prices = append(s.Prices, v)
+		return err
 	case kindMember:
 		var v Person
 		err := json.Unmarshal(body, &v)
@@ -157,10 +164,11 @@ const (
 	kindRoute    = "route"
 	kindProfile  = "guard_profile"
 	kindPolicy   = "policy"
+	kindPrice    = "price"
 	kindMember   = "account"
 )
 
 // Kinds lists the kinds of rows.
 func Kinds() []string {
-	return []string{kindOrg, kindSettings, kindSystem, kindKey, kindBudget, kindProvider, kindRoute, kindProfile, kindPolicy, kindMember}
+	return []string{kindOrg, kindSettings, kindSystem, kindKey, kindBudget, kindProvider, kindRoute, kindProfile, kindPolicy, kindPrice, kindMember}
 }

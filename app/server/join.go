@@ -54,6 +54,8 @@ func (c checker) Provider(p inventory.Provider) error {
 	return err
 }
 
+func (c checker) Price(p *inventory.Price) error { return price.Check(&p.PriceRow) }
+
 // keyHash is the keyed hash under which virtual keys are stored: SHA-256 over the
 // instance's pepper and the secret. A secret has 256 random bits, so that the
 // pepper only has to keep a stolen database from being tried against.
@@ -74,6 +76,17 @@ func loadPrices(path string) (*price.Table, error) {
 		return nil, fmt.Errorf("read price table: %w", err)
 	}
 	return price.Parse(text, path)
+}
+
+// pricesHash is the hash of the table with an organisation's own prices on top, as
+// its records carry it.
+func (s *Server) pricesHash(own []inventory.Price) string {
+	t, err := s.Prices.With(own)
+	if err != nil {
+		s.log.Error("own prices cannot be read", "error", err)
+		return ""
+	}
+	return t.Hash()
 }
 
 // restoreBudgets sets the counters to what the ledger says was charged.

@@ -162,7 +162,7 @@ func (s *Server) open(ctx context.Context) error {
 		Ledger: s.Ledger, Register: register, Now: o.Now, Rand: o.Rand, Log: s.log}); err != nil {
 		return err
 	}
-	picture, err := gather.New(gather.Deps{Register: register, Engine: s.Engine, Projection: s.Projection, Catalog: s.Catalog, Prices: s.Prices.Hash()})
+	picture, err := gather.New(gather.Deps{Register: register, Engine: s.Engine, Projection: s.Projection, Catalog: s.Catalog, Prices: s.pricesHash})
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ type Deps struct {
 	Engine     *assessments.Engine
 	Projection *projection.Store
 	Catalog    *frameworks.Catalog
-	Prices     string // hash of the price table
+	Prices     func(own []inventory.Price) string // hash of the price table with an organisation's own prices on top
 }
 
 // Gatherer makes the inputs of documents.
@@ -39,6 +39,14 @@ func New(d Deps) (*Gatherer, error) {
 		return nil, errors.New("gather: Register, Engine, Projection and Catalog are needed")
 	}
 	return &Gatherer{d}, nil
+}
+
+// prices is the hash of the table that prices an organisation's calls.
+func (g *Gatherer) prices(own []inventory.Price) string {
+	if g.d.Prices == nil {
+		return ""
+	}
+	return g.d.Prices(own)
 }
 
 // Inputs pictures the organisation as of the first cp.Size leaves. It first lets
@@ -53,7 +61,7 @@ func (g *Gatherer) Inputs(ctx context.Context, r reports.Request, cp record.Chec
 		return reports.Inputs{}, err
 	}
 	in := reports.Inputs{OrgName: state.Org.Name, Contact: state.Settings.Contact, Mark: state.Settings.Confidential, Sample: state.Org.Sample,
-		Systems: state.Systems, PriceTable: g.d.Prices, Catalogue: g.d.Catalog.Hash}
+		Systems: state.Systems, PriceTable: g.prices(state.Prices), Catalogue: g.d.Catalog.Hash}
 	p := &picture{g: g, ctx: ctx, r: r, cp: cp, state: state, in: &in, found: map[found]*reports.Guard{}}
 	steps := []func() error{p.system, p.traffic, p.rollups, p.outages, p.budgets, p.changes}
 	if r.Framework != "" {

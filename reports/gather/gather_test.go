@@ -55,7 +55,7 @@ func newWorld(t *testing.T) *world {
 	}
 	t.Cleanup(func() { _ = s.Close(context.Background()) })
 	w := &world{T: t, s: s}
-	if w.g, err = gather.New(gather.Deps{Register: s.Register, Engine: s.Engine, Projection: s.Projection, Catalog: s.Catalog, Prices: "prices"}); err != nil {
+	if w.g, err = gather.New(gather.Deps{Register: s.Register, Engine: s.Engine, Projection: s.Projection, Catalog: s.Catalog, Prices: func([]inventory.Price) string { return "prices" }}); err != nil {
 		t.Fatal(err)
 	}
 	w.register()
