@@ -74,6 +74,9 @@ func TestOtherOrganisations(t *testing.T) {
 			"PutPolicy": func(org OrgID) (any, error) {
 				return void(d.PutPolicy(ctx, actor(org), Policy{ID: "house", Mode: "shadow"}, ""))
 			},
+			"PutPrice": func(org OrgID) (any, error) {
+				return void(d.PutPrice(ctx, actor(org), Price{Vendor: "openai", PriceRow: PriceRow{Model: "gpt", From: "2026-01-01", TokenPrices: TokenPrices{Input: "0"}}}, ""))
+			},
 			"PutProfile": func(org OrgID) (any, error) {
 				return void(d.PutProfile(ctx, actor(org), GuardProfile{ID: "strict"}, ""))
 			},
@@ -100,7 +103,7 @@ func TestOtherOrganisations(t *testing.T) {
 			"UpdateSystem": func(org OrgID) (any, error) { return void(d.UpdateSystem(ctx, actor(org), whole, 0, "")) },
 		}
 		// May succeed for evil: they make or read something of evil's own.
-		own := map[string]bool{"AddAccount": true, "AddSystem": true, "AsOf": true, "AsOfTime": true, "History": true, "PutPolicy": true, "PutProfile": true, "PutProvider": true,
+		own := map[string]bool{"AddAccount": true, "AddSystem": true, "AsOf": true, "AsOfTime": true, "History": true, "PutPolicy": true, "PutPrice": true, "PutProfile": true, "PutProvider": true,
 			"PutRoute": true, "PutSettings": true, "State": true, "System": true, "UpdateOrg": true, "UpdateSystem": true, "RequestApproval": true, "Retire": true, "Review": true, "Suspend": true, "Resume": true}
 
 		before := d.rowsOf("acme")

@@ -1,6 +1,11 @@
 package inventory
 
-import "plumbline/app/fault"
+import (
+	"context"
+
+	"plumbline/app/authz"
+	"plumbline/app/fault"
+)
 
 // TokenPrices are dollars per million tokens, as text with at most nine decimals.
 // What is left out costs what stands beside it.
@@ -66,6 +71,16 @@ type Price struct {
 // ID names a price in the register.
 func (p *Price) ID() string { return p.Vendor + "/" + p.Model + "@" + p.From }
 
+// PutPrice adds or changes a price of an organisation's own.
+func (r *Register) PutPrice(ctx context.Context, actor authz.Actor, p Price, reason string) error {
+	if err := r.checkPrice(&p); err != nil {
+		return err
+	}
+	expect := p.Version
+	p.Stamp, p.Origin, p.Org = Stamp{}, Origin{}, ""
+	return r.put(ctx, actor, kindPrice, p.ID(), reason, expect, p)
+}
+
 // checkPrice holds a price to what the gateway can compute with.
 func (r *Register) checkPrice(p *Price) error {
 	if p.Vendor == "" {
@@ -73,7 +88,7 @@ func (r *Register) checkPrice(p *Price) error {
 	}
 	if r.d.Check != nil {
 		if err := r.d.Check.Price(p); err != nil {
-			return fault.New(fault.Invalid, "price", "%v", err)
+			return fault.Field("prices", "%v", err)
 		}
 	}
 	return nil

@@ -82,6 +82,7 @@ func TestVersionsMeet(t *testing.T) {
 		saw.Owner = "Second"
 		d.refused(d.UpdateSystem(ctx, bob, saw, s.Version, ""), fault.Conflict, "version", "p-ann")
 
+		d.must(d.PutPrice(ctx, ann, Price{Vendor: "openai", PriceRow: PriceRow{Model: "gpt", From: "2026-01-01", TokenPrices: TokenPrices{Input: "1"}}}, "first"))
 		state := d.state("acme")
 		puts := map[string]func() error{
 			"budget":        func() error { return d.PutBudget(ctx, ann, state.Budgets[0], "") },
@@ -89,6 +90,7 @@ func TestVersionsMeet(t *testing.T) {
 			"route":         func() error { return d.PutRoute(ctx, ann, state.Routes[0], "") },
 			"guard_profile": func() error { return d.PutProfile(ctx, ann, state.Profiles[0], "") },
 			"policy":        func() error { return d.PutPolicy(ctx, ann, state.Policies[0], "") },
+			"price":         func() error { return d.PutPrice(ctx, ann, state.Prices[0], "") },
 			"settings":      func() error { return d.PutSettings(ctx, ann, state.Settings, "") },
 			"key":           func() error { return d.UpdateKey(ctx, ann, state.Keys[0], "") },
 		}

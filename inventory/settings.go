@@ -374,10 +374,10 @@ func (r *Register) narrows(ctx context.Context, store *rowStore, org OrgID, kind
 	return narrows(kind, []byte(old.Body), body), nil
 }
 
-// Delete takes a budget, provider, route, guard profile or policy out of force. It
+// Delete takes a budget, provider, route, guard profile, policy or price out of force. It
 // returns Conflict with the code in_use while something else rests on the row.
 func (r *Register) Delete(ctx context.Context, actor authz.Actor, kind, id, reason string) error {
-	if !slices.Contains([]string{kindBudget, kindProvider, kindRoute, kindProfile, kindPolicy}, kind) {
+	if !slices.Contains([]string{kindBudget, kindProvider, kindRoute, kindProfile, kindPolicy, kindPrice}, kind) {
 		return fault.New(fault.Invalid, "not_deletable", "a %s cannot be deleted", kind)
 	}
 	r.mu.Lock()

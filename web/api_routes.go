@@ -43,6 +43,9 @@ func apiRoutes() []route {
 		{get, "/api/v1/policies", "gateway", "read", permitted, (*request).apiPolicies},
 		{put, "/api/v1/policies/:id", "gateway", "write", permitted, (*request).apiPutPolicy},
 		{remove, "/api/v1/policies/:id", "gateway", "write", permitted, apiDelete("policy", "id")},
+		{get, "/api/v1/prices", "gateway", "read", permitted, (*request).apiPrices},
+		{put, "/api/v1/prices/:id", "gateway", "write", permitted, (*request).apiPutPrice},
+		{remove, "/api/v1/prices/:id", "gateway", "write", permitted, apiDelete("price", "id")},
 		{get, "/api/v1/settings", "gateway", "read", permitted, (*request).apiSettings},
 		{put, "/api/v1/settings", "gateway", "write", permitted, (*request).apiPutSettings},
 

@@ -95,6 +95,7 @@ func TestSameNames(t *testing.T) {
 		{inventory.Route{}, routeBody{}, inventory.Route{}, nil},
 		{inventory.GuardProfile{}, profileBody{}, inventory.GuardProfile{}, nil},
 		{inventory.DeclaredPolicy{}, policyBody{}, inventory.Policy{}, []string{"file"}},
+		{inventory.Price{}, priceBody{}, inventory.Price{}, nil},
 		{inventory.Settings{}, settingsBody{}, inventory.Settings{}, nil},
 	} {
 		declared := config.Fields(reflect.TypeOf(c.declared))

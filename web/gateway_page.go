@@ -9,6 +9,7 @@ type gatewayData struct {
 	Routes    []routeRow
 	Profiles  []inventory.GuardProfile
 	Policies  []inventory.Policy
+	Prices    []inventory.Price
 	Settings  inventory.Settings
 }
 
@@ -18,7 +19,7 @@ type routeRow struct {
 }
 
 func (r *request) gatewayPage() error {
-	data := gatewayData{Providers: r.state.Providers, Profiles: r.state.Profiles, Policies: r.state.Policies, Settings: r.state.Settings}
+	data := gatewayData{Providers: r.state.Providers, Profiles: r.state.Profiles, Policies: r.state.Policies, Prices: r.state.Prices, Settings: r.state.Settings}
 	for _, v := range r.state.Routes {
 		data.Routes = append(data.Routes, routeRow{v, r.simulated(string(v.Provider))})
 	}

@@ -219,6 +219,15 @@ func declaresAll(t *testing.T, c *config.Config) {
 		}
 	}
 	call(200, "chatcmpl")
+	ada.must(200, "PUT", "/api/v1/prices/openai%2Fgpt-4o-mini@2026-01-01", `{"vendor":"openai","model":"gpt-4o-mini","from":"2026-01-01","input":"1","output":"2","max_output":16384,"request":"2000"}`)
+	call(429, "budget_exceeded")
+	ada.refused(400, "invalid_field", "openai/gpt-4o-mini@2026-02-01", "PUT", "/api/v1/prices/openai%2Fgpt-4o-mini@2026-01-01", `{"vendor":"openai","model":"gpt-4o-mini","from":"2026-02-01","input":"1"}`)
+	ada.refused(400, "invalid_field", "max_output is missing", "PUT", "/api/v1/prices/openai%2Fother@2026-02-01", `{"vendor":"openai","model":"other","from":"2026-02-01","output":"1","input":"1"}`)
+	if list := ada.must(200, "GET", "/api/v1/prices", ""); !strings.Contains(list.text, `"request":"2000"`) || !strings.Contains(list.text, `"author"`) {
+		t.Errorf("prices %s", list.text)
+	}
+	ada.must(204, "DELETE", "/api/v1/prices/openai%2Fgpt-4o-mini@2026-01-01", `{"reason":"the contract ended"}`)
+	call(200, "chatcmpl")
 	ada.must(200, "POST", "/api/v1/systems/SYS-001/suspend", `{"reason":"it answers nonsense"}`)
 	call(403, "system_suspended")
 	ada.must(200, "POST", "/api/v1/systems/SYS-001/resume", `{}`)
