@@ -35,19 +35,37 @@ type Check struct {
 	Requests []string `json:"requests"` // ids as the client saw them
 }
 
-// Scripts lists the clients that RunClient knows.
-func Scripts() []string {
-	entries, err := scripts.ReadDir("clients")
-	if err != nil {
-		panic(err) // it is embedded
+// Client is an official client with a script.
+type Client struct {
+	Script string
+	API    string // openai, anthropic or gemini: the base URL that it is given
+	Path   string // that the client wants behind that base
+}
+
+// Clients are the official clients that are tried.
+var Clients = []Client{
+	{"openai.cjs", "openai", ""},
+	{"anthropic.cjs", "anthropic", ""},
+	{"genai.cjs", "gemini", ""},
+	{"ai_openai.cjs", "openai", ""},
+	{"ai_compatible.cjs", "openai", ""},
+	{"ai_anthropic.cjs", "anthropic", "/v1"},
+	{"langchain.cjs", "openai", ""},
+	{"py_openai.py", "openai", ""},
+	{"py_anthropic.py", "anthropic", ""},
+}
+
+// Settings for the client, with the models that this package's server has. base is
+// that of the client's API.
+func (c Client) Settings(base, key string) Settings {
+	s := Settings{Base: base + c.Path, Key: key, Model: "gpt-5-mini", Embedding: "text-embedding-3-small", Moderation: "omni-moderation-latest"}
+	switch c.API {
+	case "anthropic":
+		s.Model = "claude-sonnet-4-5"
+	case "gemini":
+		s.Model, s.Embedding = "gemini-2.5-flash", "gemini-embedding-001"
 	}
-	var out []string
-	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), "check.") {
-			out = append(out, e.Name())
-		}
-	}
-	return out
+	return s
 }
 
 // RunClient runs one script with an official client and fails the test for each
