@@ -207,6 +207,9 @@ func (messages) WriteAnswer(a *Answer, r *Request) ([]byte, error) {
 			if !ok {
 				a.lose("content")
 			}
+			if p := &c.Parts[i]; p.Kind == Text && p.Signature != "" {
+				a.lose("content.signature")
+			}
 			w.Content = append(w.Content, blocks...)
 		}
 	}
