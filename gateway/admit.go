@@ -18,7 +18,8 @@ import (
 
 // admit checks the AI system, the model and the key's rate.
 func (g *Gateway) admit(x *exchange) error {
-	if r := g.admissible(x.org, x.system); r != nil {
+	x.now = x.start.Add(g.c.Since(x.start))
+	if r := g.admissible(x.org, x.system, x.now); r != nil {
 		return r
 	}
 	if x.call.op != dialect.Models {
@@ -26,7 +27,7 @@ func (g *Gateway) admit(x *exchange) error {
 			return err
 		}
 	}
-	if err := g.c.Budgets.Admit(x.key); err != nil {
+	if err := g.c.Budgets.Admit(x.key, x.now); err != nil {
 		var l *budget.Limited
 		errors.As(err, &l)
 		return refuse(http.StatusTooManyRequests, l.Code, l.Error()).retryIn(l.RetryAfter)

@@ -26,6 +26,7 @@ type exchange struct {
 	w        http.ResponseWriter
 	r        *http.Request
 	start    time.Time
+	now      time.Time // when the attempt was admitted: what is checked before it is checked as of then
 	id       ident.ID
 	nameless bool // no id could be drawn, so it could not be told from another on record
 	idHdr    [1]string
@@ -79,7 +80,8 @@ type exchange struct {
 	done      bool
 	bytesOut  uint64
 	framesOut int
-	textOut   int64 // bytes of text that the model wrote
+	textOut   int64         // bytes of text that the model wrote
+	sentAt    time.Duration // when the provider was asked, from start
 	upstreamT time.Duration
 	failure   *refusal
 	length    [1]string // the answer's Content-Length

@@ -37,6 +37,7 @@ func (g *Gateway) forward(x *exchange) error {
 		x.answers = x.profile.Answer()
 	}
 	if resp.Status < 200 || resp.Status > 299 {
+		g.waited(x)
 		return g.upstreamRefused(x, resp)
 	}
 	if x.stream && isEvents(resp.Header["Content-Type"]) {
@@ -54,14 +55,14 @@ func isEvents(contentType []string) bool {
 func (g *Gateway) send(ctx context.Context, x *exchange) (*provider.Response, error) {
 	for {
 		x.attempts++
-		began := g.c.Now()
+		x.sentAt = g.c.Since(x.start)
 		x.sent = provider.Request{Operation: x.carriage.op, Model: x.target, Path: x.upstreamPath(), Body: x.out, Stream: x.stream, ID: x.idHdr[0], Header: x.passed()}
 		resp, err := x.up.Send(ctx, &x.sent)
-		x.upstreamT += g.c.Now().Sub(began)
 		if err == nil && !retriable(resp.Status) {
 			x.ev.UpstreamErr = ""
 			return resp, nil
 		}
+		g.waited(x)
 		if err != nil {
 			x.ev.UpstreamErr = provider.ClassOf(err)
 			g.c.Log.Warn("provider failed", "request", x.idHdr[0], "provider", x.ev.Provider, "class", x.ev.UpstreamErr, "error", provider.LogText(err))
@@ -88,6 +89,13 @@ func (g *Gateway) send(ctx context.Context, x *exchange) (*provider.Response, er
 		}
 		return nil, refuse(http.StatusBadGateway, "upstream_unreachable", fmt.Sprintf("the provider %s could not be reached", x.ev.Provider)).because(err)
 	}
+}
+
+// waited adds the time since the provider was asked, or since it was added last.
+func (g *Gateway) waited(x *exchange) {
+	now := g.c.Since(x.start)
+	x.upstreamT += now - x.sentAt
+	x.sentAt = now
 }
 
 func retriable(status int) bool {
@@ -193,10 +201,9 @@ func copyHeader(to, from http.Header) {
 
 // whole reads an answer that is not streamed, inspects it and gives it back.
 func (g *Gateway) whole(x *exchange, resp *provider.Response) error {
-	began := g.c.Now()
 	body, err := readAll(x.buf[:0], resp.Body, maxAnswer)
 	x.buf = body
-	x.upstreamT += g.c.Now().Sub(began)
+	g.waited(x)
 	if err != nil {
 		x.ev.End, x.ev.UpstreamErr = event.EndCut, provider.ClassOf(err)
 		return refuse(http.StatusBadGateway, "upstream_cut", fmt.Sprintf("the provider %s broke off its answer", x.ev.Provider)).because(err)
@@ -233,7 +240,7 @@ func (g *Gateway) whole(x *exchange, resp *provider.Response) error {
 	h["Content-Type"] = jsonHeader
 	x.length[0] = strconv.Itoa(len(body))
 	h["Content-Length"] = x.length[:]
-	x.ev.FirstByte = g.c.Now().Sub(x.start).Microseconds()
+	x.ev.FirstByte = g.c.Since(x.start).Microseconds()
 	x.head(resp.Status)
 	x.ev.End = event.EndComplete
 	if !x.write(body) {

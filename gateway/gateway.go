@@ -43,6 +43,7 @@ type Config struct {
 	Prices     *price.Table
 	Transport  http.RoundTripper // to providers; provider.Transport() when nil
 	Now        func() time.Time
+	Since      func(time.Time) time.Duration // since a time that Now gave; Now's difference when nil. The system's is half as dear
 	Rand       io.Reader
 	Log        *slog.Logger
 	Observe    func(Observation) // metrics; may be nil
@@ -117,8 +118,11 @@ func New(c Config) (*Gateway, error) {
 	if c.Transport == nil {
 		c.Transport = provider.Transport()
 	}
-	if c.Now == nil {
-		c.Now = time.Now
+	switch {
+	case c.Now == nil:
+		c.Now, c.Since = time.Now, time.Since
+	case c.Since == nil:
+		c.Since = func(t time.Time) time.Duration { return c.Now().Sub(t) }
 	}
 	if c.Rand == nil {
 		c.Rand = rand.Reader

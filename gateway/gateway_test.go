@@ -265,7 +265,7 @@ func TestRefusals(t *testing.T) {
 			r.org().Policies = []*inventory.Policy{{ID: "p", Mode: "enforce", Source: "package plumbline\n\ndeny contains \"never\" if true"}}
 		}, testKey, ask("gpt-4o-mini", "x"), 403, "policy_denied"},
 		{"budget", func(r *rig) { r.org().OrgBudgets[0].Limit = 1 }, testKey, ask("gpt-4o-mini", "x"), 429, "budget_exceeded"},
-		{"rate", func(r *rig) { k := r.snap.Keys["k1"]; k.PerMinute = 1; r.g.c.Budgets.Admit(k) }, testKey, ask("gpt-4o-mini", "x"), 429, "rate_limited"},
+		{"rate", func(r *rig) { k := r.snap.Keys["k1"]; k.PerMinute = 1; r.g.c.Budgets.Admit(k, time.Now()) }, testKey, ask("gpt-4o-mini", "x"), 429, "rate_limited"},
 		{"secret", nil, testKey, ask("gpt-4o-mini", "AKIAIOSFODNN7EXAMPLE"), 400, "guard_blocked"},
 		{"duplicate key", nil, testKey, `{"model":"gpt-4o-mini","model":"alias"}`, 400, "body_duplicate_key"},
 		{"not JSON", nil, testKey, `{"model":`, 400, "body_malformed"},

@@ -36,7 +36,7 @@ func (g *Gateway) reserve(x *exchange) (err error) {
 	if x.system == nil {
 		sys = nil
 	}
-	x.holds, err = g.c.Budgets.Hold(x.holds[:0], x.key.Org, x.id, x.ceiling, x.org.KeyBudgets[x.key.ID], sys, x.org.OrgBudgets)
+	x.holds, err = g.c.Budgets.Hold(x.holds[:0], x.now, x.key.Org, x.id, x.ceiling, x.org.KeyBudgets[x.key.ID], sys, x.org.OrgBudgets)
 	if err != nil {
 		var over *budget.Exceeded
 		errors.As(err, &over)
@@ -237,6 +237,7 @@ func (g *Gateway) pseudonym(x *exchange, user []byte) error {
 // the first one, and puts the further attempt on record before it is sent.
 func (g *Gateway) attempt(x *exchange) error {
 	view, now := g.view.Load(), g.c.Now()
+	x.now = now
 	if !g.c.Fresh() {
 		return refuse(http.StatusServiceUnavailable, "register_stale", "the gateway cannot confirm keys and approvals at the moment; send the request again").retryAfter(2)
 	}
@@ -249,7 +250,7 @@ func (g *Gateway) attempt(x *exchange) error {
 		return r
 	}
 	system := o.Systems[x.key.System]
-	if r := g.admissible(o, system); r != nil {
+	if r := g.admissible(o, system, now); r != nil {
 		return r
 	}
 	target, vendor := x.target, x.up.vendor
@@ -280,5 +281,6 @@ func (g *Gateway) attempt(x *exchange) error {
 // upstreamContext lives on when the caller hangs up, so that usage is still seen,
 // and ends with the exchange's own deadline. It carries nothing of the caller's.
 func (g *Gateway) upstreamContext(x *exchange) (context.Context, context.CancelFunc) {
-	return context.WithDeadline(context.Background(), x.start.Add(g.c.Timeout))
+	d := &deadline{end: x.start.Add(g.c.Timeout)}
+	return d, d.cancel
 }

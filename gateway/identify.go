@@ -123,7 +123,7 @@ func carried(r *http.Request) string {
 
 // admissible says whether a system may call models now: registered, approved,
 // not suspended, not retired. It is asked again for each attempt.
-func (g *Gateway) admissible(o *orgView, s *inventory.System) *refusal {
+func (g *Gateway) admissible(o *orgView, s *inventory.System, at time.Time) *refusal {
 	if s == nil {
 		if o.Settings.Unregistered == "flag" {
 			return nil
@@ -137,7 +137,7 @@ func (g *Gateway) admissible(o *orgView, s *inventory.System) *refusal {
 		return refuse(http.StatusForbidden, "system_suspended", fmt.Sprintf("the AI system %s is suspended; its owner knows why", s.ID))
 	case s.RiskClass == inventory.Prohibited:
 		return refuse(http.StatusForbidden, "system_prohibited", fmt.Sprintf("the AI system %s is classified as a prohibited practice", s.ID))
-	case !s.Approval.ValidAt(g.c.Now()):
+	case !s.Approval.ValidAt(at):
 		if s.Approval.State == inventory.Approved {
 			return refuse(http.StatusForbidden, "approval_expired", fmt.Sprintf("the approval of the AI system %s has ended; have it renewed", s.ID))
 		}

@@ -36,7 +36,7 @@ func (g *Gateway) settle(x *exchange) {
 
 // stamp sets what is known at an exchange's end.
 func (g *Gateway) stamp(x *exchange) {
-	e, now := &x.ev, g.c.Now()
+	e, total := &x.ev, g.c.Since(x.start)
 	if x.failure != nil {
 		e.Code = x.failure.code
 		if e.Status == 0 {
@@ -46,8 +46,8 @@ func (g *Gateway) stamp(x *exchange) {
 			g.c.Log.Warn("exchange refused", "request", x.idHdr[0], "code", e.Code, "error", causeText(x.failure))
 		}
 	}
-	e.At = now.UnixMicro()
-	e.Total = now.Sub(x.start).Microseconds()
+	e.At = x.start.Add(total).UnixMicro()
+	e.Total = total.Microseconds()
 	e.Upstream = x.upstreamT.Microseconds()
 	e.BytesOut = x.bytesOut
 }
@@ -57,7 +57,7 @@ func (g *Gateway) stamp(x *exchange) {
 // the outage counts it.
 func (g *Gateway) refused(x *exchange) {
 	if x.key != nil {
-		g.c.Budgets.Settle(x.key.Org, x.id, 0)
+		g.c.Budgets.Settle(x.id, 0)
 	}
 	g.stamp(x)
 	e := &x.ev
@@ -84,7 +84,7 @@ func (g *Gateway) outcome(x *exchange) {
 	x.countUsage()
 	e.Held = x.ceiling
 	e.Charge = x.charge()
-	g.c.Budgets.Settle(x.key.Org, x.id, e.Charge)
+	g.c.Budgets.Settle(x.id, e.Charge)
 	if x.bytesOut > 0 {
 		x.digest.Sum(e.Answer[:0])
 	}

@@ -181,8 +181,7 @@ func (g *Gateway) stream(x *exchange, resp *provider.Response, cancel context.Ca
 	}
 	s := &streamer{g: g, x: x, channels: map[int]*channel{}, through: x.interpreter()}
 	f := &frames{r: bufio.NewReaderSize(resp.Body, 8<<10)}
-	began := g.c.Now()
-	defer func() { x.upstreamT += g.c.Now().Sub(began) }()
+	defer g.waited(x)
 	// A caller who hangs up ends the reading after a while, also when the upstream
 	// says nothing any more.
 	forget := context.AfterFunc(x.r.Context(), func() { linger(resp.Body, g.c.Hangup) })
@@ -464,7 +463,7 @@ func (s *streamer) emit(raw []byte) error {
 		return nil
 	}
 	if !x.wrote {
-		x.ev.FirstByte = s.g.c.Now().Sub(x.start).Microseconds()
+		x.ev.FirstByte = s.g.c.Since(x.start).Microseconds()
 		x.head(http.StatusOK)
 	}
 	if !x.frame(raw) {

@@ -45,6 +45,8 @@ type Options struct {
 	Rand    io.Reader        // crypto/rand when nil
 	// Hook reaches the ledger's named writes. Tests only.
 	Hook func(point string) error
+
+	since func(time.Time) time.Duration // time.Since where Now is time.Now
 }
 
 // Server is everything, open. Its parts may be used by commands and tests.
@@ -78,7 +80,7 @@ type step struct {
 // New opens everything. What was opened before an error is closed again.
 func New(ctx context.Context, o Options) (*Server, error) {
 	if o.Now == nil {
-		o.Now = time.Now
+		o.Now, o.since = time.Now, time.Since
 	}
 	if o.Rand == nil {
 		o.Rand = rand.Reader
@@ -132,7 +134,7 @@ func (s *Server) open(ctx context.Context) error {
 	var register *inventory.Register
 	s.Gateway, err = gateway.New(gateway.Config{Recorder: s.Ledger, ContentKey: s.Ledger.ContentKey, Pseudonym: s.Ledger.PseudonymKey, HashKey: hashKey,
 		Fresh:   func() bool { return register != nil && o.Now().Sub(register.Confirmed()) < snapshotLife },
-		Budgets: s.Budgets, Prices: s.Prices, Now: o.Now, Rand: nil, Log: s.log, Timeout: c.Timeout, Observe: s.observe})
+		Budgets: s.Budgets, Prices: s.Prices, Now: o.Now, Since: o.since, Rand: nil, Log: s.log, Timeout: c.Timeout, Observe: s.observe})
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ package budget
 
 import (
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -20,8 +21,9 @@ type Counters struct {
 
 	mu      sync.Mutex
 	windows map[windowID]*window
-	open    map[ident.ID][]event.Hold // what each exchange has reserved
-	free    [][]event.Hold            // lists of exchanges that have ended, for those to come
+	current map[*inventory.Budget]period // where a budget of the register stands; found again from windows and the calendar
+	open    map[ident.ID][]held          // what each exchange has reserved
+	free    [][]held                     // lists of exchanges that have ended, for those to come
 	zones   map[string]*time.Location
 
 	rates rates
@@ -37,10 +39,23 @@ type window struct {
 	charged, held, overspent money.Nano
 }
 
+// period is the window that a budget is in, and when that is.
+type period struct {
+	*window
+	start, end int64     // seconds since 1970; the end is not part of it
+	resets     time.Time // zero: never
+}
+
+// held is a hold and the window that it is in.
+type held struct {
+	event.Hold
+	in *window
+}
+
 // New makes empty counters.
 func New(now func() time.Time) *Counters {
-	return &Counters{now: now, windows: map[windowID]*window{}, open: map[ident.ID][]event.Hold{}, zones: map[string]*time.Location{},
-		rates: rates{now: now, keys: map[inventory.KeyID]*rate{}}}
+	return &Counters{now: now, windows: map[windowID]*window{}, current: map[*inventory.Budget]period{}, open: map[ident.ID][]held{}, zones: map[string]*time.Location{},
+		rates: rates{keys: map[inventory.KeyID]*rate{}}}
 }
 
 // Exceeded says which budget a hold did not fit into.
@@ -60,65 +75,79 @@ func (e *Exceeded) Error() string {
 
 // Hold reserves amount in every budget of the lists, or in none: it returns
 // *Exceeded for the first that has less left. The holds are appended to dst. A
-// second hold of the same exchange raises the first to amount, never lowers it.
-func (c *Counters) Hold(dst []event.Hold, org inventory.OrgID, exchange ident.ID, amount money.Nano, lists ...[]*inventory.Budget) ([]event.Hold, error) {
-	now := c.now()
+// second hold of the same exchange raises the first to amount, never lowers it. at
+// is now, which the caller has just read from its clock.
+func (c *Counters) Hold(dst []event.Hold, at time.Time, org inventory.OrgID, exchange ident.ID, amount money.Nano, lists ...[]*inventory.Budget) ([]event.Hold, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	before := c.open[exchange]
+	var next []held
+	if n := len(c.free); n > 0 {
+		next, c.free = c.free[n-1], c.free[:n-1]
+	}
 	from := len(dst)
 	for _, list := range lists {
 		for _, b := range list {
-			start, resets := c.window(b, now)
-			held := money.Nano(0)
-			for _, h := range before {
-				if h.Budget == string(b.ID) {
-					held, start = h.Amount, h.Window // a charge belongs to the window of its first hold
+			p := c.period(org, b, at)
+			h := held{event.Hold{Budget: string(b.ID), Amount: amount, Window: p.start}, p.window}
+			already := money.Nano(0)
+			for i := range before {
+				if before[i].Budget == h.Budget {
+					already = before[i].Amount
+					h.Window, h.in = before[i].Window, before[i].in // a charge belongs to the window of its first hold
 				}
 			}
-			w := c.at(windowID{org, b.ID, start})
-			if left := b.Limit - w.charged - w.held + held; amount > left {
-				return dst[:from], &Exceeded{b.ID, b.Scope, max(left, 0), resets}
+			if left := b.Limit - h.in.charged - h.in.held + already; amount > left {
+				c.keep(next)
+				return dst[:from], &Exceeded{b.ID, b.Scope, max(left, 0), p.resets}
 			}
-			dst = append(dst, event.Hold{Budget: string(b.ID), Amount: max(amount, held), Window: start})
+			h.Amount = max(amount, already)
+			next, dst = append(next, h), append(dst, h.Hold)
 		}
 	}
-	if len(dst) == from {
+	if len(next) == 0 {
+		c.keep(next)
 		return dst, nil
 	}
-	for _, h := range dst[from:] {
-		w := c.at(windowID{org, inventory.BudgetID(h.Budget), h.Window})
-		w.held += h.Amount
-		for _, b := range before {
-			if b.Budget == h.Budget {
-				w.held -= b.Amount
+	for i := range next {
+		h := &next[i]
+		h.in.held += h.Amount
+		for k := range before {
+			if before[k].Budget == h.Budget {
+				h.in.held -= before[k].Amount
 			}
 		}
 	}
-	if n := len(c.free); before == nil && n > 0 {
-		before, c.free = c.free[n-1], c.free[:n-1]
-	}
-	c.open[exchange] = append(before[:0], dst[from:]...)
+	c.keep(before)
+	c.open[exchange] = next
 	return dst, nil
 }
 
 // Settle turns an exchange's holds into a charge. It is idempotent: what is
 // settled has no holds any more. A charge above the hold is booked in full.
-func (c *Counters) Settle(org inventory.OrgID, exchange ident.ID, charge money.Nano) {
+func (c *Counters) Settle(exchange ident.ID, charge money.Nano) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	holds := c.open[exchange]
-	for _, h := range holds {
-		w := c.at(windowID{org, inventory.BudgetID(h.Budget), h.Window})
-		w.held -= h.Amount
-		w.charged += charge
+	holds, ok := c.open[exchange]
+	if !ok {
+		return
+	}
+	for i := range holds {
+		h := &holds[i]
+		h.in.held -= h.Amount
+		h.in.charged += charge
 		if charge > h.Amount {
-			w.overspent += charge - h.Amount
+			h.in.overspent += charge - h.Amount
 		}
 	}
 	delete(c.open, exchange)
-	if holds != nil && len(c.free) < freeLists {
-		c.free = append(c.free, holds)
+	c.keep(holds)
+}
+
+// keep takes a list back for an exchange to come.
+func (c *Counters) keep(list []held) {
+	if cap(list) > 0 && len(c.free) < freeLists {
+		c.free = append(c.free, list[:0])
 	}
 }
 
@@ -132,6 +161,29 @@ func (c *Counters) at(id windowID) *window {
 		c.windows[id] = w
 	}
 	return w
+}
+
+// budgetsKnown bounds c.current, which also holds budgets of registers that are in
+// force no more; a full one is emptied.
+const budgetsKnown = 8192
+
+// period is the window of an organisation's budget at a time. Reading the calendar
+// and hashing three names costs more than all else here, so it is done once a window.
+func (c *Counters) period(org inventory.OrgID, b *inventory.Budget, at time.Time) period {
+	now := at.Unix()
+	if p, ok := c.current[b]; ok && p.start <= now && now < p.end {
+		return p
+	}
+	start, resets := c.window(b, at)
+	p := period{c.at(windowID{org, b.ID, start}), start, math.MaxInt64, resets}
+	if !resets.IsZero() {
+		p.end = resets.Unix()
+	}
+	if len(c.current) >= budgetsKnown {
+		clear(c.current)
+	}
+	c.current[b] = p
+	return p
 }
 
 // Balance is one budget window, as it is restored and shown.

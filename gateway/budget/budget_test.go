@@ -22,16 +22,16 @@ func TestHoldThenSettle(t *testing.T) {
 	now := time.Date(2026, 5, 31, 23, 59, 0, 0, time.UTC)
 	c := New(func() time.Time { return now })
 	b := budgets(100, "month")
-	if _, err := c.Hold(nil, "acme", ident.ID{1}, 70, b); err != nil {
+	if _, err := c.Hold(nil, now, "acme", ident.ID{1}, 70, b); err != nil {
 		t.Fatal(err)
 	}
 	var over *Exceeded
-	if _, err := c.Hold(nil, "acme", ident.ID{2}, 31, b); !errors.As(err, &over) || over.Left != 30 || !over.Resets.Equal(time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)) {
+	if _, err := c.Hold(nil, now, "acme", ident.ID{2}, 31, b); !errors.As(err, &over) || over.Left != 30 || !over.Resets.Equal(time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)) {
 		t.Fatalf("a hold that does not fit: %+v", over)
 	}
 	now = now.Add(2 * time.Minute) // the next month: the charge belongs to the window of its hold
-	c.Settle("acme", ident.ID{1}, 80)
-	c.Settle("acme", ident.ID{1}, 80)
+	c.Settle(ident.ID{1}, 80)
+	c.Settle(ident.ID{1}, 80)
 	if got := c.Now(b[0]); got.Charged != 0 {
 		t.Errorf("June: %+v", got)
 	}
@@ -44,11 +44,41 @@ func TestHoldThenSettle(t *testing.T) {
 func TestAllBudgetsOrNone(t *testing.T) {
 	c := New(time.Now)
 	small, large := budgets(10, "total"), []*inventory.Budget{{ID: "large", Org: "acme", Limit: 1000, Window: "total"}}
-	if _, err := c.Hold(nil, "acme", ident.ID{1}, 50, large, small); err == nil {
+	if _, err := c.Hold(nil, time.Now(), "acme", ident.ID{1}, 50, large, small); err == nil {
 		t.Fatal("held")
 	}
 	if got := c.Now(large[0]); got.Held != 0 {
 		t.Errorf("a refused hold kept %d", got.Held)
+	}
+}
+
+// A budget that the register gives anew goes on in its window, and a window that
+// begins is an empty one.
+func TestWindowsOutliveTheirBudgets(t *testing.T) {
+	at := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	c := New(func() time.Time { return at })
+	for _, step := range []struct {
+		name string
+		at   time.Time
+		want money.Nano // charged, with this step's 10
+	}{
+		{"first", at, 10},
+		{"the same day, another copy", at.Add(time.Hour), 20},
+		{"the last second of the day", time.Date(2026, 5, 1, 23, 59, 59, 0, time.UTC), 30},
+		{"the next day", time.Date(2026, 5, 2, 0, 0, 0, 0, time.UTC), 10},
+		{"the clock was set back", at, 40},
+	} {
+		at = step.at
+		b := budgets(100, "day")
+		for range 2 { // the second hold raises nothing
+			if _, err := c.Hold(nil, at, "acme", ident.ID{1}, 10, b); err != nil {
+				t.Fatalf("%s: %v", step.name, err)
+			}
+		}
+		c.Settle(ident.ID{1}, 10)
+		if got := c.Now(b[0]); got.Charged != step.want || got.Held != 0 {
+			t.Errorf("%s: %+v, want %d charged", step.name, got, step.want)
+		}
 	}
 }
 
@@ -73,12 +103,12 @@ func TestNeverOversubscribed(t *testing.T) {
 			id := ident.ID{byte(rapid.IntRange(1, 5).Draw(t, "id"))}
 			amount := money.Nano(rapid.IntRange(0, 400).Draw(t, "amount"))
 			if rapid.Bool().Draw(t, "hold") {
-				if _, err := c.Hold(nil, "acme", id, amount, b); err == nil {
+				if _, err := c.Hold(nil, time.Now(), "acme", id, amount, b); err == nil {
 					held[id] = max(held[id], amount)
 				}
 			} else if h, ok := held[id]; ok {
 				charge := min(amount, h)
-				c.Settle("acme", id, charge)
+				c.Settle(id, charge)
 				charged += charge
 				delete(held, id)
 			}
@@ -100,8 +130,8 @@ func TestConcurrentHoldsFitTheLimit(t *testing.T) {
 	for i := range 50 {
 		wg.Go(func() {
 			id := ident.ID{byte(i), 1}
-			if _, err := c.Hold(nil, "acme", id, 10, b); err == nil {
-				c.Settle("acme", id, 10)
+			if _, err := c.Hold(nil, time.Now(), "acme", id, 10, b); err == nil {
+				c.Settle(id, 10)
 			}
 		})
 	}
@@ -116,27 +146,30 @@ func TestRateAndConcurrency(t *testing.T) {
 	c := New(func() time.Time { return now })
 	k := &inventory.Key{ID: "k", PerMinute: 60, Concurrency: 2}
 	for range 2 {
-		if err := c.Admit(k); err != nil {
+		if err := c.Admit(k, now); err != nil {
 			t.Fatal(err)
 		}
 	}
 	var l *Limited
-	if err := c.Admit(k); !errors.As(err, &l) || l.Code != "concurrency_limited" {
+	if err := c.Admit(k, now); !errors.As(err, &l) || l.Code != "concurrency_limited" {
 		t.Fatalf("third at a time: %v", err)
 	}
 	c.Release(k)
 	c.Release(k)
 	for range 58 {
-		if err := c.Admit(k); err != nil {
+		if err := c.Admit(k, now); err != nil {
 			t.Fatal(err)
 		}
 		c.Release(k)
 	}
-	if err := c.Admit(k); !errors.As(err, &l) || l.Code != "rate_limited" || l.RetryAfter <= 0 || l.RetryAfter > time.Second {
+	if err := c.Admit(k, now.Add(-time.Second)); err == nil {
+		t.Error("a request that was overtaken made room")
+	}
+	if err := c.Admit(k, now); !errors.As(err, &l) || l.Code != "rate_limited" || l.RetryAfter <= 0 || l.RetryAfter > time.Second {
 		t.Fatalf("61st in a minute: %+v", l)
 	}
 	now = now.Add(time.Second)
-	if err := c.Admit(k); err != nil {
+	if err := c.Admit(k, now); err != nil {
 		t.Errorf("a second later: %v", err)
 	}
 }
@@ -147,7 +180,7 @@ func BenchmarkHoldSettle(b *testing.B) {
 	dst := make([]event.Hold, 0, 3)
 	b.ReportAllocs()
 	for b.Loop() {
-		dst, _ = c.Hold(dst[:0], "acme", ident.ID{1}, 10, list, list[:0])
-		c.Settle("acme", ident.ID{1}, 5)
+		dst, _ = c.Hold(dst[:0], time.Now(), "acme", ident.ID{1}, 10, list, list[:0])
+		c.Settle(ident.ID{1}, 5)
 	}
 }

@@ -10,7 +10,6 @@ import (
 
 // rates limits each key's requests a minute and at a time.
 type rates struct {
-	now  func() time.Time
 	mu   sync.Mutex
 	keys map[inventory.KeyID]*rate
 }
@@ -37,18 +36,17 @@ func (l *Limited) Error() string {
 }
 
 // Admit takes a place for one request of a key, or returns *Limited. Release
-// gives the place back.
-func (c *Counters) Admit(k *inventory.Key) error {
+// gives the place back. at is now, which the caller has just read from its clock.
+func (c *Counters) Admit(k *inventory.Key, at time.Time) error {
 	if k.PerMinute <= 0 && k.Concurrency <= 0 {
 		return nil
 	}
 	r := &c.rates
-	now := r.now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s, ok := r.keys[k.ID]
 	if !ok {
-		s = &rate{tokens: float64(k.PerMinute), at: now}
+		s = &rate{tokens: float64(k.PerMinute), at: at}
 		r.keys[k.ID] = s
 	}
 	if k.Concurrency > 0 && s.running >= k.Concurrency {
@@ -56,8 +54,12 @@ func (c *Counters) Admit(k *inventory.Key) error {
 	}
 	if k.PerMinute > 0 {
 		perSecond := float64(k.PerMinute) / 60
-		s.tokens = min(s.tokens+max(now.Sub(s.at).Seconds(), 0)*perSecond, float64(k.PerMinute))
-		s.at = now
+		// Requests that overtake each other come with times that do; a clock that was
+		// set back is another matter.
+		if passed := at.Sub(s.at); passed > 0 || passed < -time.Minute {
+			s.tokens = min(s.tokens+max(passed.Seconds(), 0)*perSecond, float64(k.PerMinute))
+			s.at = at
+		}
 		if s.tokens < 1 {
 			return &Limited{"rate_limited", k.PerMinute, time.Duration((1 - s.tokens) / perSecond * float64(time.Second))}
 		}
