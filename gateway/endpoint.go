@@ -59,7 +59,10 @@ var azureCalls = []call{
 	{"/models", endpoint{dialect.Models, http.MethodGet, &openAIAPI, peek.OpenAI, false, false, false}},
 }
 
-var anthropicMessages = []call{}
+var anthropicMessages = []call{
+	{"/messages", endpoint{dialect.MessagesCreate, http.MethodPost, &anthropicAPI, peek.Messages, true, false, false}},
+	{"/messages/count_tokens", endpoint{dialect.MessagesCount, http.MethodPost, &anthropicAPI, peek.Messages, true, false, false}},
+}
 
 func anthropicCalls() []call {
 	return append([]call{

@@ -67,7 +67,9 @@ func (g *Gateway) readPrompt(x *exchange) (err error) {
 			x.scratch = peek.Unescape(x.scratch[:0], raw)
 			text = x.scratch
 		}
-		if out, changed := x.prompt.Text(text); changed {
+		if out, changed := x.prompt.Text(text); changed && s.Kept {
+			return refuse(http.StatusBadRequest, "guard_blocked", fmt.Sprintf("the request holds a thought that the provider signed, and in it what a guard takes out; a signed thought cannot be changed, so begin the conversation anew (request %s)", x.idHdr[0]))
+		} else if changed {
 			x.edits = append(x.edits, peek.Edit{Start: s.Start, End: s.End, With: peek.Escape(nil, out)})
 		}
 	}

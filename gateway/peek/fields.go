@@ -252,12 +252,9 @@ func (p *Body) onNumber(st state, digits []byte) {
 	default:
 		return
 	}
-	var n int64
-	for _, c := range digits {
-		if c < '0' || c > '9' {
-			return
-		}
-		n = n*10 + int64(c-'0')
+	n := whole(digits)
+	if n < 0 {
+		return
 	}
 	switch st {
 	case maxTokens:
@@ -283,6 +280,20 @@ func (p *Body) onNumber(st state, digits []byte) {
 	case reasoning:
 		p.Usage.Reasoning = n
 	}
+}
+
+// whole reads a whole number from 0 on; -1 for any other.
+func whole(digits []byte) (n int64) {
+	if len(digits) > 18 {
+		return -1
+	}
+	for _, c := range digits {
+		if c < '0' || c > '9' {
+			return -1
+		}
+		n = n*10 + int64(c-'0')
+	}
+	return n
 }
 
 func (p *Body) onLiteral(st state, value bool) {

@@ -7,6 +7,7 @@ type Grammar uint8
 // and whatever else has its texts under messages, input or prompt.
 const (
 	OpenAI Grammar = iota
+	Messages
 	grammarCount
 )
 
@@ -27,7 +28,7 @@ type grammar struct {
 	finish    func(p *Body)                                            // the body is read; may be nil
 }
 
-var grammars = [grammarCount]*grammar{OpenAI: &openAI}
+var grammars = [grammarCount]*grammar{OpenAI: &openAI, Messages: &messages}
 
 var openAI = grammar{
 	request: request, answer: answer, next: next, element: element,

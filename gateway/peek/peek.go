@@ -20,6 +20,7 @@ const MaxDepth = 128
 type Span struct {
 	Start, End int
 	Escaped    bool // a string that holds escapes
+	Kept       bool // signed by the provider: guards look at it, nobody may change it
 	Channel    int  // answers: which choice, and which of its texts (see Choice)
 }
 
@@ -100,6 +101,8 @@ const (
 	tools
 	user
 	text // a string here is text; below it everything is
+	free // the same, without labels: what an app or a model put there is all text
+	kept // text that a provider signed
 	label
 	media
 	blob

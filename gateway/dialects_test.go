@@ -1,0 +1,112 @@
+package gateway
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"plumbline/gateway/dialect"
+	"plumbline/gateway/event"
+	"plumbline/gateway/wiretest"
+	"plumbline/inventory"
+)
+
+// askers are an app's call in each dialect: its path and its body.
+var askers = map[dialect.Operation]func(model, text string, stream bool) (path, body string){
+	dialect.ChatCompletions: func(model, text string, stream bool) (string, string) {
+		return "/v1/chat/completions", fmt.Sprintf(`{"model":%q,"stream":%v,"messages":[{"role":"user","content":%q}]}`, model, stream, text)
+	},
+	dialect.MessagesCreate: func(model, text string, stream bool) (string, string) {
+		return "/anthropic/v1/messages?beta=true", fmt.Sprintf(`{"model":%q,"stream":%v,"max_tokens":64,"messages":[{"role":"user","content":%q}]}`, model, stream, text)
+	},
+}
+
+// speaking are provider kinds, one for each dialect out, with the base URL below a
+// wiretest server and a model that has a price.
+var speaking = map[string]struct{ base, model string }{
+	"compatible": {"/v1", "gpt-4o-mini"},
+	"anthropic":  {"/v1", "claude-haiku-4-5"},
+}
+
+// Whatever an app speaks and whatever its provider does: the answer arrives in the
+// app's dialect, whole, and its usage is the provider's.
+func TestEveryDialectReachesEveryProvider(t *testing.T) {
+	up := wiretest.Start()
+	defer up.Close()
+	r := newRig(t, func(http.ResponseWriter, *http.Request) {})
+	for kind, s := range speaking {
+		id := inventory.ProviderID(kind)
+		r.org().Providers[id] = &inventory.Provider{ID: id, Kind: kind, BaseURL: up.URL + s.base, Credential: wiretest.Key}
+		r.org().Routes["m-"+kind] = &inventory.Route{Model: "m-" + kind, Provider: id, Target: s.model}
+	}
+	r.use()
+	for op, ask := range askers {
+		for kind, s := range speaking {
+			for _, stream := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s to %s, stream %v", op, kind, stream), func(t *testing.T) {
+					up.Forget()
+					before := len(r.rec.events)
+					path, body := ask("m-"+kind, "Hello jane@example.com", stream)
+					resp, answer := r.send(http.MethodPost, path, testKey, body)
+					r.rec.wait(t, before+2)
+					if resp.StatusCode != 200 || !stream && !strings.Contains(answer, "You said: Hello [EMAIL]") {
+						t.Fatalf("%d %s", resp.StatusCode, answer)
+					}
+					e := r.rec.last()
+					if e.End != event.EndComplete || e.Source != event.UsageProvider || e.Usage.Input <= 0 || e.Usage.Output <= 0 || e.Charge <= 0 || e.Code != "" {
+						t.Errorf("%+v\n%s", e, answer)
+					}
+					got := up.Received()
+					if len(got) != 1 || strings.Contains(string(got[0].Body), "jane@") || !strings.Contains(string(got[0].Body), s.model) {
+						t.Errorf("upstream got %+v", got)
+					}
+				})
+			}
+		}
+	}
+}
+
+// Every endpoint runs through every stage: what is not identified, admitted and held
+// gets no answer of a model anywhere.
+func TestEveryEndpointRunsThroughEveryStage(t *testing.T) {
+	reached := 0
+	r := newRig(t, func(w http.ResponseWriter, _ *http.Request) { reached++ })
+	var failures []string
+	for _, p := range r.g.Paths() {
+		method, path, _ := strings.Cut(p, " ")
+		path = strings.ReplaceAll(path, "*", "gpt-4o-mini")
+		body := `{"model":"gpt-4o-mini","max_tokens":5,"messages":[{"role":"user","content":"x"}],"input":"x"}`
+		if method == http.MethodGet {
+			body = ""
+		}
+		call := func(want int, why string) {
+			if resp, answer := r.send(method, path, testKey, body); resp.StatusCode != want {
+				failures = append(failures, fmt.Sprintf("%s: %s: %d %s", p, why, resp.StatusCode, answer))
+			}
+		}
+		if resp, _ := r.send(method, path, "", body); resp.StatusCode != http.StatusUnauthorized {
+			failures = append(failures, p+" without a key")
+		}
+		r.org().Systems["SYS-001"].Suspended = &inventory.Suspension{}
+		r.use()
+		call(http.StatusForbidden, "suspended")
+		r.org().Systems["SYS-001"].Suspended = nil
+		r.use()
+		if method == http.MethodGet {
+			call(http.StatusOK, "a list")
+			continue
+		}
+		if strings.Contains(path, "count_tokens") || strings.Contains(path, "countTokens") {
+			continue // this provider has none
+		}
+		r.rec.down = true
+		call(http.StatusServiceUnavailable, "the ledger is down")
+		r.rec.down = false
+	}
+	if diff := cmp.Diff([]string(nil), failures); diff != "" || reached != 0 {
+		t.Errorf("%s; %d calls reached the provider", diff, reached)
+	}
+}

@@ -1,0 +1,214 @@
+package peek
+
+// The states of Anthropic's Messages beyond the shared ones.
+const (
+	msgRequest state = lastShared + iota
+	msgMetadata
+	msgText  // system and messages: text, but for labels
+	msgMedia // the source of an image or a document
+	msgAnswer
+	msgType // says what an event is
+	msgBlocks
+	msgBlock
+	msgDelta
+	msgInput // of a tool
+	msgUsage
+	msgWritten
+	msgWritten1h
+	msgServer
+	msgSearches
+)
+
+var messages = grammar{
+	request: msgRequest, answer: msgAnswer, next: nextMessages, element: elementMessages,
+	onString: onStringMessages, onNumber: onNumberMessages, onLiteral: (*Body).onLiteral, onValue: (*Body).onValue,
+	onBegin: func(p *Body, st state, n int) {
+		if st == msgBlocks {
+			p.choice = n + 1
+		}
+	},
+	onEnd: func(p *Body, st state, from int) {
+		if st == msgBlocks {
+			p.ofChoice(from)
+		}
+	},
+	finish: finishMessages,
+}
+
+func nextMessages(st state, key []byte) state {
+	switch st {
+	case msgRequest:
+		switch string(key) {
+		case "model":
+			return model
+		case "stream":
+			return stream
+		case "max_tokens":
+			return maxTokens
+		case "tools":
+			return tools
+		case "metadata":
+			return msgMetadata
+		case "system", "messages":
+			return msgText
+		case "output_config", "output_format":
+			return free
+		}
+	case msgMetadata:
+		if string(key) == "user_id" {
+			return user
+		}
+	case msgText:
+		switch string(key) {
+		case "role", "type", "id", "tool_use_id", "cache_control", "name", "signature", "data", "encrypted_content":
+			return other
+		case "source":
+			return msgMedia
+		case "thinking":
+			return kept
+		case "input":
+			return free
+		}
+		return msgText
+	case msgMedia:
+		switch string(key) {
+		case "type", "media_type":
+			return other
+		case "data", "url":
+			return blob
+		case "file_id":
+			return fileID
+		}
+		return msgText
+	case msgAnswer:
+		switch string(key) {
+		case "type":
+			return msgType
+		case "message":
+			return msgAnswer
+		case "model":
+			return answerModel
+		case "content":
+			return msgBlocks
+		case "content_block":
+			return msgBlock
+		case "delta":
+			return msgDelta
+		case "index":
+			return choiceIndex
+		case "usage":
+			return msgUsage
+		case "error":
+			return answerError
+		}
+	case msgBlock, msgDelta:
+		switch string(key) {
+		case "text":
+			return text
+		case "thinking":
+			return reasoningText
+		case "partial_json", "input":
+			return msgInput
+		case "content", "citations", "citation":
+			return free
+		}
+	case msgInput:
+		return msgInput
+	case free, text:
+		return st
+	case msgUsage:
+		switch string(key) {
+		case "input_tokens":
+			return usageInput
+		case "output_tokens":
+			return usageOutput
+		case "cache_read_input_tokens":
+			return cacheRead
+		case "cache_creation_input_tokens":
+			return cacheWrite
+		case "cache_creation":
+			return msgWritten
+		case "server_tool_use":
+			return msgServer
+		}
+	case msgWritten:
+		if string(key) == "ephemeral_1h_input_tokens" {
+			return msgWritten1h
+		}
+	case msgServer:
+		if string(key) == "web_search_requests" {
+			return msgSearches
+		}
+	}
+	return other
+}
+
+func elementMessages(st state) state {
+	switch st {
+	case msgBlocks:
+		return msgBlock
+	case tools:
+		return free
+	case stream, model, maxTokens, user, label, msgType:
+		return other
+	}
+	return st
+}
+
+func onStringMessages(p *Body, st state, s Span) {
+	switch st {
+	case msgText, free:
+		p.text(s, 0)
+	case kept:
+		s.Kept = true
+		p.text(s, 0)
+	case msgInput:
+		p.text(s, 1)
+	case msgType:
+		switch string(p.b[s.Start:s.End]) {
+		case "message_stop":
+			p.Ended = true
+		case "content_block_stop":
+			p.finished = true
+		case "error":
+			p.Failed = true
+		}
+	default:
+		p.onString(st, s)
+	}
+}
+
+func onNumberMessages(p *Body, st state, digits []byte) {
+	switch st {
+	case msgWritten1h:
+		p.Usage.CacheWrite1h = max(whole(digits), 0)
+	case msgSearches:
+		p.Usage.Searches = max(whole(digits), 0)
+	default:
+		p.onNumber(st, digits)
+	}
+}
+
+// finishMessages: an event's index may come after its text, and Anthropic counts what
+// was read from or written to a cache beside input_tokens, not in them.
+func finishMessages(p *Body) {
+	if p.root != msgAnswer {
+		return
+	}
+	p.ofChoice(0)
+	if p.finished {
+		p.Finished = append(p.Finished, p.choice)
+	}
+	if u := &p.Usage; u.Input >= 0 {
+		u.Input += max(u.CacheRead, 0) + max(u.CacheWrite, 0)
+	}
+}
+
+// ofChoice says of texts from an index on which choice or block they are of.
+func (p *Body) ofChoice(from int) {
+	for i := range p.Text[from:] {
+		if p.Text[from+i].Choice() == 0 {
+			p.Text[from+i].Channel |= p.choice << 8
+		}
+	}
+}
