@@ -88,6 +88,13 @@ func printable(b []byte) (string, bool) {
 		return "", false
 	}
 	name := string(b)
+	ascii := true
+	for _, c := range b {
+		ascii = ascii && c >= ' ' && c <= '~'
+	}
+	if ascii {
+		return name, true
+	}
 	for _, r := range name {
 		if !unicode.IsPrint(r) {
 			return "", false

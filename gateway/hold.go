@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -206,14 +207,16 @@ func (g *Gateway) commitment(x *exchange) error {
 
 // hmac16 is HMAC-SHA256 (RFC 2104) of a 16-byte message, without allocating.
 func hmac16(key *[32]byte, message [16]byte) [32]byte {
+	const ipad, opad = 0x3636363636363636, 0x5c5c5c5c5c5c5c5c
 	var inner [64 + 16]byte
 	var outer [64 + 32]byte
-	for i := range 64 {
-		var k byte
-		if i < 32 {
-			k = key[i]
+	for i := 0; i < 64; i += 8 { // the key is filled up with zeros to a block
+		var k uint64
+		if i < len(key) {
+			k = binary.LittleEndian.Uint64(key[i:])
 		}
-		inner[i], outer[i] = k^0x36, k^0x5c
+		binary.LittleEndian.PutUint64(inner[i:], k^ipad)
+		binary.LittleEndian.PutUint64(outer[i:], k^opad)
 	}
 	copy(inner[64:], message[:])
 	sum := sha256.Sum256(inner[:])

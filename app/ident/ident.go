@@ -17,8 +17,9 @@ type ID [16]byte
 // TextLen is the length of an ID in text: 26 characters of lower-case base32hex.
 const TextLen = 26
 
-// encoding keeps the order of the bytes in the order of the text.
-var encoding = base32.HexEncoding.WithPadding(base32.NoPadding)
+// encoding is base32hex in lower case: it keeps the order of the bytes in the order
+// of the text.
+var encoding = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
 
 // ErrMalformed is returned for a text that is not an ID.
 var ErrMalformed = errors.New("malformed id")
@@ -60,11 +61,6 @@ func (id ID) String() string {
 func (id ID) AppendText(dst []byte) []byte {
 	var text [TextLen]byte
 	encoding.Encode(text[:], id[:])
-	for i, c := range text {
-		if c >= 'A' && c <= 'Z' {
-			text[i] = c + 'a' - 'A'
-		}
-	}
 	return append(dst, text[:]...)
 }
 
@@ -87,18 +83,8 @@ func Parse(text string) (ID, error) {
 	if len(text) != TextLen {
 		return ID{}, ErrMalformed
 	}
-	upper := make([]byte, TextLen)
-	for i := range TextLen {
-		c := text[i]
-		if c >= 'a' && c <= 'v' {
-			c -= 'a' - 'A'
-		} else if c < '0' || c > '9' {
-			return ID{}, ErrMalformed
-		}
-		upper[i] = c
-	}
 	var id ID
-	if n, err := encoding.Decode(id[:], upper); err != nil || n != len(id) {
+	if n, err := encoding.Decode(id[:], []byte(text)); err != nil || n != len(id) {
 		return ID{}, ErrMalformed
 	}
 	if id.String() != text {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"time"
 
 	"plumbline/app/ident"
 	"plumbline/assessments/evidence/record"
@@ -83,9 +84,10 @@ func (l *Ledger) Submit(e *event.Event) (*event.Commit, error) {
 		env.ID = e.Exchange
 	default:
 		env.AnswersTo = e.Exchange
-		if env.ID, err = l.newID(); err != nil {
+		if err := l.lastID.Set(time.UnixMicro(e.At), l.random); err != nil { // the clock was just read for the event
 			return nil, fmt.Errorf("submit: %w", err)
 		}
+		env.ID = l.lastID
 	}
 	lb := l.batchFor(s)
 	s.number++

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"math/bits"
 	"unicode/utf8"
 
 	"plumbline/gateway/event"
@@ -234,7 +235,6 @@ func (p *Body) value(i, depth int, st state) (int, error) {
 
 func (p *Body) object(i, depth int, st state) (int, error) {
 	first := len(p.keys)
-	defer func() { p.keys = p.keys[:first] }()
 	var seen map[string]struct{}
 	if st == answerChoices {
 		st = answerChoice
@@ -276,6 +276,7 @@ func (p *Body) object(i, depth int, st state) (int, error) {
 		}
 		switch p.b[i] {
 		case '}':
+			p.keys = p.keys[:first]
 			return i + 1, nil
 		case ',':
 			i = skip(p.b, i+1)
@@ -364,47 +365,45 @@ func (p *Body) array(i, depth int, st state) (int, error) {
 func (p *Body) str(i int) (Span, int, error) {
 	s := Span{Start: i + 1}
 	for at := i + 1; ; {
-		n := bytes.IndexByte(p.b[at:], '"')
-		if n < 0 {
-			return s, len(p.b), p.bad(i, "a string has no end")
-		}
-		// The quote is the end, unless an escape before it takes it. It is looked for
-		// once, not once for each escape.
-		for end := at + n; at <= end; {
-			part := p.b[at:end]
-			esc := bytes.IndexByte(part, '\\')
-			if esc < 0 {
-				s.End = end
-				return s, end + 1, p.control(part, at)
+		at = plain(p.b, at)
+		switch {
+		case at == len(p.b):
+			return s, at, p.bad(i, "a string has no end")
+		case p.b[at] == '"':
+			s.End = at
+			return s, at + 1, nil
+		case p.b[at] == '\\':
+			size, ok := escape(p.b[at:])
+			if !ok {
+				return s, at, p.bad(at, "there is no such escape")
 			}
 			s.Escaped = true
-			if err := p.control(part[:esc], at); err != nil {
-				return s, at, err
-			}
-			size, ok := escape(p.b[at+esc:])
-			if !ok {
-				return s, at, p.bad(at+esc, "there is no such escape")
-			}
-			at += esc + size
+			at += size
+		default:
+			return s, at, p.bad(at, "a string holds a control character")
 		}
 	}
 }
 
-func (p *Body) control(part []byte, at int) error {
-	k := 0
-	for ; k+8 <= len(part); k += 8 { // eight bytes at a time: the high bit of each that is below 0x20
-		v := binary.LittleEndian.Uint64(part[k:])
-		if (v-0x2020202020202020)&^v&0x8080808080808080 != 0 {
-			break
+// plain passes over a string's bytes, eight at a time, to the first that ends it,
+// begins an escape or is a control character.
+func plain(b []byte, at int) int {
+	for ; at+8 <= len(b); at += 8 {
+		// The high bit of each byte that is below 0x20, a quote or a backslash. A
+		// borrow can set it for others too, but only behind one that is.
+		v := binary.LittleEndian.Uint64(b[at:])
+		quote, escape := v^(ones*'"'), v^(ones*'\\')
+		if found := ((v-ones*0x20)&^v | (quote-ones)&^quote | (escape-ones)&^escape) & (ones * 0x80); found != 0 {
+			return at + bits.TrailingZeros64(found)>>3
 		}
 	}
-	for ; k < len(part); k++ {
-		if part[k] < 0x20 {
-			return p.bad(at+k, "a string holds a control character")
-		}
+	for at < len(b) && b[at] >= 0x20 && b[at] != '"' && b[at] != '\\' {
+		at++
 	}
-	return nil
+	return at
 }
+
+const ones = 0x0101010101010101
 
 // escape gives the length of the escape at the start of b.
 func escape(b []byte) (int, bool) {

@@ -135,6 +135,26 @@ func texts(b []byte, p *Body) string {
 	return strings.Join(out, "|")
 }
 
+// A string ends at the first quote that no escape takes, wherever in a word of the
+// machine that is, and what is forbidden in it is seen there too.
+func TestStringsOfEveryLength(t *testing.T) {
+	for n := range 40 {
+		for _, tail := range []string{"", `\"`, `\\`, `\u00e9`, "é", "\x7f", "\x1f", "\x00", "\n", `\x`, `\u12`, `"`} {
+			for _, after := range []string{"", "a", strings.Repeat("b", 9)} {
+				body := `{"user":"` + strings.Repeat("a", n) + tail + after + `"}`
+				var p Body
+				err := p.Request([]byte(body), OpenAI)
+				if valid := json.Valid([]byte(body)); valid != (err == nil) {
+					t.Fatalf("%q: %v, valid %v", body, err, valid)
+				}
+				if got := body[p.User.Start:p.User.End]; err == nil && got != body[9:len(body)-2] {
+					t.Fatalf("%q: read %q", body, got)
+				}
+			}
+		}
+	}
+}
+
 // A text belongs to its choice and tool call, wherever the index stands.
 func TestChannels(t *testing.T) {
 	for _, c := range []struct{ name, body, want string }{
