@@ -9,11 +9,13 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -36,12 +38,60 @@ func TestKinds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintf(&b, "%s: vendor %s, simulated %v, needs a URL %v\n", k.Name, k.Vendor, k.Simulated, k.NeedsURL)
+		fmt.Fprintf(&b, "%s: %s, vendor %s, base %s, signs in with %s", k.Name, k.Title, k.Vendor, orElse(k.BaseURL, "to be declared"), signsIn(t, k))
+		if k.NoStreamUsage {
+			b.WriteString(", says usage unasked")
+		}
+		if k.NewerLimit {
+			b.WriteString(", max_completion_tokens")
+		}
+		b.WriteByte('\n')
+		for _, op := range slices.Sorted(maps.Keys(k.Speaks)) {
+			p := k.Speaks[op]
+			fmt.Fprintf(&b, "\t%s at %s", op, p.Of("a/b", false))
+			if plain, streamed := p.Of("a/b", false), p.Of("a/b", true); streamed != plain {
+				fmt.Fprintf(&b, ", streamed %s", streamed)
+			}
+			b.WriteByte('\n')
+		}
 	}
 	golden(t, filepath.Join("testdata", "kinds.txt"), b.String())
 	if _, err := KindOf("other"); err == nil || !strings.Contains(err.Error(), "openai") {
 		t.Errorf("an unknown kind: %v", err)
 	}
+}
+
+func orElse(s, empty string) string {
+	if s == "" {
+		return empty
+	}
+	return s
+}
+
+// signsIn is the header that carries the credential.
+func signsIn(t *testing.T, k Kind) string {
+	t.Helper()
+	if k.Simulated {
+		return "nothing"
+	}
+	var got http.Header
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.Header.Clone() }))
+	defer srv.Close()
+	p, err := k.New(&inventory.Provider{BaseURL: srv.URL, Credential: "sk-canary"}, Transport())
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := p.Send(t.Context(), &Request{Path: "/x", Body: []byte("{}")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	for name, v := range got {
+		if strings.Contains(v[0], "sk-canary") {
+			return name
+		}
+	}
+	return "nothing"
 }
 
 func golden(t *testing.T, file, got string) {

@@ -1,0 +1,19 @@
+package provider
+
+import "plumbline/gateway/dialect"
+
+// Azure has two ways to the same models: its v1 API, in which the body names the
+// deployment, and the older paths, in which the path does
+// (learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle).
+func init() {
+	register(Kind{Name: "azure", Title: "Azure OpenAI (base URL with /openai/v1)", Vendor: "azure", NewerLimit: true, Speaks: openAISpeech(
+		dialect.ChatCompletions, dialect.ResponsesCreate, dialect.Completions, dialect.Embeddings),
+		Authorize: inHeader("Api-Key")})
+	const version = "?api-version=2024-10-21"
+	register(Kind{Name: "azure-deployments", Title: "Azure OpenAI (base URL with /openai, a path for each deployment)", Vendor: "azure", NewerLimit: true,
+		Speaks: map[dialect.Operation]Path{
+			dialect.ChatCompletions: {At: "/deployments/{model}/chat/completions" + version},
+			dialect.Completions:     {At: "/deployments/{model}/completions" + version},
+			dialect.Embeddings:      {At: "/deployments/{model}/embeddings" + version},
+		}, Authorize: inHeader("Api-Key")})
+}
