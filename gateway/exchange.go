@@ -85,6 +85,8 @@ type exchange struct {
 	upstreamT time.Duration
 	failure   *refusal
 	length    [1]string // the answer's Content-Length
+	served    [1]string // the values of headers, see facts
+	cost      [1]string
 
 	ev event.Event
 }

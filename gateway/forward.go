@@ -240,6 +240,7 @@ func (g *Gateway) whole(x *exchange, resp *provider.Response) error {
 	h["Content-Type"] = jsonHeader
 	x.length[0] = strconv.Itoa(len(body))
 	h["Content-Length"] = x.length[:]
+	x.facts(h)
 	x.ev.FirstByte = g.c.Since(x.start).Microseconds()
 	x.head(resp.Status)
 	x.ev.End = event.EndComplete

@@ -48,6 +48,7 @@ type Config struct {
 	Log        *slog.Logger
 	Observe    func(Observation) // metrics; may be nil
 	Timeout    time.Duration     // of one exchange; 10 minutes when zero
+	KeepAlive  time.Duration     // how long a stream may say nothing before the caller gets a comment; 15 s when zero
 	Hangup     time.Duration     // how long a stream is read on for its usage when the caller is gone; 10 s when zero
 }
 
@@ -102,6 +103,7 @@ type upstream struct {
 	declared *inventory.Provider
 	kind     provider.Kind
 	vendor   string
+	name     []string // its id, as the value of a header
 	carried  map[dialect.Operation]carriage
 }
 
@@ -135,6 +137,9 @@ func New(c Config) (*Gateway, error) {
 	}
 	if c.Timeout == 0 {
 		c.Timeout = 10 * time.Minute
+	}
+	if c.KeepAlive == 0 {
+		c.KeepAlive = 15 * time.Second
 	}
 	if c.Hangup == 0 {
 		c.Hangup = 10 * time.Second
@@ -254,7 +259,7 @@ func (g *Gateway) upstream(p *inventory.Provider) (upstream, error) {
 	if err != nil {
 		return upstream{}, err
 	}
-	u := upstream{impl, p, kind, p.Vendor, map[dialect.Operation]carriage{}}
+	u := upstream{impl, p, kind, p.Vendor, []string{string(p.ID)}, map[dialect.Operation]carriage{}}
 	if u.vendor == "" {
 		u.vendor = kind.Vendor
 	}

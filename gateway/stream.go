@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
 	"time"
 
 	"plumbline/gateway/event"
@@ -151,11 +152,54 @@ type streamer struct {
 	x         *exchange
 	queue     []held
 	channels  map[int]*channel
-	gone      bool
+	gone      bool // the caller is
+	over      bool // there is nothing more to read
 	finished  bool // the stream's last event was seen; nothing after it is given on
 	whole     bool // an answer that ends with its connection has come to its end
 	through   *interpreter
 	unguarded bool // a guard broke and fails open
+}
+
+// keepAlive sends a comment whenever nothing was sent for a while, so that nothing
+// between here and the caller takes a thinking model for a dead connection.
+type keepAlive struct {
+	mu    sync.Mutex // held while anything is written
+	s     *streamer
+	every time.Duration
+	timer *time.Timer
+	last  uint64 // bytes out when it looked last
+	over  bool
+}
+
+func (s *streamer) keepAlive() *keepAlive {
+	k := &keepAlive{s: s, every: s.g.c.KeepAlive}
+	k.mu.Lock()
+	k.timer = time.AfterFunc(k.every, k.look)
+	k.mu.Unlock()
+	return k
+}
+
+func (k *keepAlive) look() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.over || k.s.gone || k.s.x.array {
+		return
+	}
+	if x := k.s.x; x.bytesOut == k.last {
+		if k.s.emit([]byte(":\n\n")) == nil && !k.s.gone {
+			x.flush()
+		}
+	}
+	k.last = k.s.x.bytesOut
+	k.timer.Reset(k.every)
+}
+
+// end waits for a comment that is being sent, and lets none follow.
+func (k *keepAlive) end() {
+	k.timer.Stop()
+	k.mu.Lock()
+	k.over = true
+	k.mu.Unlock()
 }
 
 type channel struct {
@@ -187,36 +231,52 @@ func (g *Gateway) stream(x *exchange, resp *provider.Response, cancel context.Ca
 	forget := context.AfterFunc(x.r.Context(), func() { linger(resp.Body, g.c.Hangup) })
 	defer forget()
 	var timer *time.Timer
-	for {
+	alive := s.keepAlive()
+	defer alive.end()
+	for !s.over {
 		data, err := f.next()
-		if s.finished { // nothing after [DONE] is given on
-			if err != nil {
-				return s.end()
-			}
-			continue
-		}
-		if err == io.EOF {
-			if err = s.closed(); err == nil {
-				return s.end()
-			}
-		}
-		if !s.gone && x.r.Context().Err() != nil {
-			s.gone = true
-		}
+		alive.mu.Lock()
+		err = s.step(f, data, err)
+		alive.mu.Unlock()
 		if err != nil {
-			return s.cut(err)
-		}
-		if err := s.frame(f, data); err != nil {
 			return err
-		}
-		if x.wrote && !s.gone && (s.finished || f.r.Buffered() == 0) { // flushing would write the head
-			x.flush()
 		}
 		if timer == nil && s.finished {
 			timer = linger(resp.Body, afterDone)
 			defer timer.Stop()
 		}
 	}
+	return nil
+}
+
+// step takes in what was read: a frame, or the end.
+func (s *streamer) step(f *frames, data []byte, err error) error {
+	x := s.x
+	if s.finished { // nothing after the last event is given on
+		if err != nil {
+			s.end()
+		}
+		return nil
+	}
+	if err == io.EOF {
+		if err = s.closed(); err == nil {
+			s.end()
+			return nil
+		}
+	}
+	if !s.gone && x.r.Context().Err() != nil {
+		s.gone = true
+	}
+	if err != nil {
+		return s.cut(err)
+	}
+	if err := s.frame(f, data); err != nil {
+		return err
+	}
+	if x.wrote && !s.gone && (s.finished || f.r.Buffered() == 0) { // flushing would write the head
+		x.flush()
+	}
+	return nil
 }
 
 // closed is asked when the connection ended cleanly: whether the answer did too.
@@ -463,6 +523,7 @@ func (s *streamer) emit(raw []byte) error {
 		return nil
 	}
 	if !x.wrote {
+		x.facts(x.w.Header())
 		x.ev.FirstByte = s.g.c.Since(x.start).Microseconds()
 		x.head(http.StatusOK)
 	}
@@ -480,8 +541,8 @@ func (s *streamer) block() error {
 	return refuse(http.StatusBadRequest, "guard_blocked", fmt.Sprintf("the guard %q found %s in the answer, so it ends here (request %s)", guard, class, x.idHdr[0]))
 }
 
-func (s *streamer) end() error {
-	s.x.done = true
+func (s *streamer) end() {
+	s.over, s.x.done = true, true
 	if s.x.array && !s.gone {
 		if s.x.framesOut == 0 {
 			s.x.write([]byte("["))
@@ -493,7 +554,6 @@ func (s *streamer) end() error {
 	if s.gone {
 		s.x.ev.End = event.EndClientGone
 	}
-	return nil
 }
 
 // cut: what was held is safe to give only where it is decided; the caller gets an
@@ -506,7 +566,7 @@ func (s *streamer) cut(err error) error {
 		}
 	}
 	if s.gone {
-		x.done = true
+		s.over, x.done = true, true
 		x.ev.End = event.EndClientGone
 		return nil
 	}

@@ -481,3 +481,40 @@ func TestABrokenGuard(t *testing.T) {
 		check("stream", x.answers.Verdicts(nil)[0])
 	}
 }
+
+// A model that thinks for long is no dead connection: the caller gets comments, and
+// the answer after them as if there had been none.
+func TestLongPausesAreKeptAlive(t *testing.T) {
+	release := make(chan struct{})
+	r := newRig(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		w.WriteHeader(200)
+		w.(http.Flusher).Flush()
+		<-release
+		io.WriteString(w, "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi \"},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1}}\n\ndata: [DONE]\n\n")
+	})
+	r.g.c.KeepAlive = 5 * time.Millisecond
+	req, _ := http.NewRequest(http.MethodPost, r.srv.URL+"/v1/chat/completions", strings.NewReader(`{"model":"gpt-4o-mini","stream":true,"messages":[{"role":"user","content":"x"}]}`))
+	req.Header.Set("Authorization", "Bearer "+testKey)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	in := bufio.NewReader(resp.Body)
+	for range 3 {
+		if line, err := in.ReadString('\n'); err != nil || line != ":\n" {
+			t.Fatalf("%q %v", line, err)
+		}
+		in.ReadString('\n')
+	}
+	close(release)
+	rest, err := io.ReadAll(in)
+	if err != nil || !strings.Contains(string(rest), `"Hi "`) || !strings.HasSuffix(string(rest), "data: [DONE]\n\n") {
+		t.Errorf("%s %v", rest, err)
+	}
+	r.rec.wait(t, 2)
+	if e := r.rec.last(); e.End != event.EndComplete || e.Usage.Output != 1 {
+		t.Errorf("%+v", e)
+	}
+}
