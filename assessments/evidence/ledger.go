@@ -90,6 +90,7 @@ type Ledger struct {
 	mu       sync.Mutex // guards what follows and the counters of every logState
 	logs     map[string]*logState
 	pending  *batch
+	spare    []*logBatch // of batches that are written
 	inflight *batch
 	random   *bufio.Reader
 	lastID   ident.ID // made by newID

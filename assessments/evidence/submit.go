@@ -108,7 +108,6 @@ func (l *Ledger) Submit(e *event.Event) (*event.Commit, error) {
 		lb.ended = append(lb.ended, e.Exchange)
 	}
 	l.appended.Add(1)
-	l.wake()
 	return l.pending.promise, nil
 }
 
@@ -223,7 +222,6 @@ func (l *Ledger) put(s *logState, r *record.Record, p *pendingID) error {
 		lb.ids = append(lb.ids, p)
 	}
 	l.appended.Add(1)
-	l.wake()
 	return nil
 }
 
@@ -238,13 +236,17 @@ func (l *Ledger) dropEmpty() {
 func (l *Ledger) batchFor(s *logState) *logBatch {
 	if l.pending == nil {
 		l.pending = &batch{promise: event.NewCommit(), born: l.c.Now().UnixMicro()}
+		l.wake() // once a batch: it is taken under the lock that is held here
 	}
 	for _, lb := range l.pending.logs {
 		if lb.log == s {
 			return lb
 		}
 	}
-	lb := logBatches.Get().(*logBatch)
+	lb := &logBatch{}
+	if n := len(l.spare); n > 0 {
+		lb, l.spare = l.spare[n-1], l.spare[:n-1]
+	}
 	lb.log, lb.first, lb.data, lb.ends, lb.ended, lb.ids = s, s.number+1, lb.data[:0], lb.ends[:0], lb.ended[:0], nil
 	l.pending.logs = append(l.pending.logs, lb)
 	return lb

@@ -2,14 +2,19 @@ package evidence
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"plumbline/assessments/evidence/record"
 	"plumbline/gateway/event"
 )
 
-var logBatches = sync.Pool{New: func() any { return &logBatch{data: make([]byte, 0, 64<<10), ends: make([]int, 0, 256)} }}
+// Of the memory of written batches so much is kept for those to come. A sync.Pool
+// would lose it at each collection, and filling a batch would then mostly be making
+// room.
+const (
+	spareBatches = 4
+	spareBytes   = 2 << 20 // each
+)
 
 // group is one row of leaves.
 type group struct {
@@ -133,13 +138,13 @@ func (l *Ledger) commit(b *batch) bool {
 	if l.down.Load() {
 		l.recovered()
 	}
-	l.mu.Unlock()
 	for _, lb := range b.logs {
 		lb.log, lb.ids = nil, nil
-		if cap(lb.data) < 4<<20 {
-			logBatches.Put(lb)
+		if len(l.spare) < spareBatches && cap(lb.data) <= spareBytes {
+			l.spare = append(l.spare, lb)
 		}
 	}
+	l.mu.Unlock()
 	return true
 }
 

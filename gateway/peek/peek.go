@@ -210,11 +210,14 @@ func (p *Body) value(i, depth int, st state) (int, error) {
 	case c == '[':
 		return p.array(i, depth, st)
 	case c == '"':
-		span, end, err := p.str(i)
-		if err == nil {
-			p.g.onString(p, st, span)
+		span, end, err := Span{Start: i + 1, End: plain(p.b, i+1)}, 0, error(nil)
+		if end = span.End + 1; end > len(p.b) || p.b[span.End] != '"' {
+			if span, end, err = p.str(i); err != nil {
+				return end, err
+			}
 		}
-		return end, err
+		p.g.onString(p, st, span)
+		return end, nil
 	case c == '-' || c >= '0' && c <= '9':
 		end, err := p.number(i)
 		if err == nil {
@@ -247,9 +250,12 @@ func (p *Body) object(i, depth int, st state) (int, error) {
 		if i >= len(p.b) || p.b[i] != '"' {
 			return i, p.bad(i, "a key is missing")
 		}
-		key, end, err := p.str(i)
-		if err != nil {
-			return end, err
+		var err error
+		key, end := Span{Start: i + 1, End: plain(p.b, i+1)}, 0
+		if end = key.End + 1; end > len(p.b) || p.b[key.End] != '"' {
+			if key, end, err = p.str(i); err != nil {
+				return end, err
+			}
 		}
 		if key.Escaped && depth == 0 {
 			return i, p.bad(i, "a top-level key is written with escapes")
@@ -361,7 +367,8 @@ func (p *Body) array(i, depth int, st state) (int, error) {
 	}
 }
 
-// str reads a string whose opening quote is at i.
+// str reads a string whose opening quote is at i. Where there is neither an escape
+// nor an error its callers need only plain.
 func (p *Body) str(i int) (Span, int, error) {
 	s := Span{Start: i + 1}
 	for at := i + 1; ; {
