@@ -72,8 +72,22 @@ func anthropicCalls() []call {
 }
 
 var geminiCalls = []call{
+	{"/models/*:generateContent", endpoint{dialect.GenerateContent, http.MethodPost, &geminiAPI, peek.Gemini, true, true, false}},
+	{"/models/*:streamGenerateContent", endpoint{dialect.GenerateContent, http.MethodPost, &geminiAPI, peek.Gemini, true, true, true}},
+	{"/models/*:countTokens", endpoint{dialect.GeminiCount, http.MethodPost, &geminiAPI, peek.Gemini, true, true, false}},
+	{"/models/*:embedContent", endpoint{dialect.EmbedContent, http.MethodPost, &geminiAPI, peek.Gemini, true, true, false}},
+	{"/models/*:batchEmbedContents", endpoint{dialect.BatchEmbedContents, http.MethodPost, &geminiAPI, peek.Gemini, true, true, false}},
 	{"/models", endpoint{dialect.Models, http.MethodGet, &geminiAPI, peek.OpenAI, false, false, false}},
 	{"/models/*", endpoint{dialect.Models, http.MethodGet, &geminiAPI, peek.OpenAI, false, true, false}},
+}
+
+// embeds reports that nothing is generated, so that no answer is held for.
+func (e *endpoint) embeds() bool {
+	switch e.op {
+	case dialect.Embeddings, dialect.EmbedContent, dialect.BatchEmbedContents, dialect.Moderations, dialect.MessagesCount, dialect.GeminiCount:
+		return true
+	}
+	return false
 }
 
 // router finds endpoints. It is built once and only read.

@@ -66,7 +66,7 @@ func most(x *exchange) event.Usage {
 		u.Output = x.rate.MaxOutput
 	}
 	switch {
-	case x.call.op == dialect.Embeddings:
+	case x.call.embeds():
 		u.Output = 0
 	case u.Output > 0 && p.Choices > math.MaxInt64/u.Output:
 		u.Output = math.MaxInt64

@@ -73,6 +73,7 @@ func (g *Gateway) locate(x *exchange) error {
 	}
 	x.endpoint, x.stream, x.asked = string(x.call.op), x.call.stream, model
 	x.ev.Endpoint, x.ev.Dialect = x.endpoint, x.call.api.name
+	x.array = x.call.stream && !strings.Contains(x.r.URL.RawQuery, "alt=sse")
 	if x.call.method != x.r.Method {
 		if _, ok := x.r.Header["Upgrade"]; ok {
 			return refuse(http.StatusUpgradeRequired, "websocket_unsupported", "the gateway has no WebSocket; send the request by POST")

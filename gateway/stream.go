@@ -443,8 +443,10 @@ func (s *streamer) inspect(f *frames, data []byte) (err error) {
 
 func (s *streamer) push(span peek.Span, text []byte) part {
 	c := s.channels[span.Channel]
-	if c == nil {
+	if c == nil || span.Whole {
 		c = &channel{stream: s.x.answers.Stream()}
+	}
+	if !span.Whole {
 		s.channels[span.Channel] = c
 	}
 	if span.Escaped {
@@ -453,6 +455,9 @@ func (s *streamer) push(span peek.Span, text []byte) part {
 	}
 	c.stream.Push(text)
 	c.size += len(text)
+	if span.Whole {
+		c.stream.Close()
+	}
 	return part{span, c.stream, c.size - len(text), c.size}
 }
 

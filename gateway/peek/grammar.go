@@ -8,6 +8,7 @@ type Grammar uint8
 const (
 	OpenAI Grammar = iota
 	Messages
+	Gemini
 	grammarCount
 )
 
@@ -28,7 +29,7 @@ type grammar struct {
 	finish    func(p *Body)                                            // the body is read; may be nil
 }
 
-var grammars = [grammarCount]*grammar{OpenAI: &openAI, Messages: &messages}
+var grammars = [grammarCount]*grammar{OpenAI: &openAI, Messages: &messages, Gemini: &gemini}
 
 var openAI = grammar{
 	request: request, answer: answer, next: next, element: element,

@@ -21,6 +21,7 @@ const MaxDepth = 128
 type Span struct {
 	Start, End int
 	Escaped    bool // a string that holds escapes
+	Whole      bool // answers: complete in itself; what comes later in its channel is another text
 	Kept       bool // signed by the provider: guards look at it, nobody may change it
 	Channel    int  // answers: which choice, and which of its texts (see Choice)
 }
@@ -64,6 +65,7 @@ type Body struct {
 	choice     int
 	tool       int
 	finished   bool
+	extra      int64 // a count that belongs to another
 
 	b    []byte
 	g    *grammar
