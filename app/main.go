@@ -53,6 +53,7 @@ func commands() []command {
 		{"export", "DIR", "write a range of an organisation's ledger for someone to verify", prepareExport},
 		{"ledger key", "", "print the verifier keys of the ledger's logs", prepareLedgerKey},
 		{"ledger fork", "", "open a new generation after a restore, naming what is missing", prepareLedgerFork},
+		{"rerate", "", "compute the charges of a period again with a price table, and correct what differs", prepareRerate},
 		{"backup", "DIR", "write a consistent copy of the data directory", prepareBackup},
 		{"migrate", "", "bring the databases to this version's schema", prepareMigrate},
 		{"user create", "", "create an account and print its one-time sign-in link", prepareUserCreate},

@@ -23,12 +23,14 @@ type exchangeJSON struct {
 	Source string    `json:"usage_source"`
 	Nano   *struct{} `json:"charge_nano,omitempty"`
 	Hold   *struct{} `json:"held_nano,omitempty"`
-	Charge string    `json:"charge"` // dollars
+	Later  *struct{} `json:"adjusted_nano,omitempty"`
+	Charge string    `json:"charge"` // dollars, with what was adjusted
+	Adjust string    `json:"adjusted"`
 	Held   string    `json:"held"`
 }
 
 func exchangeOf(x projection.Exchange) exchangeJSON {
-	return exchangeJSON{Exchange: x, At: x.Time(), End: endNames[x.End], Source: usageNames[x.Source], Charge: amount(x.Charge), Held: amount(x.Held)}
+	return exchangeJSON{Exchange: x, At: x.Time(), End: endNames[x.End], Source: usageNames[x.Source], Charge: amount(x.Charge), Adjust: amount(x.Adjusted), Held: amount(x.Held)}
 }
 
 // apiExchanges lists exchanges, the newest first; next is the cursor of what

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"time"
 
 	"plumbline/app/authz"
+	"plumbline/app/ident"
 	"plumbline/assessments/evidence"
 	"plumbline/assessments/evidence/record"
 	"plumbline/assessments/evidence/verify"
@@ -198,7 +200,45 @@ func TestExchangePages(t *testing.T) {
 	ada.is(ada.get("/exchanges?q=nothing"), 404, "", "no request id")
 
 	f.theirPages(t, ada)
+	f.moneyPages(t, ada)
 	f.release()
+}
+
+// moneyPages: a corrected charge stands beside the one of before, and what is
+// counted beside tokens is shown where a call has it.
+func (f *traffic) moneyPages(t *testing.T, ada *visitor) {
+	now := time.Now()
+	write := func(commit *event.Commit, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if <-commit.Done(); commit.Err() != nil {
+			t.Fatal(commit.Err())
+		}
+	}
+	id, err := ident.Parse(f.plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(f.s.Ledger.Adjust(&event.Event{Kind: event.Adjusted, Log: string(testOrg), Exchange: id, At: now.UnixMicro(), System: "SYS-001", Charge: 1_000_000, Figure: 1_012_900, Reason: "rerated", PriceTable: "feedfacefeedface"}, "cli"))
+	drawn, err := ident.New(now, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := event.Event{Kind: event.Intent, Log: string(testOrg), Exchange: drawn, At: now.UnixMicro(), System: "SYS-001", Provider: "up", ModelTarget: "painter"}
+	write(f.s.Ledger.Submit(&e))
+	e.Kind, e.End, e.Status, e.Source = event.Outcome, event.EndComplete, 200, event.UsageProvider
+	e.Usage = event.Usage{Input: 900, CacheRead: -1, AudioIn: 700, ImageOut: -1, Images: 2, Characters: 1234, Seconds: 61, Searches: 3, Form: "1024x1024 hd", Batch: true}
+	write(f.s.Ledger.Submit(&e))
+	if err := f.s.Projection.CatchUp(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	ada.is(ada.get("/exchanges/"+f.plain), 200, "", "Charged $0.000 012 900 Rerated $0.001 000 000 to $0.001 012 900 with prices feedfacefeedface", "After that $0.001 012 900", "exchange.adjusted")
+	p := ada.is(ada.get("/exchanges/"+drawn.String()), 200, "", "Sound in 700 tokens", "Images out not known", "Images made 2 Text spoken 1,234 characters Sound written down 61 seconds Searches 3 Priced as 1024x1024 hd, in a batch")
+	if strings.Contains(p.body, "Sound out") {
+		t.Error("the page shows a count that the call does not have")
+	}
 }
 
 // theirPages opens one exchange of each kind.

@@ -67,7 +67,8 @@ func keyHash(pepper [32]byte) func(string) [32]byte {
 	}
 }
 
-func loadPrices(path string) (*price.Table, error) {
+// LoadPrices reads a price table from a file; the embedded one when none is named.
+func LoadPrices(path string) (*price.Table, error) {
 	if path == "" {
 		return price.Load()
 	}

@@ -125,7 +125,7 @@ func (s *Server) open(ctx context.Context) error {
 	if s.Catalog, err = frameworks.Load(); err != nil {
 		return err
 	}
-	if s.Prices, err = loadPrices(c.Prices); err != nil {
+	if s.Prices, err = LoadPrices(c.Prices); err != nil {
 		return err
 	}
 	pepper := sealer.Derive("virtual keys")

@@ -58,7 +58,17 @@ var resolved = func() *event.Commit { c := event.NewCommit(); c.Resolve(nil); re
 // ledger cannot write, an Intent, an Attempt or a Refused is turned away at once with
 // event.ErrUnavailable, and a Refused, which is the last word on its exchange, is
 // counted; an end is always taken and kept until it is written. Refusals beyond what a window records are counted, see refusals.go.
-func (l *Ledger) Submit(e *event.Event) (*event.Commit, error) {
+func (l *Ledger) Submit(e *event.Event) (*event.Commit, error) { return l.submit(e, "gateway") }
+
+// Adjust is Submit for a correction that an actor makes later: an Adjusted.
+func (l *Ledger) Adjust(e *event.Event, actor string) (*event.Commit, error) {
+	if e.Kind != event.Adjusted {
+		return nil, fmt.Errorf("adjust: an event of kind %d is no correction", e.Kind)
+	}
+	return l.submit(e, actor)
+}
+
+func (l *Ledger) submit(e *event.Event, actor string) (*event.Commit, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
@@ -78,7 +88,7 @@ func (l *Ledger) Submit(e *event.Event) (*event.Commit, error) {
 	if err != nil {
 		return nil, err
 	}
-	env := record.Envelope{Kind: record.KindOf(e.Kind), Version: 1, At: e.At, Writer: l.writer, Actor: "gateway"}
+	env := record.Envelope{Kind: record.KindOf(e.Kind), Version: 1, At: e.At, Writer: l.writer, Actor: actor}
 	switch e.Kind {
 	case event.Intent, event.Refused, event.Cached:
 		env.ID = e.Exchange

@@ -177,6 +177,7 @@ func (b *batch) exchange(leaf uint64, r *record.Record, e *event.Event) {
 	case event.Adjusted:
 		// A correction of the charge: what is added to it, or taken off.
 		x.Charge += e.Charge
+		x.Adjusted += e.Charge
 		b.further = append(b.further, furtherRow{x.ID, leaf})
 		b.count(e.System, "adjusted", 1)
 		b.charge(e, e.Charge)

@@ -56,7 +56,8 @@ type Exchange struct {
 	Input       int64             `json:"input_tokens"` // -1: not known
 	Output      int64             `json:"output_tokens"`
 	Source      event.UsageSource `json:"usage_source"`
-	Charge      money.Nano        `json:"charge_nano"`
+	Charge      money.Nano        `json:"charge_nano"`   // with what was adjusted
+	Adjusted    money.Nano        `json:"adjusted_nano"` // of it; the rest is what was charged first
 	Held        money.Nano        `json:"held_nano"`
 	Tries       int               `json:"attempts"`
 	Total       int64             `json:"total_us"`
@@ -286,6 +287,7 @@ type details struct {
 	Input      int64      `json:"input,omitempty"`
 	Output     int64      `json:"output,omitempty"`
 	Charge     money.Nano `json:"charge,omitempty"`
+	Adjusted   money.Nano `json:"adjusted,omitempty"`
 	Held       money.Nano `json:"held,omitempty"`
 	Tries      int        `json:"tries,omitempty"`
 	Total      int64      `json:"total,omitempty"`
@@ -295,12 +297,12 @@ type details struct {
 }
 
 func (x *Exchange) details() *details {
-	return &details{x.Endpoint, x.Stream, x.Simulated, x.Region, x.Status, x.End, x.Input, x.Output, x.Charge, x.Held, x.Tries, x.Total, x.Classes, x.Rule, x.ShadowRule}
+	return &details{x.Endpoint, x.Stream, x.Simulated, x.Region, x.Status, x.End, x.Input, x.Output, x.Charge, x.Adjusted, x.Held, x.Tries, x.Total, x.Classes, x.Rule, x.ShadowRule}
 }
 
 func (d *details) into(x *Exchange) {
 	x.Endpoint, x.Stream, x.Simulated, x.Region, x.Status, x.End = d.Endpoint, d.Stream, d.Simulated, d.Region, d.Status, d.End
-	x.Input, x.Output, x.Charge, x.Held, x.Tries, x.Total = d.Input, d.Output, d.Charge, d.Held, d.Tries, d.Total
+	x.Input, x.Output, x.Charge, x.Adjusted, x.Held, x.Tries, x.Total = d.Input, d.Output, d.Charge, d.Adjusted, d.Held, d.Tries, d.Total
 	x.Classes, x.Rule, x.ShadowRule = d.Classes, d.Rule, d.ShadowRule
 }
 
