@@ -135,7 +135,7 @@ func TestRerate(t *testing.T) {
 		}
 		return got
 	}
-	size := s.Ledger.Size("acme")
+	size := len(eventsOf(t, s))
 	if got := rerate("--from", today); got.Corrections != 0 || len(got.Lines) != 2 || got.Table != s.Prices.Hash() || got.Lines[1].Before != got.Lines[1].After {
 		t.Errorf("with the table that rated it: %+v", got)
 	}
@@ -152,7 +152,7 @@ func TestRerate(t *testing.T) {
 	if code, _, errs := plumbline(t, env, "rerate", "--org", "acme", "--prices", other, "--apply"); code != exitFailed {
 		t.Errorf("beside a running server: %d %s", code, errs)
 	}
-	if s.Ledger.Size("acme") != size {
+	if len(eventsOf(t, s)) != size {
 		t.Error("a dry run wrote to the ledger")
 	}
 	if err := s.Close(t.Context()); err != nil {
