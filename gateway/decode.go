@@ -21,6 +21,7 @@ func (g *Gateway) decode(x *exchange) error {
 			x.ev.ClientRetry = uint32(n)
 		}
 	}
+	x.attribute()
 	if !x.call.body {
 		return nil
 	}

@@ -44,9 +44,10 @@ type exchange struct {
 	rated  bool // a place of the key's rate is taken
 
 	// decode
-	asked string // the model in the path
-	body  []byte // not pooled: see out
-	model string
+	attributes map[string]string // what the caller says of the call; nil unless some are declared
+	asked      string            // the model in the path
+	body       []byte            // not pooled: see out
+	model      string
 
 	// admit
 	route    *inventory.Route

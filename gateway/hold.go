@@ -91,7 +91,11 @@ func (g *Gateway) commitIntent(x *exchange) error {
 	e.Deadline = x.start.Add(g.c.Timeout).UnixMicro()
 	if u := x.peeked.User; u.End > u.Start {
 		if err := g.pseudonym(x, x.body[u.Start:u.End]); err != nil {
-			return refuse(http.StatusServiceUnavailable, "ledger_unavailable", "the gateway cannot record this call, so it does not send it").retryAfter(2).because(err)
+			return ledgerDown(err)
+		}
+	} else if user := userOf(x.r.Header); user != "" {
+		if err := g.pseudonym(x, []byte(user)); err != nil {
+			return ledgerDown(err)
 		}
 	}
 	commit, err := g.c.Recorder.Submit(e)

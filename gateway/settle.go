@@ -98,7 +98,7 @@ func (g *Gateway) outcome(x *exchange) {
 	}
 	// The outcome answers to the intent, which has the verdicts on the prompt.
 	prompt := e.Prompt
-	e.Prompt = nil
+	e.Prompt, e.Attributes = nil, nil
 	defer func() { e.Prompt = prompt }()
 	if _, err := g.c.Recorder.Submit(e); err != nil {
 		g.c.Log.Error("outcome not recorded", "request", x.idHdr[0], "error", err)

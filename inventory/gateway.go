@@ -120,11 +120,12 @@ type Policy struct {
 
 // Settings are an organisation's switches.
 type Settings struct {
-	Org            OrgID  `json:"org" yaml:"-"`
-	Unregistered   string `json:"unregistered" yaml:"unregistered"`       // block (default) or flag: a key bound to no registered system
-	Confidential   string `json:"confidentiality" yaml:"confidentiality"` // mark on documents
-	Contact        string `json:"contact,omitempty" yaml:"contact,omitempty"`
-	ExternalAnchor bool   `json:"-" yaml:"-"`
+	Org            OrgID    `json:"org" yaml:"-"`
+	Unregistered   string   `json:"unregistered" yaml:"unregistered"`       // block (default) or flag: a key bound to no registered system
+	Confidential   string   `json:"confidentiality" yaml:"confidentiality"` // mark on documents
+	Contact        string   `json:"contact,omitempty" yaml:"contact,omitempty"`
+	Attributes     []string `json:"attributes,omitempty" yaml:"attributes,omitempty"` // names of what callers may say of a call that is recorded
+	ExternalAnchor bool     `json:"-" yaml:"-"`
 	Stamp          `yaml:"-"`
 	Origin         Origin `json:"origin,omitzero" yaml:"-"`
 }

@@ -18,6 +18,8 @@ import (
 
 var idForm = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
 
+var attributeForm = regexp.MustCompile(`^[a-z0-9._-]{1,64}$`)
+
 func checkID(field, id string) error {
 	if !idForm.MatchString(id) {
 		return fault.Field(field, "%q: an id has up to 63 small letters, digits, dots, dashes or underscores", id)
@@ -342,6 +344,15 @@ func checkSettings(v *Settings) error {
 	}
 	if v.Unregistered != "block" && v.Unregistered != "flag" {
 		return fault.Field("unregistered", "%q is neither block nor flag", v.Unregistered)
+	}
+	for i, name := range v.Attributes {
+		v.Attributes[i] = strings.ToLower(name)
+		if !attributeForm.MatchString(v.Attributes[i]) {
+			return fault.Field("attributes", "%q: the name of an attribute has up to 64 letters, digits, dots, dashes or underscores", name)
+		}
+	}
+	if len(v.Attributes) > 16 {
+		return fault.Field("attributes", "at most 16 attributes are recorded")
 	}
 	return nil
 }

@@ -130,6 +130,9 @@ func (p *exchangePane) stageWords() map[string]string {
 	if n := len(p.Attempts); n > 0 {
 		a := p.Attempts[n-1]
 		out["forward"] = fmt.Sprintf("%s, %s", plural(n, "attempt"), a.Result)
+		if p.End != nil && len(p.End.NotCarried) > 0 {
+			out["forward"] += "; not carried over to the provider's API: " + strings.Join(p.End.NotCarried, ", ")
+		}
 	} else if p.State != projection.Refused {
 		out["forward"] = "answered from the cache"
 	}
@@ -153,6 +156,9 @@ func (p *exchangePane) decodeWords() string {
 		parts = append(parts, group(p.End.BytesIn)+" bytes")
 	} else if e.BytesIn > 0 {
 		parts = append(parts, group(e.BytesIn)+" bytes")
+	}
+	if len(e.Attributes) > 0 {
+		parts = append(parts, "its caller says "+strings.Join(e.Attributes, ", "))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -174,6 +174,7 @@ type Event struct {
 	Stream        bool
 	ClientRetry   uint32 // x-stainless-retry-count
 	ModelAsked    string
+	Attributes    []string // what the caller says of the call, as name=value: those that the organisation declares
 
 	// Where it goes.
 	Route       string

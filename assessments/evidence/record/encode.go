@@ -240,6 +240,7 @@ func appendExchange(dst []byte, e *event.Event) []byte {
 	f = f.text(43, e.UpstreamErr)
 	f = f.text(44, e.Reason)
 	f = f.int(45, int64(e.Figure))
+	f = f.texts(46, e.Attributes)
 	return f.close(head)
 }
 

@@ -57,6 +57,7 @@ type exchange struct {
 	UpstreamErr    string     `cbor:"43,keyasint,omitzero"`
 	Reason         string     `cbor:"44,keyasint,omitzero"`
 	Figure         money.Nano `cbor:"45,keyasint,omitzero"`
+	Attributes     []string   `cbor:"46,keyasint,omitzero"`
 }
 
 type decision struct {
@@ -171,7 +172,7 @@ func (x *exchange) event() *event.Event {
 		Source: event.UsageSource(x.Source), Charge: x.Charge, Held: x.Held, Tries: x.Tries, FirstByte: x.FirstByte,
 		Upstream: x.Upstream, Total: x.Total, BytesIn: x.BytesIn, BytesOut: x.BytesOut, Answer: x.Answer,
 		AnswerGuard: verdicts(x.AnswerGuard), NotCarried: x.NotCarried, UpstreamErr: x.UpstreamErr,
-		Reason: x.Reason, Figure: x.Figure,
+		Reason: x.Reason, Figure: x.Figure, Attributes: x.Attributes,
 	}
 	for _, h := range x.Holds {
 		e.Holds = append(e.Holds, event.Hold(h))

@@ -294,6 +294,8 @@ func (r *reader) event(e *event.Event) {
 			e.Reason = r.text()
 		case 45:
 			e.Figure = money.Nano(r.int())
+		case 46:
+			e.Attributes = r.texts()
 		default:
 			r.bad = true
 		}
