@@ -44,8 +44,14 @@ type messagesCounts struct {
 	Input      int64            `json:"input_tokens"`
 	CacheWrite *int64           `json:"cache_creation_input_tokens"`
 	CacheRead  *int64           `json:"cache_read_input_tokens"`
+	Created    *messagesCreated `json:"cache_creation,omitempty"`
 	Output     int64            `json:"output_tokens"`
 	Details    *messagesDetails `json:"output_tokens_details,omitempty"`
+}
+
+type messagesCreated struct {
+	Minutes int64 `json:"ephemeral_5m_input_tokens"`
+	Hour    int64 `json:"ephemeral_1h_input_tokens"`
 }
 
 type messagesDetails struct {
@@ -56,6 +62,7 @@ func messagesUsage(u event.Usage) messagesCounts {
 	c := messagesCounts{Input: max(u.Input-max(u.CacheRead, 0)-max(u.CacheWrite, 0), 0), Output: max(u.Output, 0)}
 	if u.CacheWrite >= 0 {
 		c.CacheWrite = &u.CacheWrite
+		c.Created = &messagesCreated{max(u.CacheWrite-u.CacheWrite1h, 0), u.CacheWrite1h}
 	}
 	if u.CacheRead >= 0 {
 		c.CacheRead = &u.CacheRead
@@ -68,9 +75,11 @@ func messagesUsage(u event.Usage) messagesCounts {
 
 // messagesTally adds up usage that comes in pieces: what a later event does not say
 // stays as it was.
-type messagesTally struct{ input, read, write, output, reasoning int64 }
+type messagesTally struct{ input, read, write, output, reasoning, hour, searches int64 }
 
-func newMessagesTally() messagesTally { return messagesTally{-1, -1, -1, -1, -1} }
+func newMessagesTally() messagesTally {
+	return messagesTally{input: -1, read: -1, write: -1, output: -1, reasoning: -1}
+}
 
 func (t *messagesTally) take(raw json.RawMessage) {
 	var u struct {
@@ -78,6 +87,12 @@ func (t *messagesTally) take(raw json.RawMessage) {
 		Write   *int64 `json:"cache_creation_input_tokens"`
 		Read    *int64 `json:"cache_read_input_tokens"`
 		Output  *int64 `json:"output_tokens"`
+		Created struct {
+			Hour *int64 `json:"ephemeral_1h_input_tokens"`
+		} `json:"cache_creation"`
+		Server struct {
+			Searches *int64 `json:"web_search_requests"`
+		} `json:"server_tool_use"`
 		Details struct {
 			Thinking *int64 `json:"thinking_tokens"`
 		} `json:"output_tokens_details"`
@@ -88,7 +103,8 @@ func (t *messagesTally) take(raw json.RawMessage) {
 	for _, f := range []struct {
 		to   *int64
 		from *int64
-	}{{&t.input, u.Input}, {&t.write, u.Write}, {&t.read, u.Read}, {&t.output, u.Output}, {&t.reasoning, u.Details.Thinking}} {
+	}{{&t.input, u.Input}, {&t.write, u.Write}, {&t.read, u.Read}, {&t.output, u.Output}, {&t.reasoning, u.Details.Thinking},
+		{&t.hour, u.Created.Hour}, {&t.searches, u.Server.Searches}} {
 		if f.from != nil && *f.from >= 0 {
 			*f.to = *f.from
 		}
@@ -97,7 +113,7 @@ func (t *messagesTally) take(raw json.RawMessage) {
 
 // usage is the tally in neutral terms; false when nothing was said.
 func (t *messagesTally) usage() (event.Usage, bool) {
-	u := event.Usage{Input: t.input, Output: t.output, CacheRead: t.read, CacheWrite: t.write, Reasoning: t.reasoning}
+	u := event.Usage{Input: t.input, Output: t.output, CacheRead: t.read, CacheWrite: t.write, Reasoning: t.reasoning, CacheWrite1h: t.hour, Searches: t.searches}
 	if u.Input >= 0 {
 		u.Input += max(t.read, 0) + max(t.write, 0)
 	}

@@ -285,13 +285,13 @@ func TestMessagesAnswer(t *testing.T) {
 		{"type":"server_tool_use","id":"srvtoolu_1","name":"web_search","input":{}},
 		{"type":"text","text":"I look.","citations":null},{"type":"tool_use","id":"toolu_1","name":"look","input":{"n":12345678901234567890}}],
 		"stop_reason":"tool_use","stop_sequence":null,
-		"usage":{"input_tokens":10,"cache_creation_input_tokens":20,"cache_read_input_tokens":30,"cache_creation":{"ephemeral_5m_input_tokens":20,"ephemeral_1h_input_tokens":0},"output_tokens":7,"output_tokens_details":{"thinking_tokens":3},"service_tier":"standard"}}`
+		"usage":{"input_tokens":10,"cache_creation_input_tokens":20,"cache_read_input_tokens":30,"cache_creation":{"ephemeral_5m_input_tokens":15,"ephemeral_1h_input_tokens":5},"server_tool_use":{"web_search_requests":1},"output_tokens":7,"output_tokens_details":{"thinking_tokens":3},"service_tier":"standard"}}`
 	got, err := Of(Messages).ReadAnswer([]byte(body))
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := &Answer{
-		ID: "msg_1", Model: "claude-opus-4-6", HasUsage: true, Usage: event.Usage{Input: 60, Output: 7, CacheRead: 30, CacheWrite: 20, Reasoning: 3},
+		ID: "msg_1", Model: "claude-opus-4-6", HasUsage: true, Usage: event.Usage{Input: 60, Output: 7, CacheRead: 30, CacheWrite: 20, Reasoning: 3, CacheWrite1h: 5, Searches: 1},
 		Choices: []Candidate{{Stop: StopTool, Parts: []Part{
 			{Kind: Thought, Text: "Hm.", Signature: "EqoB==", Origin: Messages},
 			{Kind: Thought, Sealed: "EmwK==", Origin: Messages},
@@ -311,7 +311,7 @@ func TestMessagesAnswer(t *testing.T) {
 		{"type":"thinking","thinking":"Hm.","signature":"EqoB=="},{"type":"redacted_thinking","data":"EmwK=="},
 		{"type":"text","text":"I look."},{"type":"tool_use","id":"toolu_1","name":"look","input":{"n":12345678901234567890}}],
 		"stop_reason":"tool_use","stop_sequence":null,
-		"usage":{"input_tokens":10,"cache_creation_input_tokens":20,"cache_read_input_tokens":30,"output_tokens":7,"output_tokens_details":{"thinking_tokens":3}}}`), string(back)); diff != "" {
+		"usage":{"input_tokens":10,"cache_creation_input_tokens":20,"cache_read_input_tokens":30,"cache_creation":{"ephemeral_5m_input_tokens":15,"ephemeral_1h_input_tokens":5},"output_tokens":7,"output_tokens_details":{"thinking_tokens":3}}}`), string(back)); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -1,5 +1,7 @@
 package peek
 
+import "bytes"
+
 // The states of Google's generateContent beyond the shared ones. Its servers take
 // names in camelCase and in snake_case.
 const (
@@ -20,6 +22,12 @@ const (
 	gemBlock
 	gemUsage
 	gemToolUse
+	gemTotal
+	gemPromptBy // counts by what was counted
+	gemCachedBy
+	gemAnswerBy
+	gemMode
+	gemCount
 )
 
 var gemini = grammar{
@@ -31,15 +39,26 @@ var gemini = grammar{
 			p.choice, p.finished = n+1, false
 		case gemParts:
 			p.tool = 0
+		case gemPromptBy, gemCachedBy, gemAnswerBy:
+			p.by = by{}
 		}
 	},
 	onEnd: func(p *Body, st state, from int) {
 		switch st {
 		case gemCandidates:
 			p.ofChoice(from)
+			for i := range p.Logprobs {
+				if p.Logprobs[i].Channel == 0 {
+					p.Logprobs[i].Channel = p.choice << 8
+				}
+			}
 			if p.finished {
 				p.Finished = append(p.Finished, p.choice)
 			}
+			// The stream has no last event: it is whole when its choices are. Of several the
+			// last to stop says so, as far as one event shows.
+			p.Ended = p.finished && (p.Ended || p.seen == 0)
+			p.seen++
 		case gemParts:
 			if p.tool != 0 {
 				for i := range p.Text[from:] {
@@ -47,6 +66,12 @@ var gemini = grammar{
 				}
 			}
 			p.tool = 0
+		case gemPromptBy:
+			p.by.add(&p.Usage.ImageIn, &p.Usage.AudioIn)
+		case gemCachedBy:
+			p.by.add(nil, &p.Usage.CachedAudio)
+		case gemAnswerBy:
+			p.by.add(&p.Usage.ImageOut, &p.Usage.AudioOut)
 		}
 	},
 	finish: finishGemini,
@@ -121,6 +146,10 @@ func nextGemini(st state, key []byte) state {
 			return choiceIndex
 		case "finishReason":
 			return gemFinish
+		case "logprobsResult":
+			return logprobs
+		case "groundingMetadata", "citationMetadata", "finishMessage": // the answer's text once more, and what it is from
+			return free
 		}
 	case gemContent:
 		if string(key) == "parts" {
@@ -153,6 +182,21 @@ func nextGemini(st state, key []byte) state {
 			return reasoning
 		case "toolUsePromptTokenCount":
 			return gemToolUse
+		case "totalTokenCount":
+			return gemTotal
+		case "promptTokensDetails":
+			return gemPromptBy
+		case "cacheTokensDetails":
+			return gemCachedBy
+		case "candidatesTokensDetails":
+			return gemAnswerBy
+		}
+	case gemPromptBy, gemCachedBy, gemAnswerBy:
+		switch string(key) {
+		case "modality":
+			return gemMode
+		case "tokenCount":
+			return gemCount
 		}
 	}
 	return other
@@ -180,20 +224,48 @@ func onStringGemini(p *Body, st state, s Span) {
 		s.Whole = true
 		p.text(s, 0)
 	case gemFinish:
-		p.finished, p.Ended = true, true
+		p.finished = string(p.b[s.Start:s.End]) != "FINISH_REASON_UNSPECIFIED"
 	case gemBlock:
 		p.Ended = true
+	case gemMode:
+		p.by.mode = string(p.b[s.Start:s.End])
+	case maxTokens, choices: // which may be strings to Google's servers
+		p.onNumber(st, p.b[s.Start:s.End])
 	default:
 		p.onString(st, s)
 	}
 }
 
 func onNumberGemini(p *Body, st state, digits []byte) {
-	if st == gemToolUse {
+	switch st {
+	case gemToolUse:
 		p.extra = max(whole(digits), 0)
-		return
+	case gemTotal:
+		p.total = max(whole(digits), 0)
+	case gemCount:
+		p.by.count = max(whole(digits), 0)
+	default:
+		before, after, _ := bytes.Cut(digits, []byte("."))
+		if len(bytes.Trim(after, "0")) == 0 { // and may have a fraction of zero
+			digits = before
+		}
+		p.onNumber(st, digits)
 	}
-	p.onNumber(st, digits)
+}
+
+// by is a count of one modality.
+type by struct {
+	mode  string
+	count int64
+}
+
+func (b by) add(image, audio *int64) {
+	switch {
+	case b.mode == "IMAGE" && image != nil:
+		*image += b.count
+	case b.mode == "AUDIO":
+		*audio += b.count
+	}
 }
 
 func onLiteralGemini(p *Body, st state, value bool) {
@@ -205,13 +277,16 @@ func onLiteralGemini(p *Body, st state, value bool) {
 }
 
 // finishGemini: what tools put into the prompt is counted beside promptTokenCount, and
-// thoughts beside candidatesTokenCount.
+// thoughts beside candidatesTokenCount. A count of zero is left out.
 func finishGemini(p *Body) {
 	u := &p.Usage
 	if u.Input >= 0 {
 		u.Input += p.extra
 	}
-	if u.Reasoning > 0 {
-		u.Output = max(u.Output, 0) + u.Reasoning
+	switch {
+	case u.Output >= 0 || u.Reasoning >= 0:
+		u.Output = max(u.Output, 0) + max(u.Reasoning, 0)
+	case u.Input >= 0 && p.total > 0:
+		u.Output = max(p.total-u.Input, 0)
 	}
 }

@@ -6,6 +6,8 @@ const (
 	msgMetadata
 	msgText  // system and messages: text, but for labels
 	msgMedia // the source of an image or a document
+	msgData  // of it: base64, or plain text
+	msgEdits // of the context
 	msgAnswer
 	msgType // says what an event is
 	msgBlocks
@@ -53,6 +55,8 @@ func nextMessages(st state, key []byte) state {
 			return msgText
 		case "output_config", "output_format":
 			return free
+		case "context_management":
+			return msgEdits
 		}
 	case msgMetadata:
 		if string(key) == "user_id" {
@@ -74,12 +78,19 @@ func nextMessages(st state, key []byte) state {
 		switch string(key) {
 		case "type", "media_type":
 			return other
-		case "data", "url":
+		case "data":
+			return msgData
+		case "url":
 			return blob
 		case "file_id":
 			return fileID
 		}
 		return msgText
+	case msgEdits:
+		if string(key) == "instructions" {
+			return text
+		}
+		return msgEdits
 	case msgAnswer:
 		switch string(key) {
 		case "type":
@@ -130,6 +141,12 @@ func nextMessages(st state, key []byte) state {
 			return msgWritten
 		case "server_tool_use":
 			return msgServer
+		case "output_tokens_details":
+			return outputDetails
+		}
+	case outputDetails:
+		if string(key) == "thinking_tokens" {
+			return reasoning
 		}
 	case msgWritten:
 		if string(key) == "ephemeral_1h_input_tokens" {
@@ -157,8 +174,18 @@ func elementMessages(st state) state {
 
 func onStringMessages(p *Body, st state, s Span) {
 	switch st {
-	case msgText, free:
+	case msgText:
 		p.text(s, 0)
+	case free:
+		s.Whole = p.root == msgAnswer // what the provider's own tools found
+		p.text(s, 0)
+	case msgData:
+		if b := p.b[s.Start:s.End]; opaque(b) {
+			p.Media++
+			p.MediaBytes += len(b)
+		} else { // of a document that is text
+			p.text(s, 0)
+		}
 	case kept:
 		s.Kept = true
 		p.text(s, 0)

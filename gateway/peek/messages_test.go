@@ -57,9 +57,9 @@ func TestMessagesAnswer(t *testing.T) {
 		name, body string
 		want       found
 	}{
-		{"whole", `{"type":"message","model":"claude-1","content":[{"type":"thinking","thinking":"hm","signature":"c2ln"},{"type":"text","text":"Hello"},{"type":"tool_use","id":"t","name":"look","input":{"a":"b"}}],"usage":{"input_tokens":10,"cache_read_input_tokens":5,"cache_creation_input_tokens":3,"cache_creation":{"ephemeral_5m_input_tokens":1,"ephemeral_1h_input_tokens":2},"output_tokens":4,"server_tool_use":{"web_search_requests":1}}}`,
+		{"whole", `{"type":"message","model":"claude-1","content":[{"type":"thinking","thinking":"hm","signature":"c2ln"},{"type":"text","text":"Hello"},{"type":"tool_use","id":"t","name":"look","input":{"a":"b"}}],"usage":{"input_tokens":10,"cache_read_input_tokens":5,"cache_creation_input_tokens":3,"cache_creation":{"ephemeral_5m_input_tokens":1,"ephemeral_1h_input_tokens":2},"output_tokens":4,"output_tokens_details":{"thinking_tokens":2},"server_tool_use":{"web_search_requests":1}}}`,
 			found{Text: []string{"hm", "Hello", "b"}, Channels: []int{1<<8 | channelReasoning, 2 << 8, 3<<8 | 1}, HasUsage: true,
-				Usage: Usage{Input: 18, Output: 4, CacheRead: 5, CacheWrite: 3, CacheWrite1h: 2, Reasoning: -1, Searches: 1}}},
+				Usage: Usage{Input: 18, Output: 4, CacheRead: 5, CacheWrite: 3, CacheWrite1h: 2, Reasoning: 2, Searches: 1}}},
 		{"start", `{"type":"message_start","message":{"model":"claude-1","content":[],"usage":{"input_tokens":10,"output_tokens":1}}}`,
 			found{HasUsage: true, Usage: Usage{Input: 10, Output: 1, CacheRead: -1, CacheWrite: -1, Reasoning: -1}}},
 		{"text", `{"type":"content_block_delta","delta":{"type":"text_delta","text":"Hi"},"index":1}`, found{Text: []string{"Hi"}, Channels: []int{2 << 8}, Usage: none}},
@@ -85,6 +85,26 @@ func TestMessagesAnswer(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// A document may be text, which guards read, and edits of the context hold what an app
+// wrote.
+func TestMessagesDocuments(t *testing.T) {
+	var p Body
+	b := []byte(`{"messages":[{"role":"user","content":[{"type":"document","title":"terms","source":{"type":"text","media_type":"text/plain","data":"plain words"}},{"type":"document","source":{"type":"content","content":[{"type":"text","text":"chunk"}]}},{"type":"document","source":{"type":"url","url":"https://a.example/d"}}]}],"context_management":{"edits":[{"type":"compact","instructions":"keep names"}]}}`)
+	if err := p.Request(b, Messages); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"terms", "plain words", "chunk", "https://a.example/d", "keep names"}, textsOf(&p, b)); diff != "" || p.Media != 1 {
+		t.Errorf("%s %+v", diff, p)
+	}
+	b = []byte(`{"type":"content_block_start","index":0,"content_block":{"type":"web_search_tool_result","content":[{"title":"a"},{"title":"b"}]}}`)
+	if err := p.Answer(b, Messages); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"a", "b"}, textsOf(&p, b)); diff != "" || !p.Text[0].Whole || !p.Text[1].Whole {
+		t.Errorf("%s %+v", diff, p)
 	}
 }
 

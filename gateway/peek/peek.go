@@ -66,6 +66,9 @@ type Body struct {
 	tool       int
 	finished   bool
 	extra      int64 // a count that belongs to another
+	total      int64
+	by         by
+	seen       int // choices of an event
 
 	b    []byte
 	g    *grammar
