@@ -23,13 +23,13 @@ import (
 
 // Config makes a Store. Sizes are in bytes; each zero value works.
 type Config struct {
-	Dir      string // of the files; os.TempDir() when empty
-	Memory   int64  // largest body that stays in memory; 1 MiB when zero
-	Resident int64  // what all bodies above Small that stay in memory may take together; 64 MiB when zero
-	Loaded   int64  // what all bodies brought back from files may take together; 192 MiB when zero
-	Disk     int64  // what all files may take together; 8 GiB when zero
+	Dir      string        // of the files; os.TempDir() when empty
+	Memory   int64         // largest body that stays in memory; 1 MiB when zero
+	Resident int64         // what all bodies above Small that stay in memory may take together; 64 MiB when zero
+	Loaded   int64         // what all bodies brought back from files may take together; 192 MiB when zero
+	Disk     int64         // what all files may take together; 8 GiB when zero
 	Wait     time.Duration // of Load for memory; 5 s when zero
-	Rand     io.Reader // of the key; crypto/rand when nil
+	Rand     io.Reader     // of the key; crypto/rand when nil
 }
 
 // Small is the size up to which a body in memory is not counted.
