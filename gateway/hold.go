@@ -25,6 +25,7 @@ func (g *Gateway) hold(x *exchange) error {
 	}
 	if x.priced {
 		x.most = most(x)
+		x.most.Form = formOf(x)
 		x.ceiling = x.rate.Ceiling(x.most)
 	}
 	return g.reserve(x)

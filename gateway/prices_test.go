@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"plumbline/app/money"
+	"plumbline/gateway/price"
+	"plumbline/gateway/provider"
 	"plumbline/inventory"
 )
 
@@ -21,6 +23,7 @@ func TestOwnPrices(t *testing.T) {
 	r.use()
 	r.post(ask("gpt-4o-mini", "hello"))
 
+	r.rec.wait(t, 6)
 	var charges []money.Nano
 	var tables []string
 	for i := 1; i < 6; i += 2 {
@@ -49,7 +52,54 @@ func TestLocalModelsCostNothing(t *testing.T) {
 	if resp, answer := r.post(ask("gpt-4o-mini", "hello")); resp.StatusCode != 200 {
 		t.Fatalf("%d %s", resp.StatusCode, answer)
 	}
+	r.rec.wait(t, 2)
 	if e := r.rec.last(); e.Charge != 0 || e.PriceTable == "" || e.Usage.Input != 10 {
 		t.Errorf("outcome %+v", e)
+	}
+}
+
+// TestFormsOfCalls: a call is held and charged in the form that it asks for; the
+// vendor's default where it says nothing, the dearest where it cannot be known.
+func TestFormsOfCalls(t *testing.T) {
+	r := newRig(t, answerPlain)
+	r.org().Prices = []inventory.Price{{Vendor: "openai", PriceRow: inventory.PriceRow{Model: "gpt-4o-mini", From: "2026-01-01", MaxOutput: 16384, TokenPrices: inventory.TokenPrices{Input: "0", Output: "0"},
+		Forms: []inventory.PriceForm{{Form: "low", Request: "0.005"}, {Form: "high", Request: "0.012"}}}}}
+	r.use()
+	const messages = `"model":"gpt-4o-mini","messages":[{"role":"user","content":"hello"}]`
+	for i, c := range []struct {
+		name, body, form string
+		want             money.Nano
+	}{
+		{"not said", `{` + messages + `}`, "low", 5_000_000},
+		{"said", `{` + messages + `,"web_search_options":{"search_context_size":"high"}}`, "high", 12_000_000},
+		{"not sold", `{` + messages + `,"web_search_options":{"search_context_size":"huge"}}`, "", 12_000_000},
+		{"not readable", `{` + messages + `,"web_search_options":{"search_context_size":7}}`, "", 12_000_000},
+	} {
+		if resp, answer := r.post(c.body); resp.StatusCode != 200 {
+			t.Fatalf("%s: %d %s", c.name, resp.StatusCode, answer)
+		}
+		r.rec.wait(t, 2*i+2)
+		in, out := r.rec.events[2*i], r.rec.events[2*i+1]
+		if out.Charge != c.want || out.Usage.Form != c.form || in.Holds[0].Amount != c.want {
+			t.Errorf("%s: held %s, charged %s in the form %q; want %s in %q", c.name, in.Holds[0].Amount, out.Charge, out.Usage.Form, c.want, c.form)
+		}
+	}
+}
+
+// TestEveryKindHasPrices: a kind of provider names a vendor of the price table, so
+// that its calls are priced without more being said.
+func TestEveryKindHasPrices(t *testing.T) {
+	prices, err := price.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range provider.Kinds() {
+		kind, err := provider.KindOf(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !prices.Has(kind.Vendor) {
+			t.Errorf("%s: the price table has no vendor %q", name, kind.Vendor)
+		}
 	}
 }

@@ -151,5 +151,8 @@ func (x *exchange) charge() money.Nano {
 	case x.ev.Source == event.UsageEstimated:
 		return x.ceiling
 	}
+	if x.ev.Usage != (event.Usage{}) {
+		x.ev.Usage.Form = x.most.Form
+	}
 	return x.rate.Cost(x.ev.Usage)
 }

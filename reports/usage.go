@@ -149,7 +149,7 @@ func (b *builder) spendFigure(u Hour) render.Block {
 		unpriced = count(u.Unpriced) + " unpriced and not in the figures"
 	}
 	return &render.Figure{Claim: claim, Alt: claim + ". Cumulative line over columns.", Chart: render.Chart{Cumulative: c},
-		Source: render.T("Line: settled charges, cumulative. Columns: charges per interval; hatched: not recorded. List prices of the embedded table ", render.Code(short(b.in.PriceTable)), "; "+unpriced+".")}
+		Source: render.T("Line: settled charges, cumulative. Columns: charges per interval; hatched: not recorded. Priced with the table ", render.Code(short(b.in.PriceTable)), "; "+unpriced+".")}
 }
 
 // dollars rounds for a chart's label; tables print exact amounts.

@@ -164,6 +164,9 @@ func (r *Rate) tier(batch bool, input int64) (t tier) {
 	return t
 }
 
+// HasForms reports whether the price of a call depends on its form.
+func (r *Rate) HasForms() bool { return len(r.forms) > 0 }
+
 // Form is the rate's own word for the form of a call that names these attributes,
 // such as an image's size and quality; "" stands for one that the caller did not
 // name. A caller who names none gets the first form, which is the vendor's default.
