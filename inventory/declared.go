@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"plumbline/app/config"
@@ -24,7 +25,7 @@ func (r *Register) wanted(d *Declaration, i int, o *DeclaredOrg) (out []declared
 		var f *fault.Error
 		if errors.As(err, &f) && len(f.Fields) == 1 {
 			for name := range f.Fields {
-				path = append(path, name) // the line of the key itself, when it is there
+				path = append(path, steps(name)...) // the line of the key itself, when it is there
 			}
 		}
 		return nil, fault.Wrap(fault.Invalid, "config", err, "%s, line %d", d.file, config.LineOf(d.doc, path...))
@@ -124,6 +125,7 @@ func (r *Register) declaredState(o *DeclaredOrg) *State {
 		view.Keys = undeclaredOf(s.Keys, func(v *Key) Origin { return v.Origin })
 		view.Providers = undeclaredOf(s.Providers, func(v *Provider) Origin { return v.Origin })
 		view.Profiles = undeclaredOf(s.Profiles, func(v *GuardProfile) Origin { return v.Origin })
+		view.Routes = undeclaredOf(s.Routes, func(v *Route) Origin { return v.Origin })
 	}
 	for _, s := range o.Systems {
 		view.Systems = append(view.Systems, s.System)
@@ -132,8 +134,24 @@ func (r *Register) declaredState(o *DeclaredOrg) *State {
 		view.Keys = append(view.Keys, k.Key)
 	}
 	view.Providers = append(view.Providers, o.Providers...)
+	view.Routes = slices.DeleteFunc(view.Routes, func(v Route) bool {
+		return slices.ContainsFunc(o.Routes, func(d Route) bool { return d.Model == v.Model })
+	})
+	view.Routes = append(view.Routes, o.Routes...)
 	view.Profiles = append(view.Profiles, o.GuardProfiles...)
 	return view
+}
+
+// steps are the keys and indexes of a field's name, such as targets[1].weight.
+func steps(name string) (out []any) {
+	for part := range strings.SplitSeq(name, ".") {
+		key, index, _ := strings.Cut(part, "[")
+		out = append(out, key)
+		if n, err := strconv.Atoi(strings.TrimSuffix(index, "]")); err == nil {
+			out = append(out, n)
+		}
+	}
+	return out
 }
 
 // undeclaredOf is what people made: the file's own rows may be gone from it.

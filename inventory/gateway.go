@@ -67,17 +67,6 @@ type Provider struct {
 	Origin        Origin `json:"origin,omitzero" yaml:"-"`
 }
 
-// Route resolves a model name that apps ask for.
-type Route struct {
-	Model    string     `json:"model" yaml:"model"` // name asked for
-	Org      OrgID      `json:"org" yaml:"-"`
-	Provider ProviderID `json:"provider" yaml:"provider"`
-	Target   string     `json:"target,omitempty" yaml:"target,omitempty"` // name at the provider; empty: the same
-	Unpriced bool       `json:"allow_unpriced,omitempty" yaml:"allow_unpriced,omitempty"`
-	Stamp    `yaml:"-"`
-	Origin   Origin `json:"origin,omitzero" yaml:"-"`
-}
-
 // GuardMode is what a guard does on a hit.
 type GuardMode string
 

@@ -257,30 +257,6 @@ func (r *Register) checkProvider(p Provider) error {
 	return nil
 }
 
-// PutRoute adds or changes where a model name leads.
-func (r *Register) PutRoute(ctx context.Context, actor authz.Actor, v Route, reason string) error {
-	s, err := r.State(actor.Org)
-	if err != nil {
-		return err
-	}
-	if err := checkRoute(s, v); err != nil {
-		return err
-	}
-	expect := v.Version
-	v.Stamp, v.Origin, v.Org = Stamp{}, Origin{}, ""
-	return r.put(ctx, actor, kindRoute, v.Model, reason, expect, v)
-}
-
-func checkRoute(s *State, v Route) error {
-	if v.Model == "" || len(v.Model) > 128 {
-		return fault.Field("model", "name the model that apps ask for, in at most 128 characters")
-	}
-	if !slices.ContainsFunc(s.Providers, func(p Provider) bool { return p.ID == v.Provider }) {
-		return fault.Field("provider", "there is no provider %q", v.Provider)
-	}
-	return nil
-}
-
 // PutProfile adds or changes a guard profile.
 func (r *Register) PutProfile(ctx context.Context, actor authz.Actor, p GuardProfile, reason string) error {
 	if err := r.checkProfile(p); err != nil {
@@ -409,13 +385,19 @@ func (r *Register) Delete(ctx context.Context, actor authz.Actor, kind, id, reas
 // budget, a guard profile or a policy more is allowed.
 func takesAway(kind string) bool { return kind == kindProvider || kind == kindRoute }
 
-// user names what rests on a provider or a guard profile; empty when nothing does.
+// user names what rests on a provider, a route or a guard profile; empty when nothing does.
 func (s *State) user(kind, id string) string {
 	switch kind {
 	case kindProvider:
-		for _, v := range s.Routes {
-			if v.Provider == ProviderID(id) {
-				return "the route of the model " + v.Model
+		for i := range s.Routes {
+			if s.Routes[i].uses(ProviderID(id)) {
+				return "the route of the model " + s.Routes[i].Model
+			}
+		}
+	case kindRoute:
+		for i := range s.Routes {
+			if slices.ContainsFunc(s.Routes[i].Targets, func(t Target) bool { return t.Route == id }) {
+				return "the route of the model " + s.Routes[i].Model
 			}
 		}
 	case kindProfile:

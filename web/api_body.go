@@ -15,6 +15,7 @@ import (
 
 	"plumbline/app/config"
 	"plumbline/app/fault"
+	"plumbline/inventory"
 )
 
 // change goes with every write of the API: the version that the author saw (0 is
@@ -80,8 +81,13 @@ func (r *request) readJSON(v any, readOnly ...string) error {
 
 func wrongKind(name string, t reflect.Type, err error) error {
 	want := "has the wrong kind of value"
-	var u *json.UnmarshalTypeError
+	var (
+		u *json.UnmarshalTypeError
+		m inventory.Malformed
+	)
 	switch {
+	case errors.As(err, &m):
+		want = "cannot be read: " + m.Error()
 	case errors.As(err, &u):
 		if i := strings.LastIndex(u.Field, "."+name+"."); i >= 0 {
 			name = u.Field[i+1:]
@@ -100,6 +106,8 @@ func kindWord(t reflect.Type) string {
 		t = t.Elem()
 	}
 	switch {
+	case t == reflect.TypeFor[inventory.Duration]():
+		return "a length of time such as 30s"
 	case t.PkgPath() == "time":
 		return "a time such as 2026-08-02T00:00:00Z"
 	case t.Kind() == reflect.Slice:
