@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"plumbline/app/ident"
@@ -29,7 +30,8 @@ type hourMark struct {
 	number uint64
 }
 
-// logBatch is one log's part: records prefixed by their length.
+// logBatch is one log's part, or one of several that follow each other, none larger
+// than a group: records prefixed by their length.
 type logBatch struct {
 	log   *logState
 	first uint64 // number of the first
@@ -242,14 +244,19 @@ func (l *Ledger) dropEmpty() {
 	}
 }
 
-// batchFor gives the part of s in the batch that waits.
+// full: there may be no room in the group for another record.
+func (lb *logBatch) full() bool {
+	return len(lb.ends) >= groupLeaves || len(lb.data) > groupBytes-record.MaxSize-2
+}
+
+// batchFor gives the part of s in the batch that waits, with room for a record.
 func (l *Ledger) batchFor(s *logState) *logBatch {
 	if l.pending == nil {
 		l.pending = &batch{promise: event.NewCommit(), born: l.c.Now().UnixMicro()}
 		l.wake() // once a batch: it is taken under the lock that is held here
 	}
-	for _, lb := range l.pending.logs {
-		if lb.log == s {
+	for _, lb := range slices.Backward(l.pending.logs) {
+		if lb.log == s && !lb.full() {
 			return lb
 		}
 	}

@@ -11,10 +11,7 @@ import (
 // Of the memory of written batches so much is kept for those to come. A sync.Pool
 // would lose it at each collection, and filling a batch would then mostly be making
 // room.
-const (
-	spareBatches = 4
-	spareBytes   = 2 << 20 // each
-)
+const spareBatches = 16 // each at most groupBytes and what append adds to that
 
 // group is one row of leaves.
 type group struct {
@@ -140,7 +137,7 @@ func (l *Ledger) commit(b *batch) bool {
 	}
 	for _, lb := range b.logs {
 		lb.log, lb.ids = nil, nil
-		if len(l.spare) < spareBatches && cap(lb.data) <= spareBytes {
+		if len(l.spare) < spareBatches {
 			l.spare = append(l.spare, lb)
 		}
 	}
@@ -163,14 +160,8 @@ func (l *Ledger) breakPromises() {
 func (b *batch) groups() []group {
 	var out []group
 	for _, lb := range b.logs {
-		from, number := 0, lb.first
-		for i := 0; i < len(lb.ends); {
-			j := i
-			for j < len(lb.ends) && j-i < groupLeaves && (j == i || lb.ends[j]-from <= groupBytes) {
-				j++
-			}
-			out = append(out, group{lb.log, number, lb.log.base + number - 1, j - i, lb.data[from:lb.ends[j-1]]})
-			from, number, i = lb.ends[j-1], number+uint64(j-i), j
+		if n := len(lb.ends); n > 0 {
+			out = append(out, group{lb.log, lb.first, lb.log.base + lb.first - 1, n, lb.data[:lb.ends[n-1]]})
 		}
 	}
 	return out
