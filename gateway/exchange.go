@@ -1,9 +1,10 @@
 package gateway
 
 import (
+	"bufio"
 	"crypto/sha256"
 	"hash"
-	"net"
+	"io"
 	"net/http"
 	"net/netip"
 	"time"
@@ -103,16 +104,19 @@ type reused struct {
 	buf     []byte
 	prompts []event.Verdict
 	replies []event.Verdict
+
+	lastServed string        // a model's name that may be recorded, as it last came
+	random     *bufio.Reader // what ids are made of, a few ahead
 }
 
-func newExchange() *exchange {
-	return &exchange{reused: &reused{digest: sha256.New(), buf: make([]byte, 0, 8<<10), holds: make([]event.Hold, 0, 4)}}
+func newExchange(random io.Reader) *exchange {
+	return &exchange{reused: &reused{random: bufio.NewReaderSize(random, 160), digest: sha256.New(), buf: make([]byte, 0, 8<<10), holds: make([]event.Hold, 0, 4)}}
 }
 
 func (x *exchange) begin(g *Gateway, w http.ResponseWriter, r *http.Request) {
 	x.w, x.r, x.start = w, r, g.c.Now()
 	x.view = g.view.Load()
-	if err := x.id.Set(x.start, g.c.Rand); err != nil {
+	if err := x.id.Set(x.start, x.random); err != nil {
 		x.id, x.nameless = ident.ID{15: 1}, true // serve refuses it
 	}
 	x.idHdr[0] = x.id.String()
@@ -147,12 +151,10 @@ func keep(b []byte) []byte {
 
 // addressPrefix is what of a caller's address may be recorded: /24 or /48.
 func addressPrefix(remote string) string {
-	host, _, err := net.SplitHostPort(remote)
-	if err != nil {
-		host = remote
-	}
-	a, err := netip.ParseAddr(host)
-	if err != nil {
+	var a netip.Addr
+	if at, err := netip.ParseAddrPort(remote); err == nil {
+		a = at.Addr()
+	} else if a, err = netip.ParseAddr(remote); err != nil {
 		return "unknown"
 	}
 	a = a.Unmap()

@@ -341,10 +341,16 @@ func (x *exchange) servedName() string {
 	if string(b) == x.target {
 		return x.target
 	}
+	if string(b) == x.lastServed {
+		return x.lastServed
+	}
 	if x.chunk.Model.Escaped {
 		b = peek.Unescape(nil, b[:min(len(b), 6*maxName)])
 	}
 	if name, ok := printable(b); ok {
+		if !x.chunk.Model.Escaped {
+			x.lastServed = name
+		}
 		return name
 	}
 	return "unprintable"

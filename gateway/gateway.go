@@ -10,7 +10,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -93,6 +95,7 @@ type view struct {
 type orgView struct {
 	*inventory.OrgView
 	profiles  map[inventory.ProfileID]*guardrail.Profile
+	required  map[inventory.RiskClass]*guardrail.Profile // by the risk classes that profiles name; of two the first by id
 	policies  *policy.Set
 	prices    *price.Table // with the organisation's own on top
 	providers map[inventory.ProviderID]upstream
@@ -154,7 +157,7 @@ func New(c Config) (*Gateway, error) {
 		{"commit intent", (*Gateway).commitIntent},
 		{"forward", (*Gateway).forward},
 	}}
-	g.pool.New = func() any { return newExchange() }
+	g.pool.New = func() any { return newExchange(g.c.Rand) }
 	g.view.Store(&view{snap: &inventory.Snapshot{}, orgs: map[inventory.OrgID]*orgView{}})
 	return g, nil
 }
@@ -208,6 +211,14 @@ func (g *Gateway) compile(ctx context.Context, o *inventory.OrgView, old *orgVie
 			continue
 		}
 		ov.profiles[id] = c
+	}
+	ov.required = map[inventory.RiskClass]*guardrail.Profile{}
+	for _, id := range slices.Sorted(maps.Keys(ov.profiles)) {
+		for _, class := range o.Profiles[id].Tiers {
+			if ov.required[class] == nil {
+				ov.required[class] = ov.profiles[id]
+			}
+		}
 	}
 	for id, p := range o.Providers {
 		if old != nil && old.Providers[id] == p && old.providers[id].Provider != nil {

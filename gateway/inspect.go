@@ -22,10 +22,8 @@ func profileOf(o *orgView, s *inventory.System) *guardrail.Profile {
 		}
 	}
 	if s != nil {
-		for id, p := range o.Profiles {
-			if slices.Contains(p.Tiers, s.RiskClass) && o.profiles[id] != nil {
-				return o.profiles[id]
-			}
+		if p := o.required[s.RiskClass]; p != nil {
+			return p
 		}
 	}
 	return o.profiles["default"]

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bufio"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -461,7 +462,7 @@ func TestABrokenGuard(t *testing.T) {
 		check("prompt", r.rec.events[0].Prompt[0])
 
 		out := httptest.NewRecorder()
-		x := newExchange()
+		x := newExchange(rand.Reader)
 		x.begin(r.g, out, httptest.NewRequest(http.MethodPost, "/v1/chat/completions", nil))
 		x.profile = r.g.view.Load().orgs["acme"].profiles["default"]
 		x.answers = x.profile.Answer()

@@ -17,9 +17,11 @@ type ID [16]byte
 // TextLen is the length of an ID in text: 26 characters of lower-case base32hex.
 const TextLen = 26
 
-// encoding is base32hex in lower case: it keeps the order of the bytes in the order
+// alphabet is base32hex's in lower case: it keeps the order of the bytes in the order
 // of the text.
-var encoding = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
+const alphabet = "0123456789abcdefghijklmnopqrstuv"
+
+var encoding = base32.NewEncoding(alphabet).WithPadding(base32.NoPadding)
 
 // ErrMalformed is returned for a text that is not an ID.
 var ErrMalformed = errors.New("malformed id")
@@ -60,7 +62,14 @@ func (id ID) String() string {
 // AppendText appends the text of the ID to dst without allocating.
 func (id ID) AppendText(dst []byte) []byte {
 	var text [TextLen]byte
-	encoding.Encode(text[:], id[:])
+	for n := range 3 { // five bytes are eight letters
+		b := id[5*n : 5*n+5 : 5*n+5]
+		v := uint64(b[0])<<32 | uint64(binary.BigEndian.Uint32(b[1:]))
+		for k := range 8 {
+			text[8*n+k] = alphabet[v>>(35-5*k)&31]
+		}
+	}
+	text[24], text[25] = alphabet[id[15]>>3], alphabet[id[15]<<2&31]
 	return append(dst, text[:]...)
 }
 

@@ -3,9 +3,9 @@ package money
 
 import (
 	"errors"
-	"fmt"
 	"math"
 	"math/big"
+	"strconv"
 	"strings"
 )
 
@@ -43,11 +43,14 @@ func (n Nano) String() string {
 	if n < 0 {
 		sign, v = "-", uint64(-(n+1))+1
 	}
-	fraction := fmt.Sprintf("%09d", v%uint64(Dollar))
-	for len(fraction) > 2 && fraction[len(fraction)-1] == '0' {
-		fraction = fraction[:len(fraction)-1]
+	var room [48]byte
+	text := append(append(room[:0], sign...), '$')
+	text = append(appendGrouped(text, v/uint64(Dollar)), '.')
+	text = appendNine(text, v%uint64(Dollar))
+	for least := len(text) - 7; len(text) > least && text[len(text)-1] == '0'; {
+		text = text[:len(text)-1]
 	}
-	return sign + "$" + group(v/uint64(Dollar)) + "." + fraction
+	return string(text)
 }
 
 // Ledger prints all nine decimals grouped by three, the form of ledger views:
@@ -57,8 +60,8 @@ func (n Nano) Ledger() string {
 	if n < 0 {
 		sign, v = "-", uint64(-(n+1))+1
 	}
-	f := fmt.Sprintf("%09d", v%uint64(Dollar))
-	return sign + "$" + group(v/uint64(Dollar)) + "." + f[:3] + " " + f[3:6] + " " + f[6:]
+	f := string(appendNine(nil, v%uint64(Dollar)))
+	return sign + "$" + string(appendGrouped(nil, v/uint64(Dollar))) + "." + f[:3] + " " + f[3:6] + " " + f[6:]
 }
 
 // Add is n+m, held at the largest or smallest amount instead of wrapping.
@@ -73,10 +76,23 @@ func (n Nano) Add(m Nano) Nano {
 	return sum
 }
 
-func group(v uint64) string {
-	digits := fmt.Sprint(v)
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
+// appendGrouped writes v with a comma before each three digits.
+func appendGrouped(dst []byte, v uint64) []byte {
+	var room [20]byte
+	digits := strconv.AppendUint(room[:0], v, 10)
+	for i, d := range digits {
+		if i > 0 && (len(digits)-i)%3 == 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, d)
 	}
-	return digits
+	return dst
+}
+
+// appendNine writes v, which is below 1e9, with nine digits.
+func appendNine(dst []byte, v uint64) []byte {
+	for unit := uint64(Dollar) / 10; unit > 0; unit /= 10 {
+		dst = append(dst, '0'+byte(v/unit%10))
+	}
+	return dst
 }

@@ -263,6 +263,8 @@ func (l *Ledger) batchFor(s *logState) *logBatch {
 	lb := &logBatch{}
 	if n := len(l.spare); n > 0 {
 		lb, l.spare = l.spare[n-1], l.spare[:n-1]
+	} else if len(l.pending.logs) > 0 && l.pending.logs[len(l.pending.logs)-1].log == s {
+		lb.data = make([]byte, 0, groupBytes) // the part before this was filled, so this one will be
 	}
 	lb.log, lb.first, lb.data, lb.ends, lb.ended, lb.ids = s, s.number+1, lb.data[:0], lb.ends[:0], lb.ended[:0], nil
 	l.pending.logs = append(l.pending.logs, lb)
