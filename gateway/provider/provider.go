@@ -62,6 +62,9 @@ type Kind struct {
 	// NewerLimit: in chat completions it wants max_completion_tokens.
 	NewerLimit bool
 
+	// Events reads a stream that is none of server-sent events as one; nil where there
+	// is no such.
+	Events    func(body io.ReadCloser) io.ReadCloser
 	Header    http.Header                                                   // sent with each call
 	Authorize func(req *http.Request, body []byte, credential string) error // nil: Authorization: Bearer
 	New       func(p *inventory.Provider, transport http.RoundTripper) (Provider, error)

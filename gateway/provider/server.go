@@ -88,5 +88,9 @@ func (s *server) Send(ctx context.Context, r *Request) (*Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.kind.Events != nil && resp.Header.Get("Content-Type") == "application/vnd.amazon.eventstream" {
+		resp.Body = s.kind.Events(resp.Body)
+		resp.Header.Set("Content-Type", "text/event-stream")
+	}
 	return &Response{resp.StatusCode, resp.Header, resp.Body}, nil
 }
