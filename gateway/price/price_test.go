@@ -103,6 +103,8 @@ func TestRate(t *testing.T) {
 		{"snapshot with its own price", "openai", "gpt-4o-2024-05-13", day, 15_000_000_000, true},
 		{"snapshot as Vertex dates it", "vertex", "claude-haiku-4-5@20251001", day, 5_000_000_000, true},
 		{"further name", "vertex", "claude-opus-4-7", day, 25_000_000_000, true},
+		{"regional profile of Bedrock", "bedrock", "eu.anthropic.claude-sonnet-4-6", day, 16_500_000_000, true},
+		{"global profile", "bedrock", "global.anthropic.claude-sonnet-4-6", day, 15_000_000_000, true},
 		{"likeness is not enough", "openai", "gpt-4o-mini-turbo", day, 0, false},
 		{"before its date", "openai", "gpt-4o-mini", day.AddDate(-9, 0, 0), 0, false},
 		{"other vendor", "mistral", "gpt-4o-mini", day, 0, false},

@@ -87,28 +87,6 @@ type hold struct {
 	Window int64      `cbor:"3,keyasint,omitzero"`
 }
 
-type usage struct {
-	Input      int64 `cbor:"1,keyasint,omitzero"`
-	Output     int64 `cbor:"2,keyasint,omitzero"`
-	CacheRead  int64 `cbor:"3,keyasint,omitzero"`
-	CacheWrite int64 `cbor:"4,keyasint,omitzero"`
-	Reasoning  int64 `cbor:"5,keyasint,omitzero"`
-
-	CacheWrite1h int64  `cbor:"6,keyasint,omitzero"`
-	AudioIn      int64  `cbor:"7,keyasint,omitzero"`
-	CachedAudio  int64  `cbor:"8,keyasint,omitzero"`
-	ImageIn      int64  `cbor:"9,keyasint,omitzero"`
-	AudioOut     int64  `cbor:"10,keyasint,omitzero"`
-	ImageOut     int64  `cbor:"11,keyasint,omitzero"`
-	Images       int64  `cbor:"12,keyasint,omitzero"`
-	Characters   int64  `cbor:"13,keyasint,omitzero"`
-	Seconds      int64  `cbor:"14,keyasint,omitzero"`
-	Searches     int64  `cbor:"15,keyasint,omitzero"`
-	Requests     int64  `cbor:"16,keyasint,omitzero"`
-	Form         string `cbor:"17,keyasint,omitzero"`
-	Batch        bool   `cbor:"18,keyasint,omitzero"`
-}
-
 // KindOf is the record kind of an event.
 func KindOf(k event.Kind) Kind { return Kind(k) }
 
