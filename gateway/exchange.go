@@ -157,15 +157,15 @@ func addressPrefix(remote string) string {
 	} else if a, err = netip.ParseAddr(remote); err != nil {
 		return "unknown"
 	}
-	a = a.Unmap()
-	bits := 48
-	if a.Is4() {
-		bits = 24
+	var text [48]byte
+	if a = a.Unmap(); a.Is4() {
+		b := a.As4()
+		b[3] = 0
+		return string(append(netip.AddrFrom4(b).AppendTo(text[:0]), "/24"...))
 	}
-	p, err := a.WithZone("").Prefix(bits)
+	p, err := a.WithZone("").Prefix(48)
 	if err != nil {
 		return "unknown"
 	}
-	var text [48]byte
 	return string(p.AppendTo(text[:0]))
 }

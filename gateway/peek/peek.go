@@ -402,10 +402,11 @@ func (p *Body) str(i int) (Span, int, error) {
 func plain(b []byte, at int) int {
 	for ; at+8 <= len(b); at += 8 {
 		// The high bit of each byte that is below 0x20, a quote or a backslash. A
-		// borrow can set it for others too, but only behind one that is.
+		// borrow can set it for others too, but only behind one that is. With bit 1
+		// turned over a quote is 0x20, and what is below 0x20 stays there.
 		v := binary.LittleEndian.Uint64(b[at:])
-		quote, escape := v^(ones*'"'), v^(ones*'\\')
-		if found := ((v-ones*0x20)&^v | (quote-ones)&^quote | (escape-ones)&^escape) & (ones * 0x80); found != 0 {
+		ends, escape := v^(ones*('"'^0x20)), v^(ones*'\\')
+		if found := ((ends-ones*0x21)&^ends | (escape-ones)&^escape) & (ones * 0x80); found != 0 {
 			return at + bits.TrailingZeros64(found)>>3
 		}
 	}
