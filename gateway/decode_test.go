@@ -27,7 +27,7 @@ func (r *rig) raw(path, body string, headers ...string) (*http.Response, string)
 	}
 	req.Header.Set("Authorization", "Bearer "+testKey)
 	for i := 0; i < len(headers); i += 2 {
-		req.Header.Set(headers[i], headers[i+1])
+		req.Header.Add(headers[i], headers[i+1])
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {

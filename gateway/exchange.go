@@ -42,7 +42,8 @@ type exchange struct {
 	org    *orgView
 	key    *inventory.Key
 	system *inventory.System
-	rated  bool // a place of the key's rate is taken
+	rated  bool     // a place of the key's rate is taken
+	hops   []string // the value of HopsHeader for the provider
 
 	// decode
 	attributes map[string]string // what the caller says of the call; nil unless some are declared

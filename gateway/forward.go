@@ -56,7 +56,7 @@ func (g *Gateway) send(ctx context.Context, x *exchange) (*provider.Response, er
 	for {
 		x.attempts++
 		x.sentAt = g.c.Since(x.start)
-		x.sent = provider.Request{Operation: x.carriage.op, Model: x.target, Path: x.upstreamPath(), Body: x.out, Stream: x.stream, ID: x.idHdr[0], Header: x.passed()}
+		x.sent = provider.Request{Operation: x.carriage.op, Model: x.target, Path: x.upstreamPath(), Body: x.out, Stream: x.stream, ID: x.idHdr[0], Hops: x.hops, Header: x.passed()}
 		resp, err := x.up.Send(ctx, &x.sent)
 		if err == nil && !retriable(resp.Status) {
 			x.ev.UpstreamErr = ""
@@ -171,7 +171,7 @@ func (x *exchange) passed() http.Header {
 	}
 	var h http.Header
 	for _, name := range passedOn[x.call.api] {
-		if v, ok := x.r.Header[name]; ok {
+		if v, ok := x.r.Header[name]; ok && !hopByHop(x.r.Header, name) {
 			if h == nil {
 				h = http.Header{}
 			}

@@ -18,6 +18,9 @@ func (g *Gateway) identify(x *exchange) error {
 	if err := g.locate(x); err != nil {
 		return err
 	}
+	if err := x.checkHeaders(); err != nil {
+		return err
+	}
 	if !g.c.Fresh() {
 		return refuse(http.StatusServiceUnavailable, "register_stale", "the gateway cannot confirm keys and approvals at the moment; send the request again").retryAfter(2)
 	}

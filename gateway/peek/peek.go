@@ -16,6 +16,13 @@ import (
 // MaxDepth is how deep a body may nest.
 const MaxDepth = 128
 
+// MaxParts is how many objects and lists a request may have, how many texts, and how
+// many keys an object may have with those around it. A list of {} takes three bytes an
+// element, and what is built from one, here and in another dialect, takes a hundred
+// times that; a conversation that fills a model's window has a tenth of it. It is a
+// power of two.
+const MaxParts = 1 << 17
+
 // Span is a JSON value's place in a body. A string's span is what stands between
 // its quotes.
 type Span struct {
@@ -74,6 +81,8 @@ type Body struct {
 	g    *grammar
 	root state
 	keys []Span
+
+	containers int // so far
 }
 
 // Usage is what the body says was used; -1 where it says nothing. A grammar whose
@@ -84,7 +93,7 @@ var noUsage = Usage{Input: -1, Output: -1, CacheRead: -1, CacheWrite: -1, Reason
 
 // Error says what is wrong with a body, and where.
 type Error struct {
-	Code   string // body_malformed, body_too_deep, body_duplicate_key, body_not_utf8
+	Code   string // body_malformed, body_too_deep, body_too_complex, body_duplicate_key, body_not_utf8
 	Offset int
 	What   string
 }
@@ -208,6 +217,9 @@ func (p *Body) value(i, depth int, st state) (int, error) {
 	if depth > MaxDepth {
 		return i, &Error{"body_too_deep", i, fmt.Sprintf("the body nests deeper than %d", MaxDepth)}
 	}
+	if p.containers|len(p.Text)|len(p.keys) >= MaxParts && p.root == p.g.request {
+		return i, &Error{"body_too_complex", i, fmt.Sprintf("the body has %d lists and objects, texts, or keys of one object", MaxParts)}
+	}
 	start := i
 	switch c := p.b[i]; {
 	case c == '{':
@@ -243,6 +255,7 @@ func (p *Body) value(i, depth int, st state) (int, error) {
 
 func (p *Body) object(i, depth int, st state) (int, error) {
 	first := len(p.keys)
+	p.containers++
 	var seen map[string]struct{}
 	if st == answerChoices {
 		st = answerChoice
@@ -339,6 +352,7 @@ func (p *Body) twice(i, depth int, name []byte) error {
 }
 
 func (p *Body) array(i, depth int, st state) (int, error) {
+	p.containers++
 	if st == answerChoices {
 		p.hasChoices = true
 	}

@@ -28,6 +28,7 @@ type Request struct {
 	Body      []byte
 	Stream    bool
 	ID        string      // x-request-id of the exchange
+	Hops      []string    // the value of x-plumbline-hops, or nil
 	Header    http.Header // of the caller's, what the dialect lets through; may be nil
 }
 

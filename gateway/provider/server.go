@@ -70,6 +70,9 @@ func (s *server) Send(ctx context.Context, r *Request) (*Response, error) {
 	for name, v := range r.Header {
 		header[name] = v
 	}
+	if r.Hops != nil {
+		header["X-Plumbline-Hops"] = r.Hops
+	}
 	if s.bearer != nil {
 		header["Authorization"] = s.bearer
 	}
