@@ -45,6 +45,7 @@ func openAICalls() []call {
 	return []call{
 		{"/chat/completions", endpoint{dialect.ChatCompletions, http.MethodPost, &openAIAPI, peek.OpenAI, true, false, false}},
 		{"/completions", endpoint{dialect.Completions, http.MethodPost, &openAIAPI, peek.OpenAI, true, false, false}},
+		{"/responses", endpoint{dialect.ResponsesCreate, http.MethodPost, &responsesAPI, peek.Responses, true, false, false}},
 		{"/embeddings", endpoint{dialect.Embeddings, http.MethodPost, &openAIAPI, peek.OpenAI, true, false, false}},
 		{"/moderations", endpoint{dialect.Moderations, http.MethodPost, &openAIAPI, peek.OpenAI, true, false, false}},
 		{"/models", endpoint{dialect.Models, http.MethodGet, &openAIAPI, peek.OpenAI, false, false, false}},

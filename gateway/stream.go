@@ -152,6 +152,7 @@ type streamer struct {
 	x         *exchange
 	queue     []held
 	channels  map[int]*channel
+	repeats   repeats
 	gone      bool // the caller is
 	over      bool // there is nothing more to read
 	finished  bool // the stream's last event was seen; nothing after it is given on
@@ -371,8 +372,13 @@ func (s *streamer) give(f *frames, data []byte) error {
 	if s.through == nil && x.chunk.Ended {
 		s.whole, s.finished = true, x.call.api != &geminiAPI
 	}
+	if x.call.grammar == peek.Responses {
+		s.repeats.mark(x, data)
+	}
 	for _, span := range x.chunk.Text {
-		x.textOut += int64(span.End - span.Start)
+		if !span.Again {
+			x.textOut += int64(span.End - span.Start)
+		}
 	}
 	if x.answers == nil || x.answers.Idle() || s.unguarded {
 		return s.emit(f.raw)
@@ -426,6 +432,9 @@ func (s *streamer) inspect(f *frames, data []byte) (err error) {
 	}
 	h := held{base: f.data}
 	for _, span := range s.x.chunk.Text {
+		if span.Again && !s.x.answers.Holds() {
+			continue
+		}
 		h.parts = append(h.parts, s.push(span, data[span.Start:span.End]))
 	}
 	s.finish()
@@ -443,10 +452,14 @@ func (s *streamer) inspect(f *frames, data []byte) (err error) {
 
 func (s *streamer) push(span peek.Span, text []byte) part {
 	c := s.channels[span.Channel]
-	if c == nil || span.Whole {
+	switch {
+	case span.Again:
+		c = &channel{stream: s.x.answers.Again()}
+	case c == nil || span.Whole:
 		c = &channel{stream: s.x.answers.Stream()}
 	}
-	if !span.Whole {
+	whole := span.Whole || span.Again
+	if !whole {
 		s.channels[span.Channel] = c
 	}
 	if span.Escaped {
@@ -455,7 +468,7 @@ func (s *streamer) push(span peek.Span, text []byte) part {
 	}
 	c.stream.Push(text)
 	c.size += len(text)
-	if span.Whole {
+	if whole {
 		c.stream.Close()
 	}
 	return part{span, c.stream, c.size - len(text), c.size}

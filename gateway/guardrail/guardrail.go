@@ -270,21 +270,26 @@ func (i *Inspector) Verdicts(dst []event.Verdict) []event.Verdict {
 
 var actions = map[inventory.GuardMode]event.Action{inventory.Monitor: event.ActionMonitored, inventory.Redact: event.ActionRedacted, inventory.Block: event.ActionBlocked}
 
-// hit counts a match and says what follows from it.
-func (i *Inspector) hit(guard int, class string) inventory.GuardMode {
+// mode says what follows from a match; "" where no guard looks for it.
+func (i *Inspector) mode(guard int, class string) inventory.GuardMode {
 	s := i.byGuard[guard]
 	if s == nil || s.classes != nil && !s.classes[class] {
 		return ""
 	}
+	return s.mode
+}
+
+// count notes a match.
+func (i *Inspector) count(guard int, class string) {
 	for n := range i.settings {
-		if &i.settings[n] == s {
-			i.found[n].hits++
-			if !slices.Contains(i.found[n].classes, class) {
-				i.found[n].classes = append(i.found[n].classes, class)
-			}
+		if &i.settings[n] != i.byGuard[guard] {
+			continue
+		}
+		i.found[n].hits++
+		if !slices.Contains(i.found[n].classes, class) {
+			i.found[n].classes = append(i.found[n].classes, class)
 		}
 	}
-	return s.mode
 }
 
 func (i *Inspector) ran() {

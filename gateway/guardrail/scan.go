@@ -67,6 +67,7 @@ type scan struct {
 	blocked bool
 	tail    bool // the last match covers the rest of its word, which was cut
 	block   int  // inside a private key block: how far it may still go
+	again   bool // the text was looked at before, and its hits are counted
 }
 
 func (s *scan) reset(in *Inspector) {
@@ -278,7 +279,10 @@ func (s *scan) keyBlock(i int, final bool) (next int, more bool) {
 }
 
 func (s *scan) hit(guard int, class string, from, to int) inventory.GuardMode {
-	mode := s.in.hit(guard, class)
+	mode := s.in.mode(guard, class)
+	if mode != "" && !s.again {
+		s.in.count(guard, class)
+	}
 	switch mode {
 	case inventory.Redact:
 		s.redacts = true
@@ -326,6 +330,14 @@ func (i *Inspector) Stream() *Stream {
 	st := &Stream{}
 	st.s.in = i
 	i.streams = append(i.streams, st)
+	return st
+}
+
+// Again opens a channel for a text that was looked at before, whole or in pieces.
+// The same is found in it, and nothing is counted twice.
+func (i *Inspector) Again() *Stream {
+	st := i.Stream()
+	st.s.again = true
 	return st
 }
 

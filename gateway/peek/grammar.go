@@ -9,6 +9,7 @@ const (
 	OpenAI Grammar = iota
 	Messages
 	Gemini
+	Responses
 	grammarCount
 )
 
@@ -29,7 +30,7 @@ type grammar struct {
 	finish    func(p *Body)                                            // the body is read; may be nil
 }
 
-var grammars = [grammarCount]*grammar{OpenAI: &openAI, Messages: &messages, Gemini: &gemini}
+var grammars = [grammarCount]*grammar{OpenAI: &openAI, Messages: &messages, Gemini: &gemini, Responses: &responses}
 
 var openAI = grammar{
 	request: request, answer: answer, next: next, element: element,

@@ -29,6 +29,7 @@ type Span struct {
 	Start, End int
 	Escaped    bool // a string that holds escapes
 	Whole      bool // answers: complete in itself; what comes later in its channel is another text
+	Again      bool // answers: complete in itself, and it may have come in its channel before, in pieces or whole
 	Kept       bool // signed by the provider: guards look at it, nobody may change it
 	Channel    int  // answers: which choice, and which of its texts (see Choice)
 }
@@ -73,6 +74,10 @@ type Body struct {
 	tool       int
 	finished   bool
 	extra      int64 // a count that belongs to another
+	place      int   // of a text in its item (Responses)
+	item       bool  // an item stands in the event, whose texts know their place
+	failed     bool
+	sound      bool // what comes is no text
 	total      int64
 	by         by
 	seen       int // choices of an event

@@ -1,0 +1,322 @@
+package peek
+
+// The states of OpenAI's Responses beyond the shared ones.
+const (
+	resRequest state = lastShared + iota
+	resInput         // items: text, but for labels
+	resPrompt        // a kept prompt with what is put into it
+	resVariables
+	resFormat
+	resAnswer // an answer, or an event that may hold one
+	resType   // says what an event is
+	resDelta  // a piece of text
+	resAgain  // a text that came in pieces before
+	resPlace  // which content or part of a summary
+	resOutput
+	resItem
+	resContents
+	resContent
+	resArguments
+	resOther // any text of an item's besides
+	resUsage
+	resInputs
+	resOutputs
+)
+
+// Texts of an item: its content, one by one, the parts of its summary, its arguments
+// or input, and whatever else it has.
+const (
+	resSummaries     = 100
+	resMostContents  = resSummaries - 1
+	resChannelCall   = 250
+	resChannelOthers = 251
+)
+
+var responses = grammar{
+	request: resRequest, answer: resAnswer, next: nextResponses, element: elementResponses,
+	onString: onStringResponses, onNumber: onNumberResponses, onLiteral: (*Body).onLiteral, onValue: onValueResponses,
+	onBegin: onBeginResponses, onEnd: onEndResponses, finish: finishResponses,
+}
+
+func nextResponses(st state, key []byte) state {
+	switch st {
+	case resRequest:
+		switch string(key) {
+		case "model":
+			return model
+		case "stream":
+			return stream
+		case "max_output_tokens":
+			return maxTokens
+		case "tools":
+			return tools
+		case "user", "safety_identifier":
+			return user
+		case "input":
+			return resInput
+		case "instructions", "metadata", "client_metadata":
+			return free
+		case "prompt":
+			return resPrompt
+		case "text":
+			return resFormat
+		}
+	case resPrompt:
+		if string(key) == "variables" {
+			return resVariables
+		}
+	case resVariables: // whatever they are called
+		return resInput
+	case resFormat:
+		if string(key) == "format" {
+			return free
+		}
+	case resInput:
+		switch string(key) {
+		case "type", "role", "id", "status", "call_id", "approval_request_id", "encrypted_content", "detail", "phase", "name", "namespace", "server_label":
+			return other
+		case "image_url", "file_data", "file_url", "data", "result":
+			return blob
+		case "file_id":
+			return fileID
+		}
+		return resInput
+	case free:
+		return free
+	case resUsage:
+		switch string(key) {
+		case "input_tokens":
+			return usageInput
+		case "output_tokens":
+			return usageOutput
+		case "input_tokens_details":
+			return resInputs
+		case "output_tokens_details":
+			return resOutputs
+		}
+	case resInputs:
+		return next(inputDetails, key)
+	case resOutputs:
+		return next(outputDetails, key)
+	}
+	return nextResponsesAnswer(st, key)
+}
+
+// nextResponsesAnswer is the part of answers. What an answer says again of its
+// request (instructions, tools and the like) is no text of the model's.
+func nextResponsesAnswer(st state, key []byte) state {
+	switch st {
+	case resAnswer:
+		switch string(key) {
+		case "type", "status":
+			return resType
+		case "response":
+			return resAnswer
+		case "model":
+			return answerModel
+		case "error":
+			return answerError
+		case "usage":
+			return resUsage
+		case "output_index":
+			return choiceIndex
+		case "content_index", "summary_index":
+			return resPlace
+		case "delta":
+			return resDelta
+		case "text", "refusal", "arguments", "input", "code":
+			return resAgain
+		case "part":
+			return resContent
+		case "item":
+			return resItem
+		case "output":
+			return resOutput
+		case "logprobs":
+			return logprobs
+		case "annotation":
+			return resOther
+		}
+	case resItem:
+		switch string(key) {
+		case "type", "id", "status", "role", "call_id", "name", "encrypted_content", "server_label", "namespace", "phase":
+			return other
+		case "content":
+			return resContents
+		case "summary":
+			return resContents
+		case "arguments", "input":
+			return resArguments
+		case "result", "image_url":
+			return blob
+		}
+		return resOther
+	case resContent:
+		switch string(key) {
+		case "text", "refusal":
+			return resAgain
+		case "annotations":
+			return resOther
+		case "logprobs":
+			return logprobs
+		}
+	case resOther:
+		switch string(key) {
+		case "type", "id", "file_id", "container_id", "call_id":
+			return other
+		}
+		return resOther
+	}
+	return other
+}
+
+func elementResponses(st state) state {
+	switch st {
+	case tools:
+		return free
+	case resOutput:
+		return resItem
+	case resContents:
+		return resContent
+	case stream, model, maxTokens, user, resType, resDelta, resAgain, resPlace:
+		return other
+	}
+	return st
+}
+
+func onStringResponses(p *Body, st state, s Span) {
+	switch st {
+	case resInput, resVariables, free:
+		p.text(s, 0)
+	case resType:
+		p.event(string(p.b[s.Start:s.End]))
+	case resDelta:
+		p.text(s, 0)
+	case resAgain, resContents, resContent:
+		s.Again = true
+		p.text(s, p.place)
+	case resArguments:
+		s.Again = true
+		p.text(s, resChannelCall)
+	case resOther:
+		s.Again = true
+		p.text(s, resChannelOthers)
+	default:
+		p.onString(st, s)
+	}
+}
+
+// event notes what an event, or the answer in it, says of itself.
+func (p *Body) event(kind string) {
+	switch kind {
+	case "response.completed", "response.incomplete":
+		p.Ended = true
+	case "response.failed", "error", "failed":
+		p.failed = true
+	case "response.output_item.done", "response.output_text.done", "response.refusal.done", "response.function_call_arguments.done",
+		"response.custom_tool_call_input.done", "response.mcp_call_arguments.done", "response.reasoning_summary_text.done", "response.reasoning_text.done",
+		"response.code_interpreter_call_code.done":
+		p.finished = true
+	}
+	switch kind {
+	case "response.output_item.added", "response.output_item.done":
+		p.item = true
+	case "response.function_call_arguments.delta", "response.function_call_arguments.done", "response.custom_tool_call_input.delta",
+		"response.custom_tool_call_input.done", "response.mcp_call_arguments.delta", "response.mcp_call_arguments.done":
+		p.tool = resChannelCall
+	case "response.reasoning_summary_text.delta", "response.reasoning_summary_text.done", "response.reasoning_summary_part.added", "response.reasoning_summary_part.done":
+		p.tool = resSummaries
+	case "response.code_interpreter_call_code.delta", "response.code_interpreter_call_code.done":
+		p.tool = resChannelOthers
+	case "response.audio.delta", "response.image_generation_call.partial_image":
+		p.sound = true
+	}
+}
+
+func onNumberResponses(p *Body, st state, digits []byte) {
+	if st == resPlace {
+		p.place = int(min(max(whole(digits), 0), resMostContents))
+		return
+	}
+	p.onNumber(st, digits)
+}
+
+func onValueResponses(p *Body, st, below state, key []byte, from, to int) {
+	if st == resRequest && string(key) == "input" {
+		p.HasInput = true
+	}
+	if st == resItem && below == resContents && string(key) == "summary" {
+		p.summarized(from)
+	}
+	p.onValue(st, below, key, from, to)
+}
+
+// summarized moves the texts that stand at or after an offset to the channels of a
+// summary.
+func (p *Body) summarized(from int) {
+	for i := len(p.Text) - 1; i >= 0 && p.Text[i].Start >= from; i-- {
+		p.Text[i].Channel += resSummaries
+	}
+}
+
+func onBeginResponses(p *Body, st state, n int) {
+	switch st {
+	case resOutput:
+		p.choice = n + 1
+	case resContents:
+		p.place = min(n, resMostContents)
+	}
+}
+
+func onEndResponses(p *Body, st state, from int) {
+	switch st {
+	case resOutput:
+		p.ofChoice(from)
+		for i := range p.Logprobs {
+			if p.Logprobs[i].Channel == 0 {
+				p.Logprobs[i].Channel = p.choice << 8
+			}
+		}
+		p.choice = 0
+	case resContents:
+		p.place = 0
+	}
+}
+
+// finishResponses: an event's place may come after its text.
+func finishResponses(p *Body) {
+	if p.root != resAnswer {
+		return
+	}
+	if p.failed {
+		p.Failed, p.Text = true, p.Text[:0]
+	}
+	if p.choice == 0 {
+		return
+	}
+	for i := range p.Text {
+		s := &p.Text[i]
+		if s.Choice() != 0 {
+			continue
+		}
+		switch {
+		case p.item, s.Channel >= resChannelCall:
+		case p.tool >= resChannelCall:
+			s.Channel = p.tool
+		default:
+			s.Channel = p.tool + p.place
+		}
+	}
+	if p.sound { // a delta that is no text
+		p.Text = p.Text[:0]
+	}
+	p.ofChoice(0)
+	for i := range p.Logprobs {
+		if p.Logprobs[i].Channel == 0 {
+			p.Logprobs[i].Channel = p.choice << 8
+		}
+	}
+	if p.finished {
+		p.Finished = append(p.Finished, p.choice)
+	}
+}
