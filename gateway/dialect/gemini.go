@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 )
 
 func init() { register(Gemini, gemini{}) }
@@ -196,28 +195,8 @@ func (g *geminiTurns) part(o object, at string) (Part, error) {
 	if p.Kind == Text && thought {
 		p.Kind, p.Origin = Thought, Gemini
 	}
-	geminiSigned(&p, sign)
+	unwrapBytes(&p, sign, Gemini)
 	return p, nil
-}
-
-// geminiSigned sets a signature as it stands in a part: bytes in base64, which other
-// providers' signatures are made into on their way through a caller of this API.
-func geminiSigned(p *Part, sign string) {
-	if b, err := base64.StdEncoding.DecodeString(sign); err == nil && utf8.Valid(b) && strings.HasPrefix(string(b), wrapped) {
-		if unwrap(p, string(b), Gemini); p.Origin != Gemini {
-			return
-		}
-	}
-	unwrap(p, sign, Gemini)
-}
-
-// geminiSignature is the other way.
-func geminiSignature(p *Part) string {
-	s := wrap(p, Gemini)
-	if strings.HasPrefix(s, wrapped) {
-		return base64.StdEncoding.EncodeToString([]byte(s))
-	}
-	return s
 }
 
 func (g *geminiTurns) content(o object, at string) (Part, error) {

@@ -347,7 +347,7 @@ func (gemini) WriteAnswer(a *Answer, r *Request) ([]byte, error) {
 
 // geminiAnswerPart writes a part of an answer; false when no part can hold it.
 func geminiAnswerPart(p *Part) (geminiPart, bool) {
-	out := geminiPart{Signature: geminiSignature(p)}
+	out := geminiPart{Signature: wrapBytes(p, Gemini)}
 	switch p.Kind {
 	case Text, Declined, Thought:
 		out.Text, out.Thought = &p.Text, p.Kind == Thought

@@ -219,7 +219,7 @@ func (messages) WriteAnswer(a *Answer, r *Request) ([]byte, error) {
 			w.StopSequence = &c.Sequence
 		}
 		for i := range c.Parts {
-			blocks, ok := answerBlocks(&c.Parts[i])
+			blocks, ok := answerBlocks(&c.Parts[i], Messages)
 			if !ok {
 				a.lose("content")
 			}
@@ -236,19 +236,19 @@ func (messages) WriteAnswer(a *Answer, r *Request) ([]byte, error) {
 // answerBlocks writes a part of an answer as blocks; false when no block can hold it.
 // A call that another provider signed is preceded by thoughts without words, for only
 // they have a place for the signature, and clients send them back as they came.
-func answerBlocks(p *Part) ([]block, bool) {
+func answerBlocks(p *Part, n Name) ([]block, bool) {
 	switch p.Kind {
 	case Text, Declined:
 		return []block{{Type: "text", Text: &p.Text}}, true
 	case Thought:
 		if p.Sealed != "" && p.Text == "" {
-			return []block{{Type: "redacted_thinking", Data: wrap(p, Messages)}}, true
+			return []block{{Type: "redacted_thinking", Data: wrap(p, n)}}, true
 		}
-		sign := wrap(p, Messages)
+		sign := wrap(p, n)
 		return []block{{Type: "thinking", Thinking: &p.Text, Signature: &sign}}, true
 	case ToolCall:
 		call := block{Type: "tool_use", ID: p.ID, Name: p.Name, Input: new(Request).arguments(p.Text)}
-		if b := signatureBlock(p); b != nil {
+		if b := signatureBlock(p, n); b != nil {
 			return []block{*b, call}, true
 		}
 		return []block{call}, true
@@ -257,8 +257,8 @@ func answerBlocks(p *Part) ([]block, bool) {
 }
 
 // signatureBlock holds a signature that stands at a call; nil when there is none.
-func signatureBlock(p *Part) *block {
-	sign := wrap(p, Messages)
+func signatureBlock(p *Part, n Name) *block {
+	sign := wrap(p, n)
 	if sign == "" {
 		return nil
 	}

@@ -2,6 +2,8 @@ package dialect
 
 import (
 	"encoding/json"
+
+	"plumbline/gateway/event"
 )
 
 // messagesReader reads the events of a Messages stream. Blocks of tools that the
@@ -125,199 +127,44 @@ func (r *messagesReader) block(dst []Event, o object) ([]Event, error) {
 	return dst, nil
 }
 
-// messagesWriter writes a Messages stream: one block after another, which other
-// dialects do not promise.
-type messagesWriter struct {
-	r       *Request
-	blocks  int // that began
-	open    bool
-	current Event // the part whose block is open: Index and Part
-	kinds   map[int]PartKind
-	waiting []Event
-	usage   messagesCounts
-	stop    string
-	stopAt  *string
+func (messages) NewWriter(r *Request) Writer { return newBlockWriter(Messages, messagesForm{r}) }
+
+// messagesForm writes the events of a Messages stream.
+type messagesForm struct{ r *Request }
+
+func (f messagesForm) began(dst []byte, id, model string) []byte {
+	m := newMessagesAnswer(id, model, f.r)
+	m.Usage = messagesUsage(noUsage)
+	return frame(dst, "message_start", struct {
+		Type    string         `json:"type"`
+		Message messagesAnswer `json:"message"`
+	}{"message_start", m})
 }
 
-func (messages) NewWriter(r *Request) Writer {
-	return &messagesWriter{r: r, kinds: map[int]PartKind{}, stop: messagesStop(StopUnknown)}
-}
-
-func (w *messagesWriter) Write(dst []byte, e *Event) []byte {
-	if e.Choice != 0 {
-		return dst
-	}
-	switch e.Kind {
-	case Started:
-		m := newMessagesAnswer(e.ID, e.Model, w.r)
-		return frame(dst, "message_start", struct {
-			Type    string         `json:"type"`
-			Message messagesAnswer `json:"message"`
-		}{"message_start", m})
-	case PartBegan, Delta, PartEnded:
-		return w.part(dst, e)
-	case Stopped:
-		w.stop = messagesStop(e.Stop)
-		if e.Stop == StopSequence {
-			sequence := e.Sequence
-			w.stopAt = &sequence
-		}
-	case Counted:
-		w.usage = messagesUsage(e.Usage)
-	case Failed:
-		return frame(dst, "error", struct {
-			Type  string        `json:"type"`
-			Error messagesError `json:"error"`
-		}{"error", messagesError{messagesClass(e.Class), e.Message}})
-	case Ended:
-		return w.end(dst)
-	}
-	return dst
-}
-
-// part writes an event of a part, or lets it wait until the call before it is whole.
-// A text is not waited for: its block is closed, and more of it opens another.
-func (w *messagesWriter) part(dst []byte, e *Event) []byte {
-	if w.open && e.Index != w.current.Index {
-		if w.current.Part.Kind == ToolCall {
-			w.waiting = append(w.waiting, *e)
-			return dst
-		}
-		if e.Kind == PartEnded {
-			return dst
-		}
-		dst = w.close(dst)
-	}
-	switch e.Kind {
-	case PartBegan:
-		dst = w.close(dst)
-		return w.begin(dst, e)
-	case Delta:
-		if !w.open {
-			kind := w.kinds[e.Index]
-			if kind == ToolCall {
-				return dst // after its end, and half a call is none
-			}
-			dst = w.begin(dst, &Event{Index: e.Index, Part: Part{Kind: kind}})
-		}
-		if !w.open { // of a part that no block can hold
-			return dst
-		}
-		return w.delta(dst, e)
-	}
-	if !w.open {
-		return dst
-	}
-	dst = w.close(dst)
-	return w.resume(dst)
-}
-
-// resume writes what waited for a call to be whole.
-func (w *messagesWriter) resume(dst []byte) []byte {
-	waiting := w.waiting
-	w.waiting = nil
-	for i := range waiting {
-		dst = w.part(dst, &waiting[i])
-	}
-	return dst
-}
-
-func (w *messagesWriter) begin(dst []byte, e *Event) []byte {
-	p := e.Part
-	w.kinds[e.Index] = p.Kind
-	text := p.Text
-	p.Text = ""
-	if p.Kind == ToolCall {
-		if b := signatureBlock(&p); b != nil {
-			sign := *b.Signature
-			dst = w.start(dst, block{Type: "thinking", Thinking: new(string), Signature: new(string)})
-			dst = w.grow(dst, blockDelta{Type: "signature_delta", Signature: &sign})
-			dst = w.close(dst)
-		}
-		p.Signature = ""
-	}
-	sign := p.Signature
-	if p.Kind == Thought && p.Sealed == "" {
-		p.Signature = ""
-	}
-	blocks, ok := answerBlocks(&p)
-	if !ok {
-		return dst // an image or a sound, which no block can hold
-	}
-	w.current = Event{Index: e.Index, Part: p}
-	dst = w.start(dst, blocks[0])
-	if text != "" || sign != "" {
-		dst = w.delta(dst, &Event{Text: text, Signature: sign})
-	}
-	return dst
-}
-
-func (w *messagesWriter) start(dst []byte, b block) []byte {
-	w.open = true
-	w.blocks++
+func (messagesForm) start(dst []byte, at int, b *block) []byte {
 	return frame(dst, "content_block_start", struct {
 		Type  string `json:"type"`
 		Index int    `json:"index"`
-		Block block  `json:"content_block"`
-	}{"content_block_start", w.blocks - 1, b})
+		Block *block `json:"content_block"`
+	}{"content_block_start", at, b})
 }
 
-type blockDelta struct {
-	Type      string  `json:"type"`
-	Text      *string `json:"text,omitempty"`
-	JSON      *string `json:"partial_json,omitempty"`
-	Thinking  *string `json:"thinking,omitempty"`
-	Signature *string `json:"signature,omitempty"`
-}
-
-func (w *messagesWriter) delta(dst []byte, e *Event) []byte {
-	switch p := w.current.Part; p.Kind {
-	case ToolCall:
-		if e.Text != "" {
-			dst = w.grow(dst, blockDelta{Type: "input_json_delta", JSON: &e.Text})
-		}
-	case Thought:
-		if p.Sealed != "" {
-			return dst
-		}
-		if e.Text != "" {
-			dst = w.grow(dst, blockDelta{Type: "thinking_delta", Thinking: &e.Text})
-		}
-		p.Signature = e.Signature
-		if sign := wrap(&p, Messages); sign != "" {
-			dst = w.grow(dst, blockDelta{Type: "signature_delta", Signature: &sign})
-		}
-	default:
-		if e.Text != "" {
-			dst = w.grow(dst, blockDelta{Type: "text_delta", Text: &e.Text})
-		}
-	}
-	return dst
-}
-
-func (w *messagesWriter) grow(dst []byte, d blockDelta) []byte {
+func (messagesForm) grow(dst []byte, at int, d *blockDelta) []byte {
 	return frame(dst, "content_block_delta", struct {
-		Type  string     `json:"type"`
-		Index int        `json:"index"`
-		Delta blockDelta `json:"delta"`
-	}{"content_block_delta", w.blocks - 1, d})
+		Type  string      `json:"type"`
+		Index int         `json:"index"`
+		Delta *blockDelta `json:"delta"`
+	}{"content_block_delta", at, d})
 }
 
-func (w *messagesWriter) close(dst []byte) []byte {
-	if !w.open {
-		return dst
-	}
-	w.open = false
+func (messagesForm) closed(dst []byte, at int) []byte {
 	return frame(dst, "content_block_stop", struct {
 		Type  string `json:"type"`
 		Index int    `json:"index"`
-	}{"content_block_stop", w.blocks - 1})
+	}{"content_block_stop", at})
 }
 
-func (w *messagesWriter) end(dst []byte) []byte {
-	for dst = w.close(dst); len(w.waiting) > 0; dst = w.close(dst) {
-		dst = w.resume(dst)
-	}
+func (messagesForm) ended(dst []byte, stop StopReason, sequence *string, u event.Usage) []byte {
 	type delta struct {
 		Reason   string  `json:"stop_reason"`
 		Sequence *string `json:"stop_sequence"`
@@ -326,10 +173,17 @@ func (w *messagesWriter) end(dst []byte) []byte {
 		Type  string         `json:"type"`
 		Delta delta          `json:"delta"`
 		Usage messagesCounts `json:"usage"`
-	}{"message_delta", delta{w.stop, w.stopAt}, w.usage})
+	}{"message_delta", delta{messagesStop(stop), sequence}, messagesUsage(u)})
 	return frame(dst, "message_stop", struct {
 		Type string `json:"type"`
 	}{"message_stop"})
+}
+
+func (messagesForm) failed(dst []byte, class, message string) []byte {
+	return frame(dst, "error", struct {
+		Type  string        `json:"type"`
+		Error messagesError `json:"error"`
+	}{"error", messagesError{messagesClass(class), message}})
 }
 
 type messagesError struct {

@@ -1,6 +1,10 @@
 package dialect
 
-import "strings"
+import (
+	"encoding/base64"
+	"strings"
+	"unicode/utf8"
+)
 
 // What a provider signed or sealed has to come back to it byte for byte, or a model
 // that thinks cannot go on after its tools' results. A caller of another dialect has
@@ -47,4 +51,27 @@ func unwrap(p *Part, s string, n Name) {
 		}
 	}
 	p.Origin, p.Signature = n, s
+}
+
+// wrapBytes is wrap where the dialect n wants bytes in base64, which its own signatures
+// are.
+func wrapBytes(p *Part, n Name) string {
+	return inBytes(wrap(p, n))
+}
+
+func inBytes(s string) string {
+	if strings.HasPrefix(s, wrapped) {
+		return base64.StdEncoding.EncodeToString([]byte(s))
+	}
+	return s
+}
+
+// unwrapBytes is the other way.
+func unwrapBytes(p *Part, s string, n Name) {
+	if b, err := base64.StdEncoding.DecodeString(s); err == nil && utf8.Valid(b) && strings.HasPrefix(string(b), wrapped) {
+		if unwrap(p, string(b), n); p.Origin != n {
+			return
+		}
+	}
+	unwrap(p, s, n)
 }
