@@ -31,6 +31,14 @@ func (r *converseReader) Read(dst []Event, data []byte) ([]Event, error) {
 	if err != nil {
 		return dst, err
 	}
+	if raw := o.raw("error"); raw != nil { // an exception, as the gateway reads the stream
+		e, err := readObject(raw, "error")
+		if err != nil {
+			return dst, err
+		}
+		return append(dst, Event{Kind: Failed, Class: e.text("type"), Message: e.text("message")}), nil
+	}
+	delete(o, "type")
 	for _, key := range o.rest("") { // there is one
 		e, err := readObject(o[key], key)
 		if err != nil {

@@ -258,7 +258,11 @@ func TestConverseReader(t *testing.T) {
 			t.Errorf("%s: %v, want %v", c.name, ended, c.want)
 		}
 	}
-	failed := events(t, Converse, `{"throttlingException":{"message":"slow down"}}`)
+	failed := events(t, Converse, `{"type":"error","error":{"type":"throttlingException","message":"slow down"}}`)
+	if diff := cmp.Diff([]Event{{Kind: Failed, Class: "throttlingException", Message: "slow down"}}, failed); diff != "" {
+		t.Error(diff)
+	}
+	failed = events(t, Converse, `{"throttlingException":{"message":"slow down"}}`)
 	if diff := cmp.Diff([]Event{{Kind: Failed, Class: "throttlingException", Message: "slow down"}}, failed); diff != "" {
 		t.Error(diff)
 	}
