@@ -2,6 +2,7 @@ package reports
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"plumbline/app/money"
@@ -144,12 +145,16 @@ func (b *builder) spendFigure(u Hour) render.Block {
 			break
 		}
 	}
+	off := ""
+	if slices.ContainsFunc(c.Values, func(v float64) bool { return v < 0 }) {
+		off = "; in outline: more taken off by corrections than charged"
+	}
 	unpriced := "none unpriced"
 	if u.Unpriced > 0 {
 		unpriced = count(u.Unpriced) + " unpriced and not in the figures"
 	}
 	return &render.Figure{Claim: claim, Alt: claim + ". Cumulative line over columns.", Chart: render.Chart{Cumulative: c},
-		Source: render.T("Line: settled charges, cumulative. Columns: charges per interval; hatched: not recorded. Priced with the table ", render.Code(short(b.in.PriceTable)), "; "+unpriced+".")}
+		Source: render.T("Line: settled charges, cumulative. Columns: charges per interval; hatched: not recorded"+off+". Priced with the table ", render.Code(short(b.in.PriceTable)), "; "+unpriced+".")}
 }
 
 // dollars rounds for a chart's label; tables print exact amounts.

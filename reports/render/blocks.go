@@ -186,7 +186,7 @@ type Cumulative struct {
 	Unit        string    `json:"unit"`
 	ColumnUnit  string    `json:"column_unit"`
 	Labels      []string  `json:"labels"`
-	Values      []float64 `json:"values"`            // of each column; the line is their sum
+	Values      []float64 `json:"values"`            // of each column; the line is their sum. Below zero is drawn in outline
 	Unknown     []bool    `json:"unknown,omitempty"` // columns of which nothing is known: hatched, never zero
 	Limit       float64   `json:"limit,omitempty"`
 	LimitLabel  string    `json:"limit_label,omitempty"`

@@ -259,16 +259,16 @@ func (l *layout) column(p *page, e int, x, y, pitch, h, unit float64, s ColumnsS
 
 func (l *layout) cumulative(b *Cumulative, e int) (float64, func(*page, float64)) {
 	const lineH, colH = 34.0, 17.0
-	total, most := 0.0, 0.0
+	total, peak, most := 0.0, 0.0, 0.0
 	for _, v := range b.Values {
 		total += v
-		most = max(most, v)
+		peak, most = max(peak, total), max(most, math.Abs(v))
 	}
 	return 9 + lineH + 9 + colH + 5, func(p *page, y float64) {
 		x, w := left+axisW, textW-axisW-20
 		l.put(p, e, left, y+5, b.Unit, style{regular, 6.75, ink3})
 		ty := y + 9
-		unit := l.axis(p, e, x, ty, w, lineH, max(total, b.Limit*1.08), 4)
+		unit := l.axis(p, e, x, ty, w, lineH, max(peak, b.Limit*1.08), 4)
 		l.totalLine(p, e, b, x, ty, w, lineH, unit)
 		if b.Limit > 0 {
 			at := ty + lineH - b.Limit*unit
@@ -327,6 +327,9 @@ func (l *layout) totalColumns(p *page, e int, b *Cumulative, x, y, w, h, unit fl
 		}
 		if bh > 0 {
 			p.shape(e, func(k *pen) { k.rect(cx-cw/2, y+h-bh, cw, bh, rgb{0x83, 0xA9, 0xC4}) })
+		}
+		if bh < 0 { // more was taken off than charged
+			p.shape(e, func(k *pen) { k.box(cx-cw/2, y+h+bh, cw, -bh, 0.25, accent) })
 		}
 		if i%every == 0 && i < len(b.Labels) {
 			l.putCenter(p, e, cx, y+h+3.6, b.Labels[i], small.style)

@@ -206,3 +206,49 @@ func BenchmarkPDF100Pages(b *testing.B) {
 	b.ReportMetric(float64(pages)*float64(b.N)/b.Elapsed().Seconds(), "pages/s")
 	b.ReportMetric(float64(pages), "pages")
 }
+
+// A correction may take more off than a day was charged: the line of spend stays
+// inside the axis that its highest point asks for.
+func TestSpendBelowZeroStaysOnThePage(t *testing.T) {
+	doc := func(values ...float64) []byte {
+		d := sample(1)
+		drawn := 0
+		for _, part := range d.Parts {
+			for _, b := range part.Blocks {
+				if f, ok := b.(*Figure); ok && f.Chart.Cumulative != nil {
+					f.Chart.Cumulative.Values, f.Chart.Cumulative.Limit, f.Chart.Cumulative.LimitLabel = values, 0, ""
+					drawn++
+				}
+			}
+		}
+		if drawn == 0 {
+			t.Fatal("the sample has no figure of spend")
+		}
+		return render(t, d)
+	}
+	off := string(pageText(t, doc(900, -840, 0, 0)))
+	lines := 0
+	for _, m := range regexp.MustCompile(`(?m)^(-?[\d.]+) (-?[\d.]+) [lm] *$`).FindAllStringSubmatch(off, -1) {
+		if y, err := strconv.ParseFloat(m[2], 64); err != nil || y < 0 || y > 842 {
+			t.Errorf("a line leaves the page: %s", m[0])
+		}
+		lines++
+	}
+	if lines == 0 {
+		t.Error("no line is drawn")
+	}
+}
+
+// pageText inflates the content of every page.
+func pageText(t *testing.T, pdf []byte) (out []byte) {
+	t.Helper()
+	for _, at := range regexp.MustCompile(`stream\r?\n`).FindAllIndex(pdf, -1) {
+		r, err := zlib.NewReader(bytes.NewReader(pdf[at[1]:]))
+		if err != nil {
+			continue // not deflated
+		}
+		b, _ := io.ReadAll(r)
+		out = append(out, b...)
+	}
+	return out
+}
