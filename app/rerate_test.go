@@ -1,6 +1,7 @@
 package main
 
 import (
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -56,12 +57,36 @@ type rated struct {
 	}
 }
 
-// TestRerate re-rates real calls in a real SQLite ledger: dry beside a running
+// TestRerate re-rates real calls in a real ledger: dry beside a running
 // server, then for good, then again; the old figures stay on record, and the
 // index, the budgets and a second table see the new ones.
 func TestRerate(t *testing.T) {
+	t.Run("sqlite", func(t *testing.T) { rerates(t, "") })
+	t.Run("postgres", func(t *testing.T) { rerates(t, database(t)) })
+}
+
+// database makes an empty PostgreSQL database.
+func database(t *testing.T) (dsn string) {
+	t.Helper()
+	at := os.Getenv("PLUMBLINE_TEST_POSTGRES")
+	if at == "" {
+		t.Skip("PLUMBLINE_TEST_POSTGRES is not set")
+	}
+	pool, err := sql.Open("pgx", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	name := fmt.Sprintf("rerate_%d_%d", os.Getpid(), time.Now().UnixNano())
+	if _, err := pool.Exec("CREATE DATABASE " + name); err != nil {
+		t.Fatal(err)
+	}
+	return strings.Replace(at, "/postgres?", "/"+name+"?", 1)
+}
+
+func rerates(t *testing.T, postgres string) {
 	dir := t.TempDir()
-	env := map[string]string{"PLUMBLINE_DATA_DIR": filepath.Join(dir, "data"), "PLUMBLINE_DECLARATIONS": filepath.Join(dir, "house.yaml"), "DESK_KEY": "a-secret-of-the-rating-test"}
+	env := map[string]string{"PLUMBLINE_POSTGRES": postgres, "PLUMBLINE_DATA_DIR": filepath.Join(dir, "data"), "PLUMBLINE_DECLARATIONS": filepath.Join(dir, "house.yaml"), "DESK_KEY": "a-secret-of-the-rating-test"}
 	write := func(name, text string) string {
 		t.Helper()
 		path := filepath.Join(dir, name)
