@@ -19,6 +19,8 @@ FIGURES = [  # what, benchmark, metric, of several runs, bar (None: reported), u
     ("  waiting for a commit, alone", "Waiting", "ns/op", LEAST, None, "ns"),
     ("Whole server's CPU, saturated", "ServerCPU/saturated", "x-yardstick", MEDIAN, "<= 1.8", "x yardstick"),
     ("Whole server's CPU, 20 ms upstream, 256 callers", "ServerCPU/upstream20ms", "x-yardstick", MEDIAN, "<= 1.8", "x yardstick"),
+    ("Streamed answer of 20 events, redacting guard", "StreamCPU/redact", "x-yardstick", MEDIAN, "<= 1.5", "x yardstick"),
+    ("  the guard watching", "StreamCPU/monitor", "x-yardstick", MEDIAN, None, "x yardstick"),
     ("Added at 1,000/s, before_send, p50", "Added/before_send", "p50-ms", MEDIAN, None, "ms"),
     ("Added at 1,000/s, before_send, p99", "Added/before_send", "p99-ms", MEDIAN, None, "ms"),
     ("Added at 1,000/s, before_answer, p50", "Added/before_answer", "p50-ms", MEDIAN, None, "ms"),

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"plumbline/app/server/load"
+	"plumbline/inventory"
 )
 
 // The environment of a child process of a benchmark.
@@ -165,14 +166,15 @@ type bench struct {
 	key      string
 }
 
-func newBench(b *testing.B, delay time.Duration, commit string) *bench {
-	x := prepare(b, delay, commit)
+func newBench(b *testing.B, delay time.Duration, commit string, guards ...inventory.GuardSetting) *bench {
+	x := prepare(b, delay, commit, guards...)
 	x.server = start(b, "server", benchDir+"="+x.dir)
 	return x
 }
 
-// prepare starts an upstream and furnishes a data directory for it.
-func prepare(b *testing.B, delay time.Duration, commit string) *bench {
+// prepare starts an upstream and furnishes a data directory for it. Guards take the
+// place of those that furnish sets.
+func prepare(b *testing.B, delay time.Duration, commit string, guards ...inventory.GuardSetting) *bench {
 	up := start(b, "upstream", benchDelay+"="+delay.String())
 	dir := b.TempDir()
 	s, err := New(b.Context(), Options{Config: testConfig(dir), Env: func(string) string { return "upstream-secret" }})
@@ -180,6 +182,11 @@ func prepare(b *testing.B, delay time.Duration, commit string) *bench {
 		b.Fatal(err)
 	}
 	key := furnish(b, s, "http://"+up.addr+"/v1")
+	if guards != nil {
+		if err := s.Register.PutProfile(b.Context(), officer, inventory.GuardProfile{ID: "all", Guards: guards}, "test"); err != nil {
+			b.Fatal(err)
+		}
+	}
 	if commit != "" {
 		for _, system := range s.Register.Snapshot().Orgs[testOrg].Systems {
 			changed := *system
@@ -200,14 +207,21 @@ func prepare(b *testing.B, delay time.Duration, commit string) *bench {
 // than calls wait for the ledger.
 func (x *bench) run(to *process, callers, total, perSecond int) (load.Result, time.Duration) {
 	x.b.Helper()
+	return x.measure(to, total, func() load.Result {
+		return load.Run(x.b.Context(), to.addr, x.key, callers, total, perSecond)
+	})
+}
+
+func (x *bench) measure(to *process, total int, run func() load.Result) (load.Result, time.Duration) {
+	x.b.Helper()
 	for range 5 {
 		before := to.cpu()
-		r := load.Run(x.b.Context(), to.addr, x.key, callers, total, perSecond)
+		r := run()
 		cost := to.cpu() - before
 		if r.Errors == 0 && len(r.Bad) == 0 && r.Calls == total {
 			return r, cost
 		}
-		x.b.Logf("done again: %d of %d calls, %d errors, status %v", r.Calls, total, r.Errors, r.Bad)
+		x.b.Logf("done again: %d of %d calls, %d errors (%v), status %v", r.Calls, total, r.Errors, r.Err, r.Bad)
 	}
 	x.b.Fatal("too many runs with calls that failed")
 	return load.Result{}, 0
@@ -241,6 +255,35 @@ func BenchmarkServerCPU(b *testing.B) {
 			for b.Loop() {
 				for range turns {
 					y, s := x.spent(yardstick, c.callers, calls), x.spent(x.server, c.callers, calls)
+					ratios, plain, whole = append(ratios, s/y), append(plain, y), append(whole, s)
+				}
+			}
+			b.ReportMetric(median(ratios), "x-yardstick")
+			b.ReportMetric(median(plain), "yardstick-us")
+			b.ReportMetric(median(whole), "server-us")
+		})
+	}
+}
+
+// BenchmarkStreamCPU is BenchmarkServerCPU for answers that are streamed, in twenty
+// events that the upstream sends one by one: with a guard that redacts, and with the
+// same guard watching.
+func BenchmarkStreamCPU(b *testing.B) {
+	for _, mode := range []inventory.GuardMode{inventory.Redact, inventory.Monitor} {
+		b.Run(string(mode), func(b *testing.B) {
+			x := newBench(b, 0, "", inventory.GuardSetting{Guard: "pii", Mode: mode})
+			yardstick := start(b, "yardstick", benchUpstream+"=http://"+x.upstream.addr)
+			const turns, calls, callers = 5, 3_000, 64
+			spent := func(p *process) float64 {
+				_, cost := x.measure(p, calls, func() load.Result { return load.RunStreams(b.Context(), p.addr, x.key, callers, calls) })
+				return float64(cost.Nanoseconds()) / calls / 1000
+			}
+			spent(yardstick)
+			spent(x.server)
+			var ratios, plain, whole []float64
+			for b.Loop() {
+				for range turns {
+					y, s := spent(yardstick), spent(x.server)
 					ratios, plain, whole = append(ratios, s/y), append(plain, y), append(whole, s)
 				}
 			}

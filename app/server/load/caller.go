@@ -2,11 +2,13 @@ package load
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httputil"
 	"net/textproto"
 	"slices"
 	"strconv"
@@ -18,6 +20,11 @@ import (
 func Request(mark string) []byte {
 	return []byte(`{"model":"gpt-4o-mini","messages":[{"role":"system","content":"You answer questions about travel insurance in one short paragraph."},{"role":"user","content":"` +
 		mark + ` How long does it take until a claim is paid?"}],"temperature":0.2,"max_tokens":200}`)
+}
+
+// StreamRequest is Request for a streamed answer.
+func StreamRequest(mark string) []byte {
+	return append(bytes.TrimSuffix(Request(mark), []byte("}")), `,"stream":true}`...)
 }
 
 // Caller keeps one connection and sends one request after the other on it.
@@ -83,6 +90,9 @@ func (c *Caller) read() (status int, request string, err error) {
 		return 0, "", err
 	}
 	h := http.Header(header)
+	if h.Get("Transfer-Encoding") == "chunked" {
+		return status, h.Get("X-Request-Id"), c.stream(t)
+	}
 	length, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64)
 	if err != nil {
 		return 0, "", fmt.Errorf("answer without content length (status %d)", status)
@@ -91,11 +101,26 @@ func (c *Caller) read() (status int, request string, err error) {
 	return status, h.Get("X-Request-Id"), err
 }
 
+// stream reads a streamed answer, which must come to its end.
+func (c *Caller) stream(t *textproto.Reader) error {
+	b, err := readInto(c.buf[:0], httputil.NewChunkedReader(c.r))
+	c.buf = b
+	if err != nil {
+		return err
+	}
+	if !bytes.HasSuffix(b, []byte("data: [DONE]\n\n")) || bytes.Count(b, []byte("data: ")) < StreamEvents {
+		return fmt.Errorf("the stream was cut after %d bytes", len(b))
+	}
+	_, err = t.ReadLine() // what ends the chunks
+	return err
+}
+
 // Result is what a run of callers saw.
 type Result struct {
 	Calls     int
 	Bad       map[int]int // status other than 200 -> count
 	Errors    int
+	Err       error // one of them
 	Elapsed   time.Duration
 	Latencies []time.Duration // sorted; nil when not asked for
 }
@@ -112,6 +137,16 @@ func (r Result) Quantile(q float64) time.Duration {
 // perSecond above 0 the calls start on a fixed schedule, and a latency is
 // counted from when its call was due, so that a stall is not forgotten.
 func Run(ctx context.Context, addr, key string, callers, total, perSecond int) Result {
+	return run(ctx, addr, key, callers, total, perSecond, Request)
+}
+
+// RunStreams is Run of calls whose answers are streamed; a latency ends with the
+// stream.
+func RunStreams(ctx context.Context, addr, key string, callers, total int) Result {
+	return run(ctx, addr, key, callers, total, 0, StreamRequest)
+}
+
+func run(ctx context.Context, addr, key string, callers, total, perSecond int, request func(mark string) []byte) Result {
 	type slot struct{ due time.Time }
 	slots := make(chan slot, callers)
 	go func() {
@@ -138,9 +173,10 @@ func Run(ctx context.Context, addr, key string, callers, total, perSecond int) R
 		wg.Go(func() {
 			c := NewCaller(addr, key)
 			defer c.Close()
-			body := Request("caller " + strconv.Itoa(i) + ":")
+			body := request("caller " + strconv.Itoa(i) + ":")
 			var latencies []time.Duration
 			calls, errs, bad := 0, 0, map[int]int{}
+			var last error
 			for s := range slots {
 				from := s.due
 				if from.IsZero() {
@@ -149,7 +185,7 @@ func Run(ctx context.Context, addr, key string, callers, total, perSecond int) R
 				status, _, err := c.Do(body)
 				calls++
 				if err != nil {
-					errs++
+					errs, last = errs+1, err
 					continue
 				}
 				if status != http.StatusOK {
@@ -163,6 +199,9 @@ func Run(ctx context.Context, addr, key string, callers, total, perSecond int) R
 			defer mu.Unlock()
 			result.Calls += calls
 			result.Errors += errs
+			if last != nil {
+				result.Err = last
+			}
 			for s, n := range bad {
 				result.Bad[s] += n
 			}

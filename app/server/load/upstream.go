@@ -3,6 +3,7 @@
 package load
 
 import (
+	"bytes"
 	"io"
 	"net"
 	"net/http"
@@ -26,6 +27,26 @@ func buildAnswer(size int) []byte {
 		b = append(b, words[i%len(words)])
 	}
 	return append(b, answerTail...)
+}
+
+// StreamEvents is how many events with text a streamed answer has; two more say that
+// it is finished and what it used.
+const StreamEvents = 20
+
+// eventPause is the time between two events. Models take five times as long; without
+// any the events would reach whoever reads them as one.
+const eventPause = 2 * time.Millisecond
+
+var streamed = buildStream()
+
+func buildStream() (events [][]byte) {
+	const head, tail = `data: {"id":"chatcmpl-load","object":"chat.completion.chunk","created":1790000000,"model":"gpt-4o-mini-2024-07-18","choices":[`, "}\n\n"
+	words := []string{"The ", "claim ", "is ", "paid ", "within ", "ten ", "working ", "days ", "after ", "it. "}
+	for i := range StreamEvents {
+		events = append(events, []byte(head+`{"index":0,"delta":{"content":"`+words[i%len(words)]+`"},"finish_reason":null}]`+tail))
+	}
+	return append(events, []byte(head+`{"index":0,"delta":{},"finish_reason":"stop"}]`+tail),
+		[]byte(head+`],"usage":{"prompt_tokens":42,"completion_tokens":20,"total_tokens":62}`+tail), []byte("data: [DONE]\n\n"))
 }
 
 // Upstream is an OpenAI-compatible server on the loopback interface.
@@ -78,6 +99,15 @@ func (u *Upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		time.Sleep(u.Delay)
 	}
 	h := w.Header()
+	if bytes.Contains(body, []byte(`"stream":true`)) {
+		h["Content-Type"] = []string{"text/event-stream"}
+		for _, event := range streamed {
+			w.Write(event)
+			w.(http.Flusher).Flush()
+			time.Sleep(eventPause)
+		}
+		return
+	}
 	h["Content-Type"] = []string{"application/json"}
 	h["Content-Length"] = []string{strconv.Itoa(len(answer))}
 	w.Write(answer)

@@ -19,6 +19,8 @@ func Yardstick(upstream string) http.Handler {
 		DisableCompression:  true,
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// The transport may look for the body's end when the answer has begun.
+		http.NewResponseController(w).EnableFullDuplex()
 		out, err := http.NewRequestWithContext(r.Context(), r.Method, upstream+r.URL.Path, r.Body)
 		if err != nil {
 			http.Error(w, "bad request", http.StatusBadRequest)
@@ -37,6 +39,18 @@ func Yardstick(upstream string) http.Handler {
 			w.Header()[name] = values
 		}
 		w.WriteHeader(resp.StatusCode)
-		io.Copy(w, resp.Body)
+		if resp.Header.Get("Content-Type") != "text/event-stream" {
+			io.Copy(w, resp.Body)
+			return
+		}
+		buf := make([]byte, 8<<10)
+		for { // what came is given on before more is waited for
+			n, err := resp.Body.Read(buf)
+			w.Write(buf[:n])
+			if err != nil {
+				return
+			}
+			w.(http.Flusher).Flush()
+		}
 	})
 }
