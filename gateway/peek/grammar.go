@@ -10,6 +10,7 @@ const (
 	Messages
 	Gemini
 	Responses
+	Converse
 	grammarCount
 )
 
@@ -30,7 +31,7 @@ type grammar struct {
 	finish    func(p *Body)                                            // the body is read; may be nil
 }
 
-var grammars = [grammarCount]*grammar{OpenAI: &openAI, Messages: &messages, Gemini: &gemini, Responses: &responses}
+var grammars = [grammarCount]*grammar{OpenAI: &openAI, Messages: &messages, Gemini: &gemini, Converse: &converse, Responses: &responses}
 
 var openAI = grammar{
 	request: request, answer: answer, next: next, element: element,
