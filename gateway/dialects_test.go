@@ -22,6 +22,9 @@ var askers = map[dialect.Operation]func(model, text string, stream bool) (path, 
 	dialect.MessagesCreate: func(model, text string, stream bool) (string, string) {
 		return "/anthropic/v1/messages?beta=true", fmt.Sprintf(`{"model":%q,"stream":%v,"max_tokens":64,"messages":[{"role":"user","content":%q}]}`, model, stream, text)
 	},
+	dialect.ResponsesCreate: func(model, text string, stream bool) (string, string) {
+		return "/v1/responses", fmt.Sprintf(`{"model":%q,"stream":%v,"input":%q}`, model, stream, text)
+	},
 	dialect.GenerateContent: func(model, text string, stream bool) (string, string) {
 		verb := "generateContent"
 		if stream {
@@ -35,6 +38,7 @@ var askers = map[dialect.Operation]func(model, text string, stream bool) (path, 
 // wiretest server and a model that has a price.
 var speaking = map[string]struct{ base, model string }{
 	"compatible": {"/v1", "gpt-4o-mini"},
+	"openai":     {"/v1", "gpt-4o-mini"},
 	"anthropic":  {"/v1", "claude-haiku-4-5"},
 	"gemini":     {"/v1beta", "gemini-2.5-flash"},
 }

@@ -91,7 +91,7 @@ func settingsForm(s inventory.Settings) *form {
 		{Name: "unregistered", Label: "Keys bound to no registered system", Kind: "radios", Value: s.Unregistered, Options: []option{{Value: "block", Label: "Refuse their calls", Hint: "The default"}, {Value: "flag", Label: "Let them call, and flag the use", Hint: "The finding stays open until somebody deals with it"}}},
 		{Name: "confidentiality", Label: "Mark on documents", Value: s.Confidential},
 		{Name: "contact", Label: "Contact on documents", Value: s.Contact, Optional: true},
-		{Name: "attributes", Label: "Attributes that are recorded", Value: strings.Join(s.Attributes, ", "), Hint: "Names of what apps may say of a call in headers, such as team, feature; others are left out of records", Optional: true, Mono: true},
+		{Name: "recorded_attributes", Label: "Attributes that are recorded", Value: strings.Join(s.Attributes, ", "), Hint: "Names of what apps may say of a call in headers, such as team, feature; others are left out of records", Optional: true, Mono: true},
 		reasonField("Kept with the change"),
 	}}
 }
@@ -106,7 +106,7 @@ func (r *request) settingsPage() error {
 func (r *request) putSettings() error {
 	s := r.state.Settings
 	s.Unregistered, s.Confidential, s.Contact = r.value("unregistered"), r.value("confidentiality"), r.value("contact")
-	s.Attributes = strings.FieldsFunc(r.value("attributes"), func(c rune) bool { return c == ',' || c == ' ' })
+	s.Attributes = strings.FieldsFunc(r.value("recorded_attributes"), func(c rune) bool { return c == ',' || c == ' ' })
 	if err := r.web.d.Register.PutSettings(r.ctx(), r.actor, s, r.value("reason")); err != nil {
 		return r.again(gatewayCrumbs("Settings"), settingsForm(s), err)
 	}
