@@ -48,12 +48,21 @@ type reply struct {
 	thinking int64
 }
 
-// said notes words of somebody. The user's last words are what is answered.
-func (a *ask) said(role, text string) {
+// said notes words of somebody: a text, or texts in parts. The last of the user's
+// is what is answered.
+func (a *ask) said(role string, content node) {
+	text := contentText(content)
 	a.prompt += len(text)
 	switch role {
 	case "user":
-		a.words = text
+		for _, p := range content.items() {
+			if t := p.at("text").text(); t != "" {
+				text = t
+			}
+		}
+		if text != "" {
+			a.words = text
+		}
 	case "assistant", "model":
 		a.results = nil
 	}

@@ -52,7 +52,7 @@ func (c *call) readChat(body node) (*ask, *Answer) {
 		if len(a.open) > 0 {
 			return nil, c.fail(400, "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'. The following tool_call_ids did not have response messages: "+strings.Join(a.open, ", "))
 		}
-		a.said(role, contentText(m.at("content")))
+		a.said(role, m.at("content"))
 		for _, p := range m.at("content").items() {
 			if p.at("type").text() == "image_url" {
 				a.saw(p.at("image_url", "url").text())
@@ -200,7 +200,7 @@ func (c *call) completions() *Answer {
 	}
 	a := &ask{}
 	a.model = body.at("model").text()
-	a.said("user", body.at("prompt").text())
+	a.said("user", body.at("prompt"))
 	r := c.reply(a)
 	completion := func(text string, finish any) object {
 		return object{"id", "cmpl-" + r.id, "object", "text_completion", "created", created, "model", a.model,

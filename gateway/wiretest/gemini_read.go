@@ -59,9 +59,7 @@ func (c *call) readContent(a *ask, turn node) *Answer {
 	default:
 		return c.fail(400, "Please use a valid role: user, model.")
 	}
-	if text := contentText(turn.at("parts")); text != "" || role == "model" {
-		a.said(role, text)
-	}
+	a.said(role, turn.at("parts"))
 	for _, p := range turn.at("parts").items() {
 		if in := p.at("inlineData"); in.there() {
 			a.saw("data:" + in.at("mimeType").text() + ";base64," + in.at("data").text())

@@ -144,11 +144,7 @@ func (c *call) readTurn(a *ask, m node) *Answer {
 		return c.fail(400, `messages: Unexpected role "`+role+`".`)
 	}
 	waiting := len(a.open)
-	if text := contentText(m.at("content")); text != "" {
-		a.said(role, text)
-	} else if role == "assistant" {
-		a.said(role, "")
-	}
+	a.said(role, m.at("content"))
 	for _, b := range m.at("content").items() {
 		switch b.at("type").text() {
 		case "image":

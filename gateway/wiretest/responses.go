@@ -93,7 +93,7 @@ func (c *call) readResponses(body node) (*ask, *Answer) {
 	for _, in := range responseInput(body) {
 		switch in.at("type").text() {
 		case "", "message":
-			a.said(in.at("role").text(), contentText(in.at("content")))
+			a.said(in.at("role").text(), in.at("content"))
 			if s := in.at("content").text(); s != "" {
 				break
 			}
