@@ -67,6 +67,12 @@ func TestEveryDialectReachesEveryProvider(t *testing.T) {
 					if resp.StatusCode != 200 || !stream && !strings.Contains(answer, "You said: Hello [EMAIL]") {
 						t.Fatalf("%d %s", resp.StatusCode, answer)
 					}
+					if own := resp.Header.Get("Request-Id"); op == dialect.MessagesCreate && own != resp.Header.Get("X-Request-Id") {
+						t.Errorf("request-id is %q", own)
+					}
+					if their := resp.Header.Get("X-Upstream-Request-Id"); kind != "gemini" && !strings.HasPrefix(their, "req_") {
+						t.Errorf("the provider's id is %q", their)
+					}
 					e := r.rec.last()
 					if e.End != event.EndComplete || e.Source != event.UsageProvider || e.Usage.Input <= 0 || e.Usage.Output <= 0 || e.Charge <= 0 || e.Code != "" {
 						t.Errorf("%+v\n%s", e, answer)

@@ -183,7 +183,14 @@ func (x *exchange) passed() http.Header {
 
 // passed are the provider's headers that a caller may see.
 var passed = []string{"Retry-After", "Retry-After-Ms", "X-Should-Retry", "X-Ratelimit-Limit-Requests", "X-Ratelimit-Limit-Tokens", "X-Ratelimit-Remaining-Requests",
-	"X-Ratelimit-Remaining-Tokens", "X-Ratelimit-Reset-Requests", "X-Ratelimit-Reset-Tokens", "Openai-Processing-Ms", "Openai-Version"}
+	"X-Ratelimit-Remaining-Tokens", "X-Ratelimit-Reset-Requests", "X-Ratelimit-Reset-Tokens", "Openai-Processing-Ms", "Openai-Version",
+	"Anthropic-Ratelimit-Requests-Limit", "Anthropic-Ratelimit-Requests-Remaining", "Anthropic-Ratelimit-Requests-Reset",
+	"Anthropic-Ratelimit-Tokens-Limit", "Anthropic-Ratelimit-Tokens-Remaining", "Anthropic-Ratelimit-Tokens-Reset",
+	"Anthropic-Ratelimit-Input-Tokens-Limit", "Anthropic-Ratelimit-Input-Tokens-Remaining", "Anthropic-Ratelimit-Input-Tokens-Reset",
+	"Anthropic-Ratelimit-Output-Tokens-Limit", "Anthropic-Ratelimit-Output-Tokens-Remaining", "Anthropic-Ratelimit-Output-Tokens-Reset"}
+
+// requestIDs are the headers in which providers say their own id of a call.
+var requestIDs = []string{"X-Request-Id", "Request-Id", "Apim-Request-Id"}
 
 func copyHeader(to, from http.Header) {
 	if len(from) <= 2 {
@@ -194,8 +201,11 @@ func copyHeader(to, from http.Header) {
 			to[name] = v
 		}
 	}
-	if v, ok := from["X-Request-Id"]; ok {
-		to["X-Upstream-Request-Id"] = v
+	for _, name := range requestIDs {
+		if v, ok := from[name]; ok {
+			to["X-Upstream-Request-Id"] = v
+			return
+		}
 	}
 }
 

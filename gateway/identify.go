@@ -74,6 +74,9 @@ func (g *Gateway) locate(x *exchange) error {
 			x.call = e
 		}
 	}
+	if x.call.api == &anthropicAPI { // whose clients look there
+		x.w.Header()["Request-Id"] = x.idHdr[:]
+	}
 	x.endpoint, x.stream, x.asked = string(x.call.op), x.call.stream, model
 	x.ev.Endpoint, x.ev.Dialect = x.endpoint, x.call.api.name
 	x.array = x.call.stream && !strings.Contains(x.r.URL.RawQuery, "alt=sse")
