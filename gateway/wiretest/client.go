@@ -25,6 +25,8 @@ type Settings struct {
 	Moderation string `json:"moderation,omitempty"`
 	Direct     bool   `json:"direct"`     // no gateway stands between
 	Translated bool   `json:"translated"` // the upstream speaks another dialect than the client
+	// Without are beginnings of names of checks that are left out.
+	Without []string `json:"without,omitempty"`
 }
 
 // Check is what a script says of one thing that it tried.

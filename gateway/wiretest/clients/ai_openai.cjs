@@ -8,6 +8,6 @@ const app = createOpenAI({ baseURL: settings.base, apiKey: settings.key });
 main({
   ...checks('responses', app(settings.model)),
   ...checks('chat', app.chat(settings.model)),
-  'unknown key': () => unknownKey(createOpenAI({ baseURL: settings.base, apiKey: 'pk-nobody-knows' })(settings.model)),
+  'unknown key': () => unknownKey(createOpenAI({ baseURL: settings.base, apiKey: 'pk-nobody-knows' }).chat(settings.model)),
   ...(settings.translated ? {} : { embeddings: () => embeds(app.embedding(settings.embedding)) }),
 });
