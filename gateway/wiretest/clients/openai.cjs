@@ -129,6 +129,9 @@ const own = {
     const call = first.output.find((o) => o.type === 'function_call');
     const second = await app.responses.create({ model, previous_response_id: first.id, tools: flat, input: [{ type: 'function_call_output', call_id: call.call_id, output: '12 degrees' }] });
     same(second.output_text, 'The tool says: 12 degrees');
+  },
+  async 'responses kept'() {
+    const first = await app.responses.create({ model, input: 'Hello' });
     const again = await app.responses.retrieve(first.id);
     same(again.id, first.id);
     const items = [];
