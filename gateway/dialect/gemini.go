@@ -147,6 +147,14 @@ func (g *geminiTurns) read(raw json.RawMessage) error {
 			return err
 		}
 		g.r.loseAll(c.rest("contents."))
+		// An answer that was streamed comes back in the pieces it came in.
+		if n := len(g.r.Turns); n > 0 && t.Role == Assistant && g.r.Turns[n-1].Role == Assistant {
+			t.Parts = append(g.r.Turns[n-1].Parts, t.Parts...)
+			g.r.Turns = g.r.Turns[:n-1]
+		}
+		if t.Role == Assistant {
+			t.Parts, _ = mergeThoughts(t.Parts)
+		}
 		g.r.Turns = append(g.r.Turns, t)
 	}
 	return nil
@@ -172,10 +180,8 @@ func (g *geminiTurns) parts(raw json.RawMessage, field string) ([]Part, error) {
 			return nil, err
 		}
 		g.r.loseAll(o.rest("contents.parts."))
-		// A thought that was streamed comes back in the pieces it came in.
-		if n := len(parts); n > 0 && p.Kind == Thought && p.Sealed == "" && parts[n-1].Kind == Thought && parts[n-1].Signature == "" && parts[n-1].Sealed == "" {
-			p.Text = parts[n-1].Text + p.Text
-			parts = parts[:n-1]
+		if p.Kind == Text && p.Text == "" && p.Signature == "" {
+			continue
 		}
 		parts = append(parts, p)
 	}

@@ -291,7 +291,7 @@ func (gemini) ReadAnswer(body []byte) (*Answer, error) {
 	return a, nil
 }
 
-// mergeThoughts makes one text of those of a kind that follow each other, and says
+// mergeThoughts makes one of the pieces of a thought, up to where it is signed, and says
 // whether there are calls.
 func mergeThoughts(parts []Part) (out []Part, calls bool) {
 	for _, p := range parts {

@@ -306,6 +306,26 @@ func TestGeminiStops(t *testing.T) {
 	}
 }
 
+// Google's client sends back a streamed answer as a content for each event.
+func TestGeminiJoinsEvents(t *testing.T) {
+	r, err := Of(Gemini).ReadRequest([]byte(`{"contents":[{"role":"user","parts":[{"text":"a"}]},
+		{"role":"model","parts":[{"text":"H","thought":true}]},{"role":"model","parts":[{"text":"m.","thought":true}]},
+		{"role":"model","parts":[{"text":"","thought":true,"thoughtSignature":"cGx1bWJsaW5lOm1lc3NhZ2VzOnNpZ25hdHVyZTpFcW9CPT0="}]},
+		{"role":"model","parts":[{"text":"I look."}]},{"role":"model","parts":[{"functionCall":{"id":"c1","name":"f","args":{}}}]},{"role":"model","parts":[{"text":""}]},
+		{"role":"user","parts":[{"functionResponse":{"id":"c1","name":"f","response":{"output":"x"}}}]}]}`), "m", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Turn{
+		{Parts: []Part{text("a")}},
+		{Role: Assistant, Parts: []Part{{Kind: Thought, Text: "Hm.", Signature: "EqoB==", Origin: Messages}, text("I look."), {Kind: ToolCall, ID: "c1", Name: "f", Text: "{}"}}},
+		{Parts: []Part{{Kind: ToolResult, ID: "c1", Name: "f", Content: []Part{text("x")}}}},
+	}
+	if diff := cmp.Diff(want, r.Turns); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // A signature of another provider passes through a caller of this API and comes back.
 func TestGeminiCarriesSignatures(t *testing.T) {
 	a := &Answer{Choices: []Candidate{{Stop: StopTool, Parts: []Part{{Kind: Thought, Text: "Hm.", Signature: "EqoB==", Origin: Messages}, {Kind: Thought, Sealed: "EmwK==", Origin: Messages}, {Kind: ToolCall, ID: "1", Name: "f", Text: "{}"}}}}}
