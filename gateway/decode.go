@@ -2,12 +2,10 @@ package gateway
 
 import (
 	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 	"unicode"
 
 	"plumbline/gateway/dialect"
@@ -25,22 +23,12 @@ func (g *Gateway) decode(x *exchange) error {
 	if !x.call.body {
 		return nil
 	}
-	if x.r.ContentLength > MaxBody {
-		return tooLarge()
-	}
-	if e := x.r.Header["Content-Encoding"]; len(e) > 0 && e[0] != "identity" {
-		return refuse(http.StatusUnsupportedMediaType, "body_encoded", "send the body without Content-Encoding")
-	}
 	if !isJSON(x.r.Header["Content-Type"]) {
 		return refuse(http.StatusUnsupportedMediaType, "body_not_json", "send JSON, with Content-Type: application/json")
 	}
-	if err := x.readBody(); err != nil {
-		if errors.Is(err, errTooLarge) {
-			return tooLarge()
-		}
-		return refuse(http.StatusBadRequest, "body_unread", "the body could not be read to its end").because(err)
+	if err := g.readBody(x); err != nil {
+		return err
 	}
-	x.ev.BytesIn = uint64(len(x.body))
 	if err := x.peeked.Request(x.body, x.call.grammar); err != nil {
 		var bad *peek.Error
 		errors.As(err, &bad)
@@ -114,49 +102,4 @@ func isJSON(contentType []string) bool {
 		return false
 	}
 	return kind == "application/json" || strings.HasPrefix(kind, "application/") && strings.HasSuffix(kind, "+json")
-}
-
-// readBody reads the whole body. The server's deadline for reading ends with it:
-// what is read from the connection later is only whether the caller is still there.
-func (x *exchange) readBody() (err error) {
-	size := x.r.ContentLength + 1 // with room to see the end
-	if size <= 0 || size > firstRead {
-		size = firstRead
-	}
-	x.body, err = readAll(make([]byte, 0, size), x.r.Body, MaxBody)
-	if d, ok := x.w.(interface{ SetReadDeadline(time.Time) error }); ok && err == nil {
-		err = d.SetReadDeadline(time.Time{})
-	}
-	return err
-}
-
-// firstRead is what is set aside for a body before it is seen, at most.
-const firstRead = 32 << 10
-
-func tooLarge() *refusal {
-	return refuse(http.StatusRequestEntityTooLarge, "body_too_large", "the body is larger than 4 MiB")
-}
-
-var errTooLarge = errors.New("too large")
-
-func readAll(b []byte, r io.Reader, limit int) ([]byte, error) {
-	if r == nil {
-		return b, nil
-	}
-	for {
-		if len(b) == cap(b) {
-			b = append(b, 0)[:len(b)]
-		}
-		n, err := r.Read(b[len(b):min(cap(b), limit+1)])
-		b = b[:len(b)+n]
-		if len(b) > limit {
-			return b, errTooLarge
-		}
-		if err == io.EOF {
-			return b, nil
-		}
-		if err != nil {
-			return b, err
-		}
-	}
 }

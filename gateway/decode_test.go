@@ -79,7 +79,13 @@ func TestBadInput(t *testing.T) {
 		{"text", good, []string{"Content-Type", "text/plain"}, 415, "body_not_json"},
 		{"another charset", good, []string{"Content-Type", "application/json; charset=latin1"}, 415, "body_not_json"},
 		{"type that is none", good, []string{"Content-Type", "json;;;"}, 415, "body_not_json"},
-		{"gzip", zipped(good), []string{"Content-Encoding", "gzip"}, 415, "body_encoded"},
+		{"brotli", good, []string{"Content-Encoding", "br"}, 415, "body_encoded"},
+		{"gzip of gzip", zipped(zipped(good)), []string{"Content-Encoding", "gzip, gzip"}, 415, "body_encoded"},
+		{"no gzip", good, []string{"Content-Encoding", "gzip"}, 400, "body_malformed"},
+		{"cut gzip", zipped(good)[:30], []string{"Content-Encoding", "gzip"}, 400, "body_malformed"},
+		{"gzip bomb", zipped(`{"model":"gpt-4o-mini","messages":[],"a":"` + strings.Repeat("0", 40<<20) + `"}`), []string{"Content-Encoding", "gzip"}, 413, "body_bomb"},
+		{"gzip of an object twice", zipped(`{"model":"gpt-4o-mini","messages":[],"model":"alias"}`), []string{"Content-Encoding", "gzip"}, 400, "body_duplicate_key"},
+		{"a list without end", `{"model":"gpt-4o-mini","messages":[` + strings.Repeat("{},", 1<<18) + "{}]}", nil, 400, "body_too_complex"},
 		{"gzip that does not say so", zipped(good), nil, 400, "body_not_utf8"},
 		{"no model", `{"messages":[]}`, nil, 400, "model_missing"},
 		{"empty model", `{"model":"","messages":[]}`, nil, 400, "model_missing"},
@@ -92,7 +98,7 @@ func TestBadInput(t *testing.T) {
 		{"model as a path", `{"model":"../../etc/passwd","messages":[]}`, nil, 404, "model_not_found"},
 		{"model of another case", `{"model":"GPT-4O-MINI","messages":[]}`, nil, 404, "model_not_found"},
 		{"body of another API", `{"model":"gpt-4o-mini","input":"x"}`, nil, 400, "body_of_responses"},
-		{"4 MiB and a byte", `{"model":"gpt-4o-mini","messages":[],"a":"` + strings.Repeat("x", MaxBody-43) + `"}`, nil, 413, "body_too_large"},
+		{"32 MiB and a byte", `{"model":"gpt-4o-mini","messages":[],"a":"` + strings.Repeat("x", MaxBody-43) + `"}`, nil, 413, "body_too_large"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRig(t, answerPlain)
@@ -116,7 +122,7 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
-// A body of exactly 4 MiB passes; one more byte does not, also when its length is
+// A body of exactly 32 MiB passes; one more byte does not, also when its length is
 // not announced.
 func TestLargestBody(t *testing.T) {
 	r := newRig(t, answerPlain)

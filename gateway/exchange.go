@@ -18,6 +18,7 @@ import (
 	"plumbline/gateway/policy"
 	"plumbline/gateway/price"
 	"plumbline/gateway/provider"
+	"plumbline/gateway/spill"
 	"plumbline/inventory"
 )
 
@@ -50,6 +51,10 @@ type exchange struct {
 	asked      string            // the model in the path
 	body       []byte            // not pooled: see out
 	model      string
+
+	kept   *spill.Body // a large body; body is nil while it is not loaded
+	sealed *spill.Body // and as it goes upstream, in place of out
+	unload func()
 
 	// admit
 	route    *inventory.Route
@@ -127,6 +132,7 @@ func (x *exchange) begin(g *Gateway, w http.ResponseWriter, r *http.Request) {
 }
 
 func (x *exchange) reset() {
+	x.closeBody()
 	if x.prompt != nil {
 		x.prompt.Release()
 	}

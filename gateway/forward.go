@@ -56,7 +56,7 @@ func (g *Gateway) send(ctx context.Context, x *exchange) (*provider.Response, er
 	for {
 		x.attempts++
 		x.sentAt = g.c.Since(x.start)
-		x.sent = provider.Request{Operation: x.carriage.op, Model: x.target, Path: x.upstreamPath(), Body: x.out, Stream: x.stream, ID: x.idHdr[0], Hops: x.hops, Header: x.passed()}
+		x.sent = provider.Request{Operation: x.carriage.op, Model: x.target, Path: x.upstreamPath(), Body: x.out, Spilled: x.sealed, Stream: x.stream, ID: x.idHdr[0], Hops: x.hops, Header: x.passed()}
 		resp, err := x.up.Send(ctx, &x.sent)
 		if err == nil && !retriable(resp.Status) {
 			x.ev.UpstreamErr = ""

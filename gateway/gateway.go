@@ -24,6 +24,7 @@ import (
 	"plumbline/gateway/policy"
 	"plumbline/gateway/price"
 	"plumbline/gateway/provider"
+	"plumbline/gateway/spill"
 	"plumbline/inventory"
 )
 
@@ -43,6 +44,8 @@ type Config struct {
 	HashKey    func(secret string) [32]byte                             // keyed hash of a virtual key's secret
 	Budgets    *budget.Counters
 	Prices     *price.Table
+	Bodies     *spill.Store      // of large bodies; one in the system's directory for such when nil
+	MaxBody    int64             // bytes, inflated; the constant when zero
 	Transport  http.RoundTripper // to providers; provider.Transport() when nil
 	Now        func() time.Time
 	Since      func(time.Time) time.Duration // since a time that Now gave; Now's difference when nil. The system's is half as dear
@@ -63,9 +66,6 @@ type Observation struct {
 	Total    time.Duration
 	Upstream time.Duration
 }
-
-// MaxBody is the largest request body in bytes.
-const MaxBody = 4 << 20
 
 // Gateway serves the API that apps call.
 type Gateway struct {
@@ -119,6 +119,15 @@ func (u *upstream) carriage(op dialect.Operation) (carriage, bool) {
 func New(c Config) (*Gateway, error) {
 	if c.Recorder == nil || c.Budgets == nil || c.Prices == nil || c.HashKey == nil || c.ContentKey == nil || c.Pseudonym == nil {
 		return nil, errors.New("gateway: Recorder, Budgets, Prices, HashKey, ContentKey and Pseudonym are needed")
+	}
+	if c.Bodies == nil {
+		var err error
+		if c.Bodies, err = spill.New(spill.Config{}); err != nil {
+			return nil, err
+		}
+	}
+	if c.MaxBody == 0 {
+		c.MaxBody = MaxBody
 	}
 	if c.Transport == nil {
 		c.Transport = provider.Transport()

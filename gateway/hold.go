@@ -59,7 +59,7 @@ const mediaTokens = 50_000
 // answer is at most what the request allows or the model can.
 func most(x *exchange) event.Usage {
 	p := &x.peeked
-	u := event.Usage{Input: int64(len(x.body) - p.MediaBytes + mediaTokens*p.Media), Output: p.MaxTokens, CacheRead: -1, CacheWrite: -1, Reasoning: -1, CacheWrite1h: -1, AudioOut: -1, ImageOut: -1}
+	u := event.Usage{Input: int64(x.ev.BytesIn) - int64(p.MediaBytes) + mediaTokens*int64(p.Media), Output: p.MaxTokens, CacheRead: -1, CacheWrite: -1, Reasoning: -1, CacheWrite1h: -1, AudioOut: -1, ImageOut: -1}
 	if p.Media > 0 {
 		u.AudioIn, u.ImageIn = -1, -1
 	}
@@ -99,6 +99,9 @@ func (g *Gateway) commitIntent(x *exchange) error {
 			return ledgerDown(err)
 		}
 	}
+	if err := g.sealBody(x); err != nil {
+		return err
+	}
 	commit, err := g.c.Recorder.Submit(e)
 	if err != nil {
 		return ledgerDown(err)
@@ -132,6 +135,9 @@ func ledgerDown(err error) *refusal {
 // provider, redacted texts, and the question for usage. A body in another dialect
 // than the provider's is translated.
 func (x *exchange) prepareBody() (err error) {
+	if err := x.loadBody(); err != nil {
+		return err
+	}
 	p := &x.peeked
 	edits := x.edits
 	translated := x.carriage.from != nil

@@ -158,8 +158,19 @@ const (
 
 // Forget lets go of the bytes that were read, and keeps what can be used again.
 func (p *Body) Forget() {
-	*p = Body{Text: p.Text[:0], Finished: p.Finished[:0], Logprobs: p.Logprobs[:0], keys: p.keys[:0]}
+	*p = Body{Text: few(p.Text), Finished: p.Finished[:0], Logprobs: few(p.Logprobs), keys: few(p.keys)}
 }
+
+// few keeps what the next body will need, and not what one large body needed.
+func few(s []Span) []Span {
+	if cap(s) > 4096 {
+		return nil
+	}
+	return s[:0]
+}
+
+// Release lets go of the bytes alone: what was found in them stays.
+func (p *Body) Release() { p.b = nil }
 
 // Request reads a request body.
 func (p *Body) Request(b []byte, of Grammar) error {

@@ -3,6 +3,7 @@
 package provider
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"plumbline/gateway/dialect"
+	"plumbline/gateway/spill"
 	"plumbline/inventory"
 )
 
@@ -26,10 +28,28 @@ type Request struct {
 	Model     string // at the provider
 	Path      string // below the base URL, with its query
 	Body      []byte
+	Spilled   *spill.Body // in place of Body when it is large; nil else
 	Stream    bool
 	ID        string      // x-request-id of the exchange
 	Hops      []string    // the value of x-plumbline-hops, or nil
 	Header    http.Header // of the caller's, what the dialect lets through; may be nil
+}
+
+// Bytes gives the body, for as long as release was not called.
+func (r *Request) Bytes(ctx context.Context) (body []byte, release func(), err error) {
+	if r.Spilled == nil {
+		return r.Body, func() {}, nil
+	}
+	return r.Spilled.Load(ctx, 1)
+}
+
+// open gives what reads the body, any number of times and when r is the caller's again
+// (GetBody), and its size in bytes.
+func (r *Request) open() (open func() (io.ReadCloser, error), size int64) {
+	if body := r.Body; r.Spilled == nil {
+		return func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }, int64(len(body))
+	}
+	return r.Spilled.Open, r.Spilled.Len()
 }
 
 // Response is what came back. Body is never nil and must be closed.

@@ -1,10 +1,8 @@
 package provider
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -76,14 +74,23 @@ func (s *server) Send(ctx context.Context, r *Request) (*Response, error) {
 	if s.bearer != nil {
 		header["Authorization"] = s.bearer
 	}
-	body := r.Body // r is the caller's again when this returns
+	open, size := r.open()
+	body, err := open()
+	if err != nil {
+		return nil, err
+	}
 	req := (&http.Request{
 		Method: http.MethodPost, URL: &u, Host: u.Host, Header: header, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)),
-		GetBody: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil },
+		Body: body, ContentLength: size, GetBody: open,
 	}).WithContext(ctx)
 	if s.kind.Authorize != nil && s.credential != "" {
-		if err := s.kind.Authorize(req, body, s.credential); err != nil {
+		text, release, err := r.Bytes(ctx)
+		if err == nil {
+			err = s.kind.Authorize(req, text, s.credential)
+			release()
+		}
+		if err != nil {
+			body.Close()
 			return nil, err
 		}
 	}

@@ -75,13 +75,18 @@ func (simulated) Send(ctx context.Context, r *Request) (*Response, error) {
 		return nil, err
 	}
 	var q simRequest
-	if err := json.Unmarshal(r.Body, &q); err != nil {
+	body, release, err := r.Bytes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	if err := json.Unmarshal(body, &q); err != nil {
 		return simError(http.StatusBadRequest, "the request could not be read"), nil
 	}
 	if q.Model == "sim-fail" {
 		return simError(http.StatusInternalServerError, "the simulated provider was asked to fail"), nil
 	}
-	sum := sha256.Sum256(r.Body)
+	sum := sha256.Sum256(body)
 	if r.Operation == dialect.Embeddings {
 		return simEmbedding(&q)
 	}

@@ -182,7 +182,7 @@ const serving = {
     return (await refused(app.chat.completions.create({ model: 'gpt-none', messages }), 'NotFoundError', 404, 'model_not_found')).requestID;
   },
   async 'too large'() {
-    return (await refused(app.chat.completions.create({ model: 'sim-small', messages: [{ role: 'user', content: 'x'.repeat(5 << 20) }] }), 'APIError', 413, 'body_too_large')).requestID;
+    return (await refused(app.chat.completions.create({ model: 'sim-small', messages: [{ role: 'user', content: 'x'.repeat(33 << 20) }] }), 'APIError', 413, 'body_too_large')).requestID;
   },
   async 'other endpoint'() {
     await refused(app.responses.create({ model: 'sim-small', input: 'x' }), 'NotFoundError', 404, 'unknown_endpoint');

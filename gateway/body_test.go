@@ -1,0 +1,219 @@
+package gateway
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime/metrics"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"plumbline/gateway/event"
+	"plumbline/gateway/spill"
+	"plumbline/inventory"
+)
+
+// keep gives a rig's gateway another store of bodies.
+func (r *rig) keep(c spill.Config) *spill.Store {
+	r.t.Helper()
+	c.Dir = r.t.TempDir()
+	s, err := spill.New(c)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.g.c.Bodies = s
+	return s
+}
+
+// large is a body of about n bytes with a piece of text at its end.
+func large(model string, n int, text string) string {
+	return `{"model":"` + model + `","max_tokens":1,"messages":[{"role":"user","content":"` + strings.Repeat("word ", n/5) + text + `"}],"big":12345678901234567890}`
+}
+
+// A large body takes the same way as a small one, byte for byte: guards read all of it,
+// what they take out does not leave, and nothing of it stays on disk.
+func TestLargeBodies(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		model  string
+		text   string
+		send   func(body string) (string, []string) // how it comes, with its headers
+		out    func(body string) string             // what the provider gets
+		status int
+	}{
+		{"as it is", "gpt-4o-mini", "end", nil, nil, 200},
+		{"with another name at the provider", "alias", "end", nil, func(b string) string { return strings.Replace(b, `"alias"`, `"gpt-4o-mini"`, 1) }, 200},
+		{"redacted at its end", "gpt-4o-mini", "mail jane.roe@corp.example now", nil, func(b string) string { return strings.Replace(b, "jane.roe@corp.example", "[EMAIL]", 1) }, 200},
+		{"blocked at its end", "gpt-4o-mini", "AKIAIOSFODNN7EXAMPLE", nil, nil, 400},
+		{"inflated", "gpt-4o-mini", noise(2 << 20), func(b string) (string, []string) { return zipped(b), []string{"Content-Encoding", "gzip"} }, nil, 200},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t, answerPlain)
+			store := r.keep(spill.Config{})
+			body := large(c.model, 3<<20-len(c.text), c.text)
+			if c.send != nil {
+				body = large(c.model, 0, c.text)
+			}
+			sent, headers := body, []string(nil)
+			if c.send != nil {
+				sent, headers = c.send(body)
+			}
+			resp, answer := r.raw("/v1/chat/completions", sent, headers...)
+			if resp.StatusCode != c.status {
+				t.Fatalf("%d %.300s", resp.StatusCode, answer)
+			}
+			want := body
+			if c.out != nil {
+				want = c.out(body)
+			}
+			if c.status != 200 {
+				want = ""
+			}
+			if string(r.body) != want {
+				t.Errorf("the provider got %d bytes ending in %.200q, want %d", len(r.body), tail(string(r.body)), len(want))
+			}
+			if e := r.rec.last(); e.BytesIn != uint64(len(body)) {
+				t.Errorf("%d bytes on record", e.BytesIn)
+			}
+			r.srv.Close() // every exchange is over
+			if u := store.Usage(); u != (spill.Usage{}) {
+				t.Errorf("%+v is still taken", u)
+			}
+		})
+	}
+}
+
+func tail(s string) string { return s[max(0, len(s)-100):] }
+
+// noise is text that hardly compresses.
+func noise(n int) string {
+	b, x := make([]byte, n), uint32(1)
+	for i := range b {
+		x = x*1664525 + 1013904223
+		b[i] = " abcdefghijklmnopqrstuvwxyz"[(x>>16)%27]
+	}
+	return string(b)
+}
+
+// While the provider thinks, a large body takes no memory; and what it got can be sent
+// again from the file.
+func TestLargeBodyIsNotHeld(t *testing.T) {
+	var store *spill.Store
+	tries := 0
+	body := large("alias", 2<<20, "end")
+	r := newRig(t, func(w http.ResponseWriter, q *http.Request) {
+		tries++
+		if u := store.Usage(); u.Disk < int64(len(body)) {
+			t.Errorf("try %d: %+v", tries, u)
+		}
+		b, err := store.Put([]byte("others find room"))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer b.Close()
+		if _, release, err := b.Load(q.Context(), 1<<40); err != nil { // all there is
+			t.Error(err)
+		} else {
+			release()
+		}
+		if tries == 1 {
+			w.WriteHeader(503)
+			return
+		}
+		answerPlain(w, q)
+	})
+	store = r.keep(spill.Config{})
+	if resp, answer := r.post(body); resp.StatusCode != 200 || tries != 2 {
+		t.Fatalf("%d %s after %d tries", resp.StatusCode, answer, tries)
+	}
+	if want := strings.Replace(body, `"alias"`, `"gpt-4o-mini"`, 1); string(r.body) != want {
+		t.Errorf("the second try sent %d bytes, want %d", len(r.body), len(want))
+	}
+	if got := r.rec.kinds(); got != "intent attempt outcome" {
+		t.Errorf("records: %s", got)
+	}
+}
+
+// With no room for a large body its caller is asked to come again; small ones pass.
+func TestNoRoom(t *testing.T) {
+	r := newRig(t, answerPlain)
+	r.keep(spill.Config{Disk: 1 << 10})
+	if resp, answer := r.post(large("gpt-4o-mini", 2<<20, "")); resp.StatusCode != 503 || code(answer) != "busy" || resp.Header.Get("Retry-After") != "2" {
+		t.Errorf("%d %s", resp.StatusCode, answer)
+	}
+	if resp, answer := r.post(ask("gpt-4o-mini", "Hi")); resp.StatusCode != 200 {
+		t.Errorf("%d %s", resp.StatusCode, answer)
+	}
+}
+
+// 64 callers at once with 16 MiB each: what stands in memory follows from what may be
+// loaded, and not from what they send. The bound: what is loaded at three sizes a body,
+// the collector's as much again, and 64 MiB for everything else, the test's own client
+// and provider among it.
+func TestMemoryIsBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a gigabyte of bodies")
+	}
+	const bodies, size, loaded = 64, 16 << 20, 48 << 20
+	const bound = 2*(loaded+64<<20) + 64<<20
+	r := newRig(t, answerPlain)
+	r.keep(spill.Config{Loaded: loaded, Wait: 1 << 40})
+	r.org().Profiles["default"] = &inventory.GuardProfile{ID: "default"}
+	r.org().OrgBudgets = []*inventory.Budget{}
+	r.use()
+	r.up.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		io.Copy(io.Discard, q.Body)
+		answerPlain(w, q)
+	})
+	head, foot := []byte(`{"model":"alias","max_tokens":1,"messages":[{"role":"user","content":"`), []byte(`"}]}`)
+	filler := bytes.Repeat([]byte("word "), 1<<16)
+	var peak atomic.Uint64
+	look := func() {
+		s := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+		metrics.Read(s)
+		for {
+			have := peak.Load()
+			if s[0].Value.Uint64() <= have || peak.CompareAndSwap(have, s[0].Value.Uint64()) {
+				return
+			}
+		}
+	}
+	r.rec.onSeen = func(*event.Event) { look() }
+	var all sync.WaitGroup
+	for range bodies {
+		all.Go(func() {
+			parts := []io.Reader{bytes.NewReader(head)}
+			for n := 0; n < size; n += len(filler) {
+				parts = append(parts, bytes.NewReader(filler), looking(look))
+			}
+			req, _ := http.NewRequest(http.MethodPost, r.srv.URL+"/v1/chat/completions", io.MultiReader(append(parts, bytes.NewReader(foot))...))
+			req.Header.Set("Authorization", "Bearer "+testKey)
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer resp.Body.Close()
+			if answer, _ := io.ReadAll(resp.Body); resp.StatusCode != 200 {
+				t.Errorf("%d %s", resp.StatusCode, answer)
+			}
+		})
+	}
+	all.Wait()
+	t.Log(fmt.Sprintf("at most %d MiB of %d MiB sent, bound %d MiB", peak.Load()>>20, bodies*size>>20, bound>>20))
+	if peak.Load() > bound {
+		t.Errorf("%d MiB in memory, bound %d MiB", peak.Load()>>20, bound>>20)
+	}
+}
+
+// looking is read as nothing, and looks meanwhile.
+type looking func()
+
+func (l looking) Read([]byte) (int, error) {
+	l()
+	return 0, io.EOF
+}
