@@ -7,7 +7,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 PKGS    ?= ./...
 
-.PHONY: build demo test lint bench soak fuzz shots docker clean
+.PHONY: build demo test lint clients bench soak fuzz shots docker clean
 
 build: ## one static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o plumbline ./app
@@ -20,6 +20,9 @@ test: ## everything: vet, linters, all tests with the race detector on SQLite an
 
 lint: ## gofmt, go vet, staticcheck
 	.ci/lint
+
+clients: ## Claude Code and Codex CLI finish a prompt through the gateway, beside the official SDKs
+	.ci/clients
 
 bench: ## every figure of docs/performance.md
 	.ci/bench

@@ -87,7 +87,7 @@ func (w *wired) run(t *testing.T, c wiretest.Client, change func(*wiretest.Setti
 		change(&settings)
 	}
 	checks := wiretest.RunClient(t, c.Script, settings)
-	exchanges := w.onRecord(t, id)
+	exchanges := w.onRecord(t, id, 8)
 	for _, check := range checks {
 		for _, request := range check.Requests {
 			if _, ok := exchanges[request]; !ok && check.Name != "not to be asked again" {
@@ -98,8 +98,9 @@ func (w *wired) run(t *testing.T, c wiretest.Client, change func(*wiretest.Setti
 }
 
 // onRecord holds each exchange of a key to its record: usage as the provider said
-// it, or why there was no answer. An outcome is written after its answer.
-func (w *wired) onRecord(t *testing.T, key string) map[string]projection.Exchange {
+// it, or why there was no answer; and the key to at least so many answers. An
+// outcome is written after its answer.
+func (w *wired) onRecord(t *testing.T, key string, atLeast int) map[string]projection.Exchange {
 	t.Helper()
 	all := map[string]projection.Exchange{}
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
@@ -139,7 +140,7 @@ func (w *wired) onRecord(t *testing.T, key string) map[string]projection.Exchang
 			}
 		}
 	}
-	if answered < 8 {
+	if answered < atLeast {
 		t.Errorf("%d answers are on record", answered)
 	}
 	return all

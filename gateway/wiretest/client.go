@@ -127,3 +127,32 @@ func interpreter(t *testing.T, script string) (path string, env []string) {
 	}
 	return node, []string{"NODE_PATH=" + modules}
 }
+
+// RunProgram runs a program of a document, in js or python, with the official
+// clients at hand and the key in PLUMBLINE_KEY, and gives what it printed.
+func RunProgram(t *testing.T, language, code, key string) string {
+	t.Helper()
+	name := map[string]string{"js": "program.mjs", "python": "program.py"}[language]
+	if name == "" {
+		t.Fatalf("no way to run %q", language)
+	}
+	interpreter, env := interpreter(t, name)
+	dir := t.TempDir()
+	if language == "js" { // an import asks no NODE_PATH
+		if err := os.Symlink(os.Getenv("PLUMBLINE_TEST_NODE_MODULES"), filepath.Join(dir, "node_modules")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(code), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), interpreter, filepath.Join(dir, name))
+	cmd.Env = append(env, "PLUMBLINE_KEY="+key, "PATH="+os.Getenv("PATH"), "HOME="+dir, "NO_PROXY=127.0.0.1")
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, errs.String())
+	}
+	return string(out)
+}
