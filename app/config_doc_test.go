@@ -109,7 +109,7 @@ func TestDocumentedServerKeys(t *testing.T) {
 		}
 		text := fmt.Sprint(v.Field(i).Interface())
 		switch key {
-		case "postgres", "declarations", "prices":
+		case "postgres", "declarations", "prices", "tls_cert", "tls_key":
 			text += "none"
 		case "public_url":
 			text = "http:// and `listen"

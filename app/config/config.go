@@ -28,6 +28,11 @@ type Config struct {
 	Prices       string        `yaml:"prices" env:"PLUMBLINE_PRICES"`             // price table in place of the embedded one
 	LogLevel     string        `yaml:"log_level" env:"PLUMBLINE_LOG_LEVEL"`       // debug, info, warn, error
 	Credentials  []string      `yaml:"credentials"`                               // what people may name as a provider's credential
+	TLSCert      string        `yaml:"tls_cert" env:"PLUMBLINE_TLS_CERT"`         // PEM file of the certificate and its chain; plain HTTP when empty
+	TLSKey       string        `yaml:"tls_key" env:"PLUMBLINE_TLS_KEY"`           // PEM file of its key
+	MaxBody      Size          `yaml:"max_body"`                                  // of a request to the gateway, inflated
+	BodyMemory   Size          `yaml:"body_memory"`                               // what large bodies may take of it together
+	BodyTimeout  time.Duration `yaml:"body_timeout"`                              // how long a request may take to arrive
 	Timeout      time.Duration `yaml:"exchange_timeout"`                          // of one exchange
 	DrainTimeout time.Duration `yaml:"drain_timeout"`                             // for what runs at shutdown
 	CommitPause  time.Duration `yaml:"commit_pause"`                              // between two commits of the ledger
@@ -79,6 +84,13 @@ func (c *Config) defaults() {
 			*d = v
 		}
 	}
+	if c.MaxBody == 0 {
+		c.MaxBody = 32 << 20
+	}
+	if c.BodyMemory == 0 {
+		c.BodyMemory = max(256<<20, 4*c.MaxBody)
+	}
+	duration(&c.BodyTimeout, 2*time.Minute)
 	duration(&c.Timeout, 10*time.Minute)
 	duration(&c.DrainTimeout, 30*time.Second)
 	duration(&c.CommitPause, time.Millisecond)
@@ -116,7 +128,16 @@ func (c *Config) check() error {
 			return bad("credentials", "a credential is named as env:NAME or file:PATH")
 		}
 	}
-	for key, d := range map[string]time.Duration{"exchange_timeout": c.Timeout, "drain_timeout": c.DrainTimeout, "commit_pause": c.CommitPause, "session_life": c.SessionLife} {
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		return bad("tls_cert", "tls_cert and tls_key are given together")
+	}
+	if c.MaxBody > 1<<30 {
+		return bad("max_body", "%v is more than 1GiB", c.MaxBody)
+	}
+	if c.BodyMemory/4 < c.MaxBody {
+		return bad("body_memory", "%v is less than four times max_body (%v): one body, what goes out, and what stands between them", c.BodyMemory, c.MaxBody)
+	}
+	for key, d := range map[string]time.Duration{"body_timeout": c.BodyTimeout, "exchange_timeout": c.Timeout, "drain_timeout": c.DrainTimeout, "commit_pause": c.CommitPause, "session_life": c.SessionLife} {
 		if d < 0 {
 			return bad(key, "%v is below zero", d)
 		}

@@ -30,7 +30,7 @@ func TestZeroWorks(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &Config{Listen: "127.0.0.1:8080", PublicURL: "http://127.0.0.1:8080", DataDir: "./plumbline-data", Instance: "plumbline", KeyFile: "plumbline-data/instance.key", LogLevel: "info",
-		Credentials: []string{"env:*_API_KEY"}, Timeout: 10 * time.Minute, DrainTimeout: 30 * time.Second, CommitPause: time.Millisecond, SessionLife: 12 * time.Hour}
+		Credentials: []string{"env:*_API_KEY"}, MaxBody: 32 << 20, BodyMemory: 256 << 20, BodyTimeout: 2 * time.Minute, Timeout: 10 * time.Minute, DrainTimeout: 30 * time.Second, CommitPause: time.Millisecond, SessionLife: 12 * time.Hour}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

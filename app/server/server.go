@@ -28,6 +28,7 @@ import (
 	"plumbline/gateway"
 	"plumbline/gateway/budget"
 	"plumbline/gateway/price"
+	"plumbline/gateway/spill"
 	"plumbline/inventory"
 	"plumbline/migrations"
 	"plumbline/reports"
@@ -131,10 +132,14 @@ func (s *Server) open(ctx context.Context) error {
 	pepper := sealer.Derive("virtual keys")
 	hashKey := keyHash(pepper)
 	s.Budgets = budget.New(o.Now)
+	bodies, err := spill.New(spill.Config{Dir: filepath.Join(c.DataDir, "bodies"), Resident: int64(c.BodyMemory) / 4, Loaded: int64(c.BodyMemory) / 4 * 3})
+	if err != nil {
+		return err
+	}
 	var register *inventory.Register
 	s.Gateway, err = gateway.New(gateway.Config{Recorder: s.Ledger, ContentKey: s.Ledger.ContentKey, Pseudonym: s.Ledger.PseudonymKey, HashKey: hashKey,
 		Fresh:   func() bool { return register != nil && o.Now().Sub(register.Confirmed()) < snapshotLife },
-		Budgets: s.Budgets, Prices: s.Prices, Now: o.Now, Since: o.since, Rand: nil, Log: s.log, Timeout: c.Timeout, Observe: s.observe})
+		Budgets: s.Budgets, Prices: s.Prices, Bodies: bodies, MaxBody: int64(c.MaxBody), Now: o.Now, Since: o.since, Rand: nil, Log: s.log, Timeout: c.Timeout, Observe: s.observe})
 	if err != nil {
 		return err
 	}
@@ -190,9 +195,6 @@ func (s *Server) open(ctx context.Context) error {
 	return err
 }
 
-// readTime is how long a request may take to arrive.
-const readTime = 2 * time.Minute
-
 // snapshotLife is how long a snapshot that could not be confirmed is obeyed.
 const snapshotLife = 2 * time.Second
 
@@ -211,23 +213,17 @@ func (s *Server) Handler() http.Handler {
 	for _, prefix := range gateway.Prefixes() {
 		mux.Handle(prefix, s.Gateway)
 	}
-	mux.Handle("/", e)
+	mux.Handle("/", unhurried(e))
 	return mux
-}
-
-// Listen opens the configured address.
-func (s *Server) Listen() (net.Listener, error) {
-	l, err := net.Listen("tcp", s.Config.Listen)
-	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", s.Config.Listen, err)
-	}
-	return l, nil
 }
 
 // Run serves on l until ctx ends, then drains: readiness goes red, running
 // exchanges get DrainTimeout to end, then everything is closed.
 func (s *Server) Run(ctx context.Context, l net.Listener) error {
-	s.http = &http.Server{Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: readTime, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
+	var err error
+	if s.http, err = s.listener(); err != nil {
+		return err
+	}
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	done := make(chan struct{}, 2)
@@ -235,9 +231,8 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	go func() { s.Projection.Run(work); done <- struct{}{} }()
 	s.jobs.start()
 	served := make(chan error, 1)
-	go func() { served <- s.http.Serve(l) }()
+	go func() { served <- accept(s.http, l) }()
 	s.log.Info("serving", "address", l.Addr().String(), "version", s.o.Version)
-	var err error
 	select {
 	case err = <-served:
 	case <-ctx.Done():
