@@ -23,7 +23,7 @@ func (g *Gateway) admit(x *exchange) error {
 		return r
 	}
 	if x.call.op != dialect.Models {
-		if err := x.resolve(x.key); err != nil {
+		if err := x.resolve(); err != nil {
 			return err
 		}
 	}
@@ -39,36 +39,11 @@ func (g *Gateway) admit(x *exchange) error {
 	return nil
 }
 
-// resolve finds where a model name leads, for a key that may ask for it.
-func (x *exchange) resolve(key *inventory.Key) error {
-	if len(key.Models) > 0 && !slices.Contains(key.Models, x.model) {
-		return refuse(http.StatusForbidden, "model_not_allowed", fmt.Sprintf("this key may not ask for the model %q", x.model)).about("model")
-	}
-	route, ok := x.org.Routes[x.model]
-	if !ok {
-		return refuse(http.StatusNotFound, "model_not_found", fmt.Sprintf("there is no route for the model %q; GET /v1/models lists them", x.model)).about("model")
-	}
-	up, ok := x.org.providers[route.Provider]
-	if !ok {
-		return refuse(http.StatusServiceUnavailable, "provider_unavailable", fmt.Sprintf("the provider of the model %q is not set up", x.model))
-	}
-	x.route, x.up, x.target = route, up, route.Target
-	if x.target == "" {
-		x.target = route.Model
-	}
-	if x.carriage, ok = up.carriage(x.call.op); !ok {
-		return refuse(http.StatusNotFound, "operation_unsupported", fmt.Sprintf("the provider of the model %q has no %s", x.model, x.endpoint)).about("model")
-	}
-	e := &x.ev
-	e.Route, e.Provider, e.ModelTarget, e.Region, e.Simulated = route.Model, string(up.declared.ID), x.target, up.declared.Region, up.kind.Simulated
-	return nil
-}
-
 // models lists what this key may ask for.
 func (g *Gateway) models(x *exchange) error {
-	names := make([]string, 0, len(x.org.Routes))
-	for name := range x.org.Routes {
-		if len(x.key.Models) == 0 || slices.Contains(x.key.Models, name) {
+	names := make([]string, 0, len(x.org.routes))
+	for name, r := range x.org.routes {
+		if mayAsk(x.key, r) {
 			names = append(names, name)
 		}
 	}
@@ -82,7 +57,11 @@ func (g *Gateway) models(x *exchange) error {
 	}
 	list := make([]listed, 0, len(names))
 	for _, name := range names {
-		list = append(list, listed{name, string(x.org.Routes[name].Provider), x.org.Routes[name].ValidAt.Unix()})
+		owner, route := "", x.org.routes[name]
+		if t := route.First(); t != nil {
+			owner = string(t.Provider)
+		}
+		list = append(list, listed{name, owner, route.Declared.ValidAt.Unix()})
 	}
 	b := x.call.api.models(x.buf[:0], list, single)
 	x.buf = b

@@ -65,8 +65,8 @@ func (x *exchange) modelName() (string, bool) {
 		}
 		b = peek.Unescape(nil, b)
 	}
-	if r, ok := x.org.Routes[string(b)]; ok {
-		return r.Model, true
+	if r, ok := x.org.routes[string(b)]; ok {
+		return r.Name, true
 	}
 	return printable(b)
 }

@@ -16,6 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"plumbline/gateway/event"
+	"plumbline/inventory"
 )
 
 // raw sends a body with headers of its own.
@@ -151,7 +152,7 @@ func TestGoodInput(t *testing.T) {
 			t.Errorf("%s: %d %s", kind, resp.StatusCode, answer)
 		}
 	}
-	r.org().Routes["meta/llama"] = r.org().Routes["alias"]
+	r.org().Routes["meta/llama"] = &inventory.Route{Model: "meta/llama", Provider: "up", Target: "gpt-4o-mini"}
 	r.use()
 	if resp, answer := r.post(`{"model":"meta\/llama","messages":[]}`); resp.StatusCode != 200 || string(r.body) != `{"model":"gpt-4o-mini","messages":[]}` {
 		t.Errorf("%d %s, upstream got %s", resp.StatusCode, answer, r.body)

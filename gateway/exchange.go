@@ -18,6 +18,7 @@ import (
 	"plumbline/gateway/policy"
 	"plumbline/gateway/price"
 	"plumbline/gateway/provider"
+	"plumbline/gateway/routing"
 	"plumbline/gateway/spill"
 	"plumbline/inventory"
 )
@@ -57,8 +58,8 @@ type exchange struct {
 	unload func()
 
 	// admit
-	route    *inventory.Route
-	up       upstream
+	route    *routing.Route
+	up       *upstream
 	carriage carriage
 	neutral  *dialect.Request // when it goes through the neutral exchange
 	target   string
@@ -74,6 +75,8 @@ type exchange struct {
 	// hold, commit
 	most     event.Usage // what is held for
 	ceiling  money.Nano  // and what that costs
+	held     money.Nano  // the most that was held
+	spent    money.Nano  // held on for attempts that were given up on, and that their providers may bill
 	intent   bool
 	commit   *event.Commit
 	mode     event.CommitMode
@@ -83,6 +86,8 @@ type exchange struct {
 	attempts uint32
 
 	// forward, answer
+	end       time.Time // deadline of the exchange
+	watch     *watch    // of the attempt; nil when it has no timeouts of its own
 	sent      provider.Request
 	wrote     bool // the head of the answer is out
 	done      bool
@@ -101,8 +106,10 @@ type exchange struct {
 
 // reused is what the next exchange goes on with: memory, and nothing in it.
 type reused struct {
-	peeked  peek.Body // the request
-	chunk   peek.Body // the answer, or an event of it
+	plan    routing.Plan
+	guarded []peek.Edit // what guards took out of the request; kept while a further attempt may be made
+	peeked  peek.Body   // the request
+	chunk   peek.Body   // the answer, or an event of it
 	edits   []peek.Edit
 	scratch []byte
 	holds   []event.Hold
@@ -139,11 +146,13 @@ func (x *exchange) reset() {
 	if x.answers != nil {
 		x.answers.Release()
 	}
+	x.plan.Reset(time.Time{})
 	x.digest.Reset()
 	x.peeked.Forget()
 	x.chunk.Forget()
 	clear(x.edits)
-	x.edits, x.holds, x.buf, x.scratch = x.edits[:0], x.holds[:0], keep(x.buf), keep(x.scratch)
+	clear(x.guarded)
+	x.guarded, x.edits, x.holds, x.buf, x.scratch = x.guarded[:0], x.edits[:0], x.holds[:0], keep(x.buf), keep(x.scratch)
 	x.prompts, x.replies = x.ev.Prompt[:0], x.ev.AnswerGuard[:0]
 	*x = exchange{reused: x.reused}
 }

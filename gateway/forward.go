@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -16,10 +15,6 @@ import (
 	"plumbline/gateway/peek"
 	"plumbline/gateway/provider"
 )
-
-// maxAttempts of one exchange. A further one is made only before the first byte
-// of an answer, and only for failures that say nothing about the request.
-const maxAttempts = 2
 
 // maxAnswer is the largest answer that is not streamed, in bytes.
 const maxAnswer = 32 << 20
@@ -41,9 +36,12 @@ func (g *Gateway) forward(x *exchange) error {
 		return g.upstreamRefused(x, resp)
 	}
 	if x.stream && isEvents(resp.Header["Content-Type"]) {
-		return g.stream(x, resp, cancel)
+		err = g.stream(x, resp, cancel)
+	} else {
+		err = g.whole(x, resp)
 	}
-	return g.whole(x, resp)
+	g.judge(x)
+	return err
 }
 
 func isEvents(contentType []string) bool {
@@ -51,55 +49,11 @@ func isEvents(contentType []string) bool {
 	return len(contentType) > 0 && len(contentType[0]) >= len(events) && strings.EqualFold(contentType[0][:len(events)], events)
 }
 
-// send makes attempts until one is answered.
-func (g *Gateway) send(ctx context.Context, x *exchange) (*provider.Response, error) {
-	for {
-		x.attempts++
-		x.sentAt = g.c.Since(x.start)
-		x.sent = provider.Request{Operation: x.carriage.op, Model: x.target, Path: x.upstreamPath(), Body: x.out, Spilled: x.sealed, Stream: x.stream, ID: x.idHdr[0], Hops: x.hops, Header: x.passed()}
-		resp, err := x.up.Send(ctx, &x.sent)
-		if err == nil && !retriable(resp.Status) {
-			x.ev.UpstreamErr = ""
-			return resp, nil
-		}
-		g.waited(x)
-		if err != nil {
-			x.ev.UpstreamErr = provider.ClassOf(err)
-			g.c.Log.Warn("provider failed", "request", x.idHdr[0], "provider", x.ev.Provider, "class", x.ev.UpstreamErr, "error", provider.LogText(err))
-		} else {
-			x.ev.UpstreamErr = "http_" + strconv.Itoa(resp.Status)
-		}
-		again := x.attempts < maxAttempts && ctx.Err() == nil && x.r.Context().Err() == nil && x.ev.UpstreamErr != "timeout"
-		if again {
-			if resp != nil {
-				resp.Body.Close()
-			}
-			if err := g.attempt(x); err != nil {
-				x.ev.End = event.EndUpstreamError // of the attempt before
-				return nil, err
-			}
-			continue
-		}
-		if err == nil {
-			return resp, nil
-		}
-		x.ev.End = event.EndUpstreamError
-		if x.ev.UpstreamErr == "timeout" {
-			return nil, refuse(http.StatusGatewayTimeout, "upstream_timeout", "the provider did not answer in time")
-		}
-		return nil, refuse(http.StatusBadGateway, "upstream_unreachable", fmt.Sprintf("the provider %s could not be reached", x.ev.Provider)).because(err)
-	}
-}
-
 // waited adds the time since the provider was asked, or since it was added last.
 func (g *Gateway) waited(x *exchange) {
 	now := g.c.Since(x.start)
 	x.upstreamT += now - x.sentAt
 	x.sentAt = now
-}
-
-func retriable(status int) bool {
-	return status == http.StatusBadGateway || status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout
 }
 
 // upstreamRefused passes on what the provider says about the request; what it

@@ -24,6 +24,7 @@ import (
 	"plumbline/gateway/policy"
 	"plumbline/gateway/price"
 	"plumbline/gateway/provider"
+	"plumbline/gateway/routing"
 	"plumbline/gateway/spill"
 	"plumbline/inventory"
 )
@@ -54,6 +55,7 @@ type Config struct {
 	Observe    func(Observation) // metrics; may be nil
 	Timeout    time.Duration     // of one exchange; 10 minutes when zero
 	KeepAlive  time.Duration     // how long a stream may say nothing before the caller gets a comment; 15 s when zero
+	Health     *routing.Health   // of deployments; one that knows nothing when nil
 	Hangup     time.Duration     // how long a stream is read on for its usage when the caller is gone; 10 s when zero
 }
 
@@ -72,6 +74,7 @@ type Gateway struct {
 	c      Config
 	stages []stage
 	router *router
+	health *routing.Health
 	view   atomic.Pointer[view]
 	useMu  sync.Mutex
 	pool   sync.Pool
@@ -98,7 +101,8 @@ type orgView struct {
 	required  map[inventory.RiskClass]*guardrail.Profile // by the risk classes that profiles name; of two the first by id
 	policies  *policy.Set
 	prices    *price.Table // with the organisation's own on top
-	providers map[inventory.ProviderID]upstream
+	providers map[inventory.ProviderID]*upstream
+	routes    routing.Table
 }
 
 type upstream struct {
@@ -156,7 +160,10 @@ func New(c Config) (*Gateway, error) {
 	if c.Hangup == 0 {
 		c.Hangup = 10 * time.Second
 	}
-	g := &Gateway{c: c, router: newRouter(), stages: []stage{
+	if c.Health == nil {
+		c.Health = routing.NewHealth(routing.Limits{}, nil)
+	}
+	g := &Gateway{c: c, router: newRouter(), health: c.Health, stages: []stage{
 		{"identify", (*Gateway).identify},
 		{"decode", (*Gateway).decode},
 		{"admit", (*Gateway).admit},
@@ -198,11 +205,16 @@ func (g *Gateway) Use(ctx context.Context, snap *inventory.Snapshot) error {
 		v.orgs[id] = ov
 	}
 	g.view.Store(v)
+	tables := make([]routing.Table, 0, len(v.orgs))
+	for _, o := range v.orgs {
+		tables = append(tables, o.routes)
+	}
+	g.health.Retain(tables)
 	return errors.Join(errs...)
 }
 
 func (g *Gateway) compile(ctx context.Context, o *inventory.OrgView, old *orgView) (*orgView, error) {
-	ov := &orgView{OrgView: o, profiles: map[inventory.ProfileID]*guardrail.Profile{}, providers: map[inventory.ProviderID]upstream{}}
+	ov := &orgView{OrgView: o, profiles: map[inventory.ProfileID]*guardrail.Profile{}, providers: map[inventory.ProviderID]*upstream{}, routes: g.health.Compile(o)}
 	var errs []error
 	var err error
 	if ov.prices, err = g.c.Prices.With(o.Prices); err != nil {
@@ -230,7 +242,7 @@ func (g *Gateway) compile(ctx context.Context, o *inventory.OrgView, old *orgVie
 		}
 	}
 	for id, p := range o.Providers {
-		if old != nil && old.Providers[id] == p && old.providers[id].Provider != nil {
+		if old != nil && old.Providers[id] == p && old.providers[id] != nil {
 			ov.providers[id] = old.providers[id]
 			continue
 		}
@@ -270,16 +282,16 @@ func samePolicies(a, b []*inventory.Policy) bool {
 	return true
 }
 
-func (g *Gateway) upstream(p *inventory.Provider) (upstream, error) {
+func (g *Gateway) upstream(p *inventory.Provider) (*upstream, error) {
 	kind, err := provider.KindOf(p.Kind)
 	if err != nil {
-		return upstream{}, err
+		return nil, err
 	}
 	impl, err := kind.New(p, g.c.Transport)
 	if err != nil {
-		return upstream{}, err
+		return nil, err
 	}
-	u := upstream{impl, p, kind, p.Vendor, []string{string(p.ID)}, map[dialect.Operation]carriage{}}
+	u := &upstream{impl, p, kind, p.Vendor, []string{string(p.ID)}, map[dialect.Operation]carriage{}}
 	if u.vendor == "" {
 		u.vendor = kind.Vendor
 	}

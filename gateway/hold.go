@@ -14,35 +14,47 @@ import (
 	"plumbline/gateway/dialect"
 	"plumbline/gateway/event"
 	"plumbline/gateway/peek"
+	"plumbline/gateway/price"
 )
 
 // hold reserves the most that the call can cost, in every budget above it.
 func (g *Gateway) hold(x *exchange) error {
-	x.rate, x.priced = x.org.prices.Rate(x.up.vendor, x.target, x.start)
-	x.ev.PriceTable = x.org.prices.Hash()
-	if !x.priced && !x.route.Unpriced {
-		return refuse(http.StatusForbidden, "model_unpriced", fmt.Sprintf("the model %q has no price, so no budget can hold it; allow_unpriced on its route lets it pass", x.target)).about("model")
-	}
-	if x.priced {
-		x.most = most(x)
-		x.most.Form = formOf(x)
-		x.ceiling = x.rate.Ceiling(x.most)
+	if err := x.price(); err != nil {
+		return err
 	}
 	return g.reserve(x)
 }
 
-// reserve holds the exchange's ceiling. For a further attempt it asks again what
-// is held already, so that a budget that was lowered meanwhile is obeyed.
+// price finds what the call costs at most where it goes.
+func (x *exchange) price() error {
+	x.rate, x.priced = x.org.prices.Rate(x.up.vendor, x.target, x.start)
+	x.ev.PriceTable = x.org.prices.Hash()
+	if !x.priced && !x.route.Declared.Unpriced {
+		return refuse(http.StatusForbidden, "model_unpriced", fmt.Sprintf("the model %q has no price, so no budget can hold it; allow_unpriced on its route lets it pass", x.target)).about("model")
+	}
+	x.most, x.ceiling = event.Usage{}, 0
+	if x.priced {
+		x.most = most(x, &x.rate)
+		x.most.Form = formOf(x)
+		x.ceiling = x.rate.Ceiling(x.most)
+	}
+	return nil
+}
+
+// reserve holds the exchange's ceiling, and what attempts that were given up on may
+// cost. For a further attempt it asks again what is held already, so that a budget
+// that was lowered meanwhile is obeyed.
 func (g *Gateway) reserve(x *exchange) (err error) {
 	sys := x.org.SystemBudgets[x.key.System]
 	if x.system == nil {
 		sys = nil
 	}
-	x.holds, err = g.c.Budgets.Hold(x.holds[:0], x.now, x.key.Org, x.id, x.ceiling, x.org.KeyBudgets[x.key.ID], sys, x.org.OrgBudgets)
+	x.held = max(x.held, x.spent.Add(x.ceiling))
+	x.holds, err = g.c.Budgets.Hold(x.holds[:0], x.now, x.key.Org, x.id, x.spent.Add(x.ceiling), x.org.KeyBudgets[x.key.ID], sys, x.org.OrgBudgets)
 	if err != nil {
 		var over *budget.Exceeded
 		errors.As(err, &over)
-		r := refuse(http.StatusTooManyRequests, "budget_exceeded", fmt.Sprintf("%s; this call may cost up to %s", over, x.ceiling))
+		r := refuse(http.StatusTooManyRequests, "budget_exceeded", fmt.Sprintf("%s; this call may cost up to %s", over, x.spent.Add(x.ceiling)))
 		r.kind, r.noRetry = "insufficient_quota", true
 		return r
 	}
@@ -57,14 +69,14 @@ const mediaTokens = 50_000
 
 // most is the usage that is held: a token is at least a byte of the body, and an
 // answer is at most what the request allows or the model can.
-func most(x *exchange) event.Usage {
+func most(x *exchange, rate *price.Rate) event.Usage {
 	p := &x.peeked
 	u := event.Usage{Input: int64(x.ev.BytesIn) - int64(p.MediaBytes) + mediaTokens*int64(p.Media), Output: p.MaxTokens, CacheRead: -1, CacheWrite: -1, Reasoning: -1, CacheWrite1h: -1, AudioOut: -1, ImageOut: -1}
 	if p.Media > 0 {
 		u.AudioIn, u.ImageIn = -1, -1
 	}
-	if u.Output < 0 || x.rate.MaxOutput > 0 && u.Output > x.rate.MaxOutput {
-		u.Output = x.rate.MaxOutput
+	if u.Output < 0 || rate.MaxOutput > 0 && u.Output > rate.MaxOutput {
+		u.Output = rate.MaxOutput
 	}
 	switch {
 	case x.call.embeds():
@@ -80,6 +92,8 @@ func most(x *exchange) event.Usage {
 // commitIntent prepares the body as it will go out, puts the intent on record and
 // waits until it is durable: nothing leaves without evidence.
 func (g *Gateway) commitIntent(x *exchange) error {
+	x.ends(g.c.Timeout)
+	x.guarded = append(x.guarded[:0], x.edits...)
 	if err := x.prepareBody(); err != nil {
 		return err
 	}
@@ -89,7 +103,7 @@ func (g *Gateway) commitIntent(x *exchange) error {
 	e := &x.ev
 	e.Kind, e.Commit, e.Try = event.Intent, x.mode, 1
 	e.Address = addressPrefix(x.r.RemoteAddr)
-	e.Deadline = x.start.Add(g.c.Timeout).UnixMicro()
+	e.Deadline = x.end.UnixMicro()
 	if u := x.peeked.User; u.End > u.Start {
 		if err := g.pseudonym(x, x.body[u.Start:u.End]); err != nil {
 			return ledgerDown(err)
@@ -247,54 +261,9 @@ func (g *Gateway) pseudonym(x *exchange, user []byte) error {
 	return nil
 }
 
-// attempt checks again, against the register as it is now, what was checked before
-// the first one, and puts the further attempt on record before it is sent.
-func (g *Gateway) attempt(x *exchange) error {
-	view, now := g.view.Load(), g.c.Now()
-	x.now = now
-	if !g.c.Fresh() {
-		return refuse(http.StatusServiceUnavailable, "register_stale", "the gateway cannot confirm keys and approvals at the moment; send the request again").retryAfter(2)
-	}
-	o := view.orgs[x.key.Org]
-	key := view.snap.Keys[x.key.ID]
-	if o == nil || key == nil {
-		return refuse(http.StatusUnauthorized, "key_revoked", "this virtual key was revoked")
-	}
-	if r := valid(key, now); r != nil {
-		return r
-	}
-	system := o.Systems[x.key.System]
-	if r := g.admissible(o, system, now); r != nil {
-		return r
-	}
-	target, vendor := x.target, x.up.vendor
-	x.org, x.view = o, view
-	if err := x.resolve(key); err != nil {
-		return err
-	}
-	if x.target != target || x.up.vendor != vendor {
-		return refuse(http.StatusServiceUnavailable, "route_changed", "the route of this model changed while the call was under way; send it again").retryAfter(1)
-	}
-	x.placed(system)
-	if err := g.askPolicy(x); err != nil {
-		return err
-	}
-	if err := g.reserve(x); err != nil {
-		return err
-	}
-	e := x.ev
-	e.Kind, e.At, e.Try = event.Attempt, now.UnixMicro(), x.attempts+1
-	commit, err := g.c.Recorder.Submit(&e)
-	if err != nil {
-		return ledgerDown(err)
-	}
-	x.commit = commit
-	return x.durable()
-}
-
 // upstreamContext lives on when the caller hangs up, so that usage is still seen,
 // and ends with the exchange's own deadline. It carries nothing of the caller's.
 func (g *Gateway) upstreamContext(x *exchange) (context.Context, context.CancelFunc) {
-	d := &deadline{end: x.start.Add(g.c.Timeout)}
+	d := &deadline{end: x.end}
 	return d, d.cancel
 }

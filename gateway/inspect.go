@@ -44,6 +44,12 @@ func (g *Gateway) inspectPrompt(x *exchange) error {
 		}
 		x.input.Found, x.input.Inspected = foundClasses(x.ev.Prompt)
 	}
+	if x.route.ByClasses() {
+		if err := x.choose(false); err != nil {
+			return err
+		}
+		x.placed(x.system)
+	}
 	x.input.Phase = "after"
 	return g.askPolicy(x)
 }

@@ -97,6 +97,7 @@ func (g *Gateway) fail(x *exchange, err error) {
 func (x *exchange) head(status int) {
 	if !x.wrote {
 		x.wrote = true
+		x.watch.given()
 		x.ev.Status = uint32(status)
 		x.w.WriteHeader(status)
 	}

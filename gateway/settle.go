@@ -82,7 +82,7 @@ func (g *Gateway) outcome(x *exchange) {
 	e := &x.ev
 	e.Kind, e.Tries = event.Outcome, x.attempts
 	x.countUsage()
-	e.Held = x.ceiling
+	e.Held, e.Abandoned = x.held, x.spent
 	e.Charge = x.charge()
 	g.c.Budgets.Settle(x.id, e.Charge)
 	if x.bytesOut > 0 {
@@ -143,16 +143,17 @@ func (x *exchange) countUsage() {
 
 // charge is what the usage costs. A call that never reached a provider, or that
 // the provider answered with an error, costs nothing; one whose answer did not come
-// in time costs its hold, until a bill says otherwise.
+// in time costs its hold, until a bill says otherwise. So do attempts before it that
+// were given up on without an answer.
 func (x *exchange) charge() money.Nano {
 	switch {
 	case !x.priced:
-		return 0
+		return x.spent
 	case x.ev.Source == event.UsageEstimated:
-		return x.ceiling
+		return x.spent.Add(x.ceiling)
 	}
 	if x.ev.Usage != (event.Usage{}) {
 		x.ev.Usage.Form = x.most.Form
 	}
-	return x.rate.Cost(x.ev.Usage)
+	return x.spent.Add(x.rate.Cost(x.ev.Usage))
 }

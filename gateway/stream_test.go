@@ -464,7 +464,7 @@ func TestABrokenGuard(t *testing.T) {
 		out := httptest.NewRecorder()
 		x := newExchange(rand.Reader)
 		x.begin(r.g, out, httptest.NewRequest(http.MethodPost, "/v1/chat/completions", nil))
-		x.profile = r.g.view.Load().orgs["acme"].profiles["default"]
+		x.profile, x.up = r.g.view.Load().orgs["acme"].profiles["default"], &upstream{}
 		x.answers = x.profile.Answer()
 		x.chunk.Text = []peek.Span{nowhere}
 		if err := r.g.readAnswer(x, []byte("{}")); (err == nil) != open || len(x.edits) != 0 {

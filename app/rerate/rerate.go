@@ -160,6 +160,7 @@ func (c *computing) rate(e *event.Event) error {
 	if e.Source == event.UsageEstimated { // nobody knows what it used, so it costs the most that it could
 		after = rate.Ceiling(e.Usage)
 	}
+	after = after.Add(e.Abandoned) // at the hold of then: what those attempts used, nobody said
 	key := [3]string{e.System, e.Provider, e.ModelTarget}
 	line := c.lines[key]
 	if line == nil {

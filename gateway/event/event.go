@@ -51,6 +51,16 @@ const (
 	EndAborted           // this process is shutting down
 )
 
+// Breaker is the state in which a deployment was asked.
+type Breaker uint8
+
+// The states of a breaker.
+const (
+	BreakerClosed Breaker = iota
+	BreakerHalfOpen
+	BreakerOpen
+)
+
 // CommitMode says when the intent had to be durable.
 type CommitMode uint8
 
@@ -183,6 +193,9 @@ type Event struct {
 	Region      string
 	Simulated   bool   // the built-in upstream
 	Try         uint32 // 1 for the first attempt
+	Choice      string // why this deployment: a strategy, bypass, failover, retry, all_open; empty when the route has no other
+	Breaker     Breaker
+	Skipped     []string // deployments that were passed over and why: "circuit_open provider/model"
 
 	// Under which rules.
 	ConfigRevision uint64
@@ -203,6 +216,7 @@ type Event struct {
 	Source      UsageSource
 	Charge      money.Nano
 	Held        money.Nano // the hold that this charge settles
+	Abandoned   money.Nano // of Charge: attempts that were given up on, at their hold, for their providers may bill them
 	Tries       uint32
 	FirstByte   int64 // microseconds from receipt to the first byte out
 	Upstream    int64 // microseconds spent waiting for the upstream
@@ -212,7 +226,7 @@ type Event struct {
 	Answer      [32]byte
 	AnswerGuard []Verdict
 	NotCarried  []string // fields that could not be carried over to the target's dialect
-	UpstreamErr string   // class of the upstream's failure: refused, reset, timeout, http_5xx, bad_answer
+	UpstreamErr string   // class of the upstream's failure: refused, reset, timeout, http_5xx, bad_answer; on an Attempt, of the one before
 
 	// Of an Adjusted alone: Charge is what it adds to the charge, or takes off;
 	// Usage and PriceTable are what the new figure was computed from.

@@ -77,6 +77,12 @@ func (p *Plan) Blocked() string {
 	return code
 }
 
+// Refuse notes that a target that was next cannot take the call after all.
+func (p *Plan) Refuse(why string) {
+	p.skip(p.Target, why)
+	p.tried--
+}
+
 // Left reports whether a target is left to fail over to.
 func (p *Plan) Left() bool { return p.next < len(p.order) }
 
@@ -93,7 +99,7 @@ func (p *Plan) Make(r *Route, f *Facts, c Call, now time.Time) {
 		switch why := c.Cannot(t); {
 		case !t.meets(f):
 			p.skip(t, NotMeant)
-		case !t.inRegion(f.Regions):
+		case !t.InRegion(f.Regions):
 			p.skip(t, RegionNotAllowed)
 		case why != "":
 			p.skip(t, why)
@@ -222,7 +228,7 @@ func (p *Plan) Next(now time.Time, regions []string) bool {
 	for p.next < len(p.order) {
 		t := p.order[p.next]
 		p.next++
-		if !t.inRegion(regions) {
+		if !t.InRegion(regions) {
 			p.skip(t, RegionNotAllowed)
 			continue
 		}
@@ -244,7 +250,7 @@ func (p *Plan) Next(now time.Time, regions []string) bool {
 	}
 	var best *Target
 	for _, t := range p.order {
-		if t.inRegion(regions) && (best == nil || t.comesBack() < best.comesBack()) {
+		if t.InRegion(regions) && (best == nil || t.comesBack() < best.comesBack()) {
 			best = t
 		}
 	}

@@ -22,6 +22,7 @@ type Route struct {
 	targets  []Target
 	strategy inventory.Strategy
 	classes  bool // a condition looks at data classes
+	named    bool // or at an attribute
 	turn     *atomic.Uint64
 	rand     func() uint64
 }
@@ -49,7 +50,10 @@ func (h *Health) Compile(o *inventory.OrgView) Table {
 		h.expand(r, o, v, Target{weight: 1}, 0)
 		slices.SortStableFunc(r.targets, func(a, b Target) int { return slices.Compare(a.tier, b.tier) })
 		for i := range r.targets {
-			r.classes = r.classes || slices.ContainsFunc(r.targets[i].when, func(c condition) bool { return c.name == inventory.WhenDataClass })
+			for _, c := range r.targets[i].when {
+				r.classes = r.classes || c.name == inventory.WhenDataClass
+				r.named = r.named || strings.HasPrefix(c.name, inventory.WhenAttribute)
+			}
 		}
 		for _, name := range v.Names() {
 			c := *r
@@ -113,6 +117,9 @@ func (r *Route) First() *Target {
 // ByClasses reports whether a target depends on what guards find, so that a plan made
 // before they looked is made once more.
 func (r *Route) ByClasses() bool { return r.classes }
+
+// ByAttributes reports whether a target depends on what the caller says of the call.
+func (r *Route) ByAttributes() bool { return r.named }
 
 // Facts are what conditions look at.
 type Facts struct {
@@ -193,8 +200,8 @@ func (c *condition) found(f *Facts) bool {
 	return false
 }
 
-// inRegion reports whether a provider runs where it may. One that declares no region
+// InRegion reports whether a provider runs where it may. One that declares no region
 // runs nowhere that is known.
-func (t *Target) inRegion(allowed []string) bool {
+func (t *Target) InRegion(allowed []string) bool {
 	return len(allowed) == 0 || t.At != nil && t.At.Region != "" && slices.Contains(allowed, t.At.Region)
 }

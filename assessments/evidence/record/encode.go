@@ -241,6 +241,10 @@ func appendExchange(dst []byte, e *event.Event) []byte {
 	f = f.text(44, e.Reason)
 	f = f.int(45, int64(e.Figure))
 	f = f.texts(46, e.Attributes)
+	f = f.text(47, e.Choice)
+	f = f.uint(48, uint64(e.Breaker))
+	f = f.texts(49, e.Skipped)
+	f = f.int(50, int64(e.Abandoned))
 	return f.close(head)
 }
 

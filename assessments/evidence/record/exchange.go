@@ -58,6 +58,10 @@ type exchange struct {
 	Reason         string     `cbor:"44,keyasint,omitzero"`
 	Figure         money.Nano `cbor:"45,keyasint,omitzero"`
 	Attributes     []string   `cbor:"46,keyasint,omitzero"`
+	Choice         string     `cbor:"47,keyasint,omitzero"`
+	Breaker        uint8      `cbor:"48,keyasint,omitzero"`
+	Skipped        []string   `cbor:"49,keyasint,omitzero"`
+	Abandoned      money.Nano `cbor:"50,keyasint,omitzero"`
 }
 
 type decision struct {
@@ -150,7 +154,7 @@ func (x *exchange) event() *event.Event {
 		Source: event.UsageSource(x.Source), Charge: x.Charge, Held: x.Held, Tries: x.Tries, FirstByte: x.FirstByte,
 		Upstream: x.Upstream, Total: x.Total, BytesIn: x.BytesIn, BytesOut: x.BytesOut, Answer: x.Answer,
 		AnswerGuard: verdicts(x.AnswerGuard), NotCarried: x.NotCarried, UpstreamErr: x.UpstreamErr,
-		Reason: x.Reason, Figure: x.Figure, Attributes: x.Attributes,
+		Reason: x.Reason, Figure: x.Figure, Attributes: x.Attributes, Choice: x.Choice, Breaker: event.Breaker(x.Breaker), Skipped: x.Skipped, Abandoned: x.Abandoned,
 	}
 	for _, h := range x.Holds {
 		e.Holds = append(e.Holds, event.Hold(h))

@@ -296,6 +296,14 @@ func (r *reader) event(e *event.Event) {
 			e.Figure = money.Nano(r.int())
 		case 46:
 			e.Attributes = r.texts()
+		case 47:
+			e.Choice = r.text()
+		case 48:
+			e.Breaker = event.Breaker(r.uint())
+		case 49:
+			e.Skipped = r.texts()
+		case 50:
+			e.Abandoned = money.Nano(r.int())
 		default:
 			r.bad = true
 		}
