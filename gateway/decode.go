@@ -23,19 +23,23 @@ func (g *Gateway) decode(x *exchange) error {
 	if !x.call.body {
 		return nil
 	}
-	if !isJSON(x.r.Header["Content-Type"]) {
+	if !x.call.takesForm() && !isJSON(x.r.Header["Content-Type"]) {
 		return refuse(http.StatusUnsupportedMediaType, "body_not_json", "send JSON, with Content-Type: application/json")
 	}
 	if err := g.readBody(x); err != nil {
 		return err
 	}
-	if err := x.peeked.Request(x.body, x.call.grammar); err != nil {
+	if x.call.takesForm() {
+		if err := x.readForm(); err != nil {
+			return err
+		}
+	} else if err := x.peeked.Request(x.body, x.call.grammar); err != nil {
 		var bad *peek.Error
 		errors.As(err, &bad)
 		return refuse(http.StatusBadRequest, bad.Code, bad.Error())
 	}
 	p := &x.peeked
-	if !x.call.inPath && (!p.HasModel || p.Model.Start == p.Model.End) {
+	if !x.call.inPath && x.asked == "" && (!p.HasModel || p.Model.Start == p.Model.End) {
 		return refuse(http.StatusBadRequest, "model_missing", "name a model").about("model")
 	}
 	var ok bool
@@ -44,6 +48,9 @@ func (g *Gateway) decode(x *exchange) error {
 	}
 	x.stream = x.stream || p.Stream
 	x.ev.ModelAsked, x.ev.Stream = x.model, x.stream
+	if x.stream && (x.call.makesMedia() || x.call.takesForm()) {
+		return refuse(http.StatusBadRequest, "stream_unsupported", "images and transcripts are given whole here; leave out `stream`").about("stream")
+	}
 	if x.call.op == dialect.ChatCompletions && p.HasInput && !p.HasMessages {
 		return refuse(http.StatusBadRequest, "body_of_responses", "this body is one of the Responses API; send it to /v1/responses, or send `messages`").about("input")
 	}
@@ -57,7 +64,7 @@ const maxName = 128
 // encoders write / as \/) goes out without them: what was checked is what is sent.
 func (x *exchange) modelName() (string, bool) {
 	b := x.body[x.peeked.Model.Start:x.peeked.Model.End]
-	if x.call.inPath {
+	if x.call.inPath || x.form != nil {
 		b = []byte(x.asked)
 	} else if x.peeked.Model.Escaped {
 		if len(b) > 6*maxName {

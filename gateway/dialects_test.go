@@ -112,6 +112,9 @@ func TestEveryEndpointRunsThroughEveryStage(t *testing.T) {
 		if method == http.MethodGet {
 			body = ""
 		}
+		if strings.Contains(path, "/audio/trans") {
+			continue // its body is a form: TestFormsRunThroughEveryStage
+		}
 		call := func(want int, why string) {
 			if resp, answer := r.send(method, path, testKey, body); resp.StatusCode != want {
 				failures = append(failures, fmt.Sprintf("%s: %s: %d %s", p, why, resp.StatusCode, answer))

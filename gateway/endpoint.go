@@ -48,6 +48,10 @@ func openAICalls() []call {
 		{"/responses", endpoint{dialect.ResponsesCreate, http.MethodPost, &responsesAPI, peek.Responses, true, false, false}},
 		{"/embeddings", endpoint{dialect.Embeddings, http.MethodPost, &openAIAPI, peek.OpenAI, true, false, false}},
 		{"/moderations", endpoint{dialect.Moderations, http.MethodPost, &openAIAPI, peek.OpenAI, true, false, false}},
+		{"/images/generations", endpoint{dialect.ImagesGenerate, http.MethodPost, &openAIAPI, peek.OpenAI, true, false, false}},
+		{"/audio/speech", endpoint{dialect.Speech, http.MethodPost, &openAIAPI, peek.OpenAI, true, false, false}},
+		{"/audio/transcriptions", endpoint{dialect.Transcribe, http.MethodPost, &openAIAPI, peek.OpenAI, true, false, false}},
+		{"/audio/translations", endpoint{dialect.TranslateSound, http.MethodPost, &openAIAPI, peek.OpenAI, true, false, false}},
 		{"/models", endpoint{dialect.Models, http.MethodGet, &openAIAPI, peek.OpenAI, false, false, false}},
 		{"/models/*", endpoint{dialect.Models, http.MethodGet, &openAIAPI, peek.OpenAI, false, true, false}},
 	}

@@ -51,6 +51,7 @@ type exchange struct {
 	attributes map[string]string // what the caller says of the call; nil unless some are declared
 	asked      string            // the model in the path
 	body       []byte            // not pooled: see out
+	form       *form             // where the body is one
 	model      string
 
 	kept   *spill.Body // a large body; body is nil while it is not loaded
@@ -91,8 +92,10 @@ type exchange struct {
 	sent      provider.Request
 	wrote     bool // the head of the answer is out
 	done      bool
+	abort     bool // the caller's connection is broken at the end
 	bytesOut  uint64
 	framesOut int
+	images    int           // that were made
 	textOut   int64         // bytes of text that the model wrote
 	sentAt    time.Duration // when the provider was asked, from start
 	upstreamT time.Duration

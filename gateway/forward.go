@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"plumbline/gateway/dialect"
 	"plumbline/gateway/event"
 	"plumbline/gateway/peek"
 	"plumbline/gateway/provider"
@@ -37,6 +38,8 @@ func (g *Gateway) forward(x *exchange) error {
 	}
 	if x.stream && isEvents(resp.Header["Content-Type"]) {
 		err = g.stream(x, resp, cancel)
+	} else if x.call.op == dialect.Speech {
+		err = g.sound(x, resp)
 	} else {
 		err = g.whole(x, resp)
 	}
@@ -172,6 +175,9 @@ func (g *Gateway) whole(x *exchange, resp *provider.Response) error {
 		x.ev.End, x.ev.UpstreamErr = event.EndCut, provider.ClassOf(err)
 		return refuse(http.StatusBadGateway, "upstream_cut", fmt.Sprintf("the provider %s broke off its answer", x.ev.Provider)).because(err)
 	}
+	if x.call.takesForm() && isText(resp.Header["Content-Type"]) {
+		return g.writtenDown(x, resp, body)
+	}
 	if err := x.chunk.Answer(body, x.carriage.grammar); err != nil {
 		x.ev.End, x.ev.UpstreamErr = event.EndUpstreamError, "bad_answer"
 		return refuse(http.StatusBadGateway, "upstream_bad_answer", fmt.Sprintf("the provider %s answered with something else than JSON", x.ev.Provider)).because(err)
@@ -181,6 +187,7 @@ func (g *Gateway) whole(x *exchange, resp *provider.Response) error {
 		return upstreamFailed(x)
 	}
 	x.takeUsage()
+	x.images = x.chunk.Items
 	if x.carriage.from != nil {
 		if body, err = x.translateAnswer(body); err == nil {
 			err = x.chunk.Answer(body, x.call.grammar)

@@ -316,7 +316,9 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.reset()
 		g.pool.Put(x)
 	}()
-	g.serve(x)
+	if g.serve(x); x.abort {
+		panic(http.ErrAbortHandler) // net/http breaks the connection
+	}
 }
 
 func (g *Gateway) serve(x *exchange) {

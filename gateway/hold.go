@@ -86,6 +86,7 @@ func most(x *exchange, rate *price.Rate) event.Usage {
 	default:
 		u.Output *= p.Choices
 	}
+	x.mostMedia(&u)
 	return u
 }
 
@@ -150,6 +151,10 @@ func ledgerDown(err error) *refusal {
 // than the provider's is translated.
 func (x *exchange) prepareBody() (err error) {
 	if err := x.loadBody(); err != nil {
+		return err
+	}
+	if x.form != nil {
+		x.out, err = x.writeForm()
 		return err
 	}
 	p := &x.peeked

@@ -64,6 +64,9 @@ func (g *Gateway) readPrompt(x *exchange) (err error) {
 	if x.peeked.Media > 0 {
 		x.prompt.Unread()
 	}
+	if x.form != nil {
+		x.readFormTexts()
+	}
 	for _, s := range x.peeked.Text {
 		raw := x.body[s.Start:s.End]
 		text := raw

@@ -82,6 +82,7 @@ func (g *Gateway) outcome(x *exchange) {
 	e := &x.ev
 	e.Kind, e.Tries = event.Outcome, x.attempts
 	x.countUsage()
+	x.countMedia()
 	e.Held, e.Abandoned = x.held, x.spent
 	e.Charge = x.charge()
 	g.c.Budgets.Settle(x.id, e.Charge)

@@ -12,6 +12,10 @@ const (
 	Embeddings      Operation = "embeddings"
 	Moderations     Operation = "moderations"
 	Models          Operation = "models"
+	ImagesGenerate  Operation = "images.generations"
+	Speech          Operation = "audio.speech"
+	Transcribe      Operation = "audio.transcriptions"
+	TranslateSound  Operation = "audio.translations"
 
 	MessagesCreate Operation = "messages"
 	MessagesCount  Operation = "messages.count_tokens"

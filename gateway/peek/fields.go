@@ -51,12 +51,20 @@ func next(st state, key []byte) state {
 		switch string(key) {
 		case "choices":
 			return answerChoices
+		case "data":
+			return items
+		case "text", "segments", "words": // a transcript
+			return text
 		case "usage":
 			return usage
 		case "model":
 			return answerModel
 		case "error":
 			return answerError
+		}
+	case item:
+		if string(key) == "revised_prompt" {
+			return text
 		}
 	case answerChoice:
 		switch string(key) {
@@ -102,14 +110,16 @@ func next(st state, key []byte) state {
 		}
 	case usage:
 		switch string(key) {
-		case "prompt_tokens":
+		case "prompt_tokens", "input_tokens":
 			return usageInput
-		case "completion_tokens":
+		case "completion_tokens", "output_tokens":
 			return usageOutput
-		case "prompt_tokens_details":
+		case "prompt_tokens_details", "input_tokens_details", "input_token_details":
 			return inputDetails
-		case "completion_tokens_details":
+		case "completion_tokens_details", "output_tokens_details", "output_token_details":
 			return outputDetails
+		case "seconds":
+			return usageSeconds
 		}
 	case inputDetails:
 		switch string(key) {
@@ -248,11 +258,15 @@ func (p *Body) onNumber(st state, digits []byte) {
 		return
 	}
 	switch st {
-	case maxTokens, choices, choiceIndex, toolIndex, usageInput, usageOutput, cacheRead, cacheWrite, audioIn, audioOut, reasoning:
+	case maxTokens, choices, choiceIndex, toolIndex, usageInput, usageOutput, cacheRead, cacheWrite, audioIn, audioOut, reasoning, usageSeconds:
 	default:
 		return
 	}
 	n := whole(digits)
+	if n < 0 && st == usageSeconds { // a begun one counts
+		before, _, _ := bytes.Cut(digits, []byte("."))
+		n = whole(before) + 1
+	}
 	if n < 0 {
 		return
 	}
@@ -273,6 +287,8 @@ func (p *Body) onNumber(st state, digits []byte) {
 		p.Usage.CacheRead = n
 	case cacheWrite:
 		p.Usage.CacheWrite = n
+	case usageSeconds:
+		p.Usage.Seconds, p.HasUsage = n, true
 	case audioIn:
 		p.Usage.AudioIn = n
 	case audioOut:

@@ -44,6 +44,8 @@ func element(st state) state {
 	switch st {
 	case toolCalls:
 		return toolCall
+	case items:
+		return item
 	case tools:
 		return text
 	case stream, model, includeUsage, maxTokens, choices, user, label:
@@ -59,5 +61,7 @@ func (p *Body) onBegin(st state, n int) {
 		p.choice, p.finished = n+1, false
 	case toolCalls:
 		p.tool = n + 1
+	case items:
+		p.Items++
 	}
 }

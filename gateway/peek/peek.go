@@ -64,6 +64,7 @@ type Body struct {
 	// Answers.
 	Usage      Usage
 	HasUsage   bool
+	Items      int    // of an answer's "data": images, vectors
 	NoChoices  bool   // "choices" is there and empty
 	Failed     bool   // an error stands in the place of an answer
 	Ended      bool   // the event says that the stream is whole
@@ -152,6 +153,10 @@ const (
 	reasoning
 	answerModel
 	answerError
+
+	items
+	item
+	usageSeconds
 
 	lastShared // other grammars' own states begin here
 )

@@ -4,16 +4,19 @@ import "plumbline/gateway/dialect"
 
 func init() {
 	register(Kind{Name: "openai", Title: "OpenAI", Vendor: "openai", BaseURL: "https://api.openai.com/v1", NewerLimit: true, Speaks: openAISpeech(
-		dialect.ChatCompletions, dialect.ResponsesCreate, dialect.Completions, dialect.Embeddings, dialect.Moderations)})
+		dialect.ChatCompletions, dialect.ResponsesCreate, dialect.Completions, dialect.Embeddings, dialect.Moderations,
+		dialect.ImagesGenerate, dialect.Speech, dialect.Transcribe, dialect.TranslateSound)})
 	register(Kind{Name: "compatible", Title: "Any server that speaks OpenAI's API", Vendor: "openai", Speaks: openAISpeech(
-		dialect.ChatCompletions, dialect.Completions, dialect.Embeddings, dialect.Moderations)})
+		dialect.ChatCompletions, dialect.Completions, dialect.Embeddings, dialect.Moderations,
+		dialect.ImagesGenerate, dialect.Speech, dialect.Transcribe, dialect.TranslateSound)})
 }
 
 // openAISpeech are OpenAI's paths of some operations: what a compatible server says
 // that it has.
 func openAISpeech(ops ...dialect.Operation) map[dialect.Operation]Path {
 	paths := map[dialect.Operation]string{dialect.ChatCompletions: "/chat/completions", dialect.ResponsesCreate: "/responses", dialect.Completions: "/completions",
-		dialect.Embeddings: "/embeddings", dialect.Moderations: "/moderations"}
+		dialect.Embeddings: "/embeddings", dialect.Moderations: "/moderations",
+		dialect.ImagesGenerate: "/images/generations", dialect.Speech: "/audio/speech", dialect.Transcribe: "/audio/transcriptions", dialect.TranslateSound: "/audio/translations"}
 	out := map[dialect.Operation]Path{}
 	for _, op := range ops {
 		out[op] = Path{At: paths[op]}

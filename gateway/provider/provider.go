@@ -32,6 +32,7 @@ type Request struct {
 	Stream    bool
 	ID        string      // x-request-id of the exchange
 	Hops      []string    // the value of x-plumbline-hops, or nil
+	Type      string      // of the body; JSON when empty
 	Header    http.Header // of the caller's, what the dialect lets through; may be nil
 }
 

@@ -39,6 +39,7 @@ var (
 	jsonType   = []string{"application/json"}
 	userAgent  = []string{"plumbline"}
 	acceptJSON = []string{"application/json"}
+	acceptAny  = []string{"*/*"}
 	acceptSSE  = []string{"text/event-stream"}
 )
 
@@ -62,6 +63,10 @@ func (s *server) Send(ctx context.Context, r *Request) (*Response, error) {
 		accept = acceptSSE
 	}
 	header := http.Header{"Content-Type": jsonType, "Accept": accept, "User-Agent": userAgent, "X-Request-Id": {r.ID}}
+	if r.Type != "" {
+		header["Content-Type"] = []string{r.Type}
+		header["Accept"] = acceptAny
+	}
 	for name, v := range s.kind.Header {
 		header[name] = v
 	}
