@@ -72,6 +72,8 @@ type Deps struct {
 	Catalog    *frameworks.Catalog
 	Enforcer   *authz.Enforcer
 	Jobs       Jobs
+	// Kinds are the kinds of providers that the gateway has, for its form.
+	Kinds []ProviderKind
 	// Namable says which credentials people may name for a provider; none when nil.
 	Namable func(reference string) bool
 	// Budgets says where a budget's current window stands.

@@ -15,6 +15,7 @@ import (
 	"plumbline/gateway/price"
 	"plumbline/gateway/provider"
 	"plumbline/inventory"
+	"plumbline/web"
 )
 
 // journal writes the register's changes to the ledger. A new organisation's log
@@ -55,6 +56,18 @@ func (c checker) Provider(p inventory.Provider) error {
 }
 
 func (c checker) Price(p *inventory.Price) error { return price.Check(&p.PriceRow) }
+
+// providerKinds are those that people choose from.
+func providerKinds() (out []web.ProviderKind) {
+	for _, name := range provider.Kinds() {
+		k, err := provider.KindOf(name)
+		if err != nil {
+			continue // listed the moment before
+		}
+		out = append(out, web.ProviderKind{Name: k.Name, Title: k.Title})
+	}
+	return out
+}
 
 // keyHash is the keyed hash under which virtual keys are stored: SHA-256 over the
 // instance's pepper and the secret. A secret has 256 random bits, so that the

@@ -18,6 +18,7 @@ import (
 	"testing"
 
 	"plumbline/assessments/evidence/verify"
+	"plumbline/gateway/provider"
 )
 
 // visitor is a person with a browser that runs no script: links and form posts.
@@ -193,7 +194,12 @@ func TestTheOfficersWay(t *testing.T) {
 	tomas.is(tomas.submit("/account/password", "password", "another long phrase"), 200, "/account", "password is set")
 
 	// Where calls go, and what calls.
-	ines.get("/gateway/providers/new")
+	kinds := ines.get("/gateway/providers/new")
+	for _, kind := range provider.Kinds() { // adding one touches its file alone
+		if !strings.Contains(kinds.body, `value="`+kind+`"`) {
+			t.Errorf("the form of providers does not offer %s", kind)
+		}
+	}
 	ines.is(ines.submit("/gateway/providers", "id", "builtin", "kind", "simulated", "reason", "to begin with"), 200, "/gateway", "in force")
 	ines.is(ines.submit("/gateway/routes", "model", "small", "provider", "builtin", "target", "sim-small", "reason", "to begin with"), 200, "/gateway", "in force")
 	system := []string{"name", "Letter drafts", "purpose", "Drafts letters to customers; a clerk sends them.", "owner", "Customer service", "roles", "deployer",
