@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"runtime/metrics"
 	"strings"
 	"sync"
@@ -164,11 +165,13 @@ func TestMemoryIsBounded(t *testing.T) {
 	r.keep(spill.Config{Loaded: loaded, Wait: 1 << 40})
 	r.org().Profiles["default"] = &inventory.GuardProfile{ID: "default"}
 	r.org().OrgBudgets = []*inventory.Budget{}
-	r.use()
-	r.up.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		io.Copy(io.Discard, q.Body)
 		answerPlain(w, q)
-	})
+	}))
+	t.Cleanup(up.Close)
+	r.org().Providers["up"] = &inventory.Provider{ID: "up", Kind: "openai", BaseURL: up.URL + "/v1", Credential: "sk-upstream"}
+	r.use()
 	head, foot := []byte(`{"model":"alias","max_tokens":1,"messages":[{"role":"user","content":"`), []byte(`"}]}`)
 	filler := bytes.Repeat([]byte("word "), 1<<16)
 	var peak atomic.Uint64

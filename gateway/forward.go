@@ -363,6 +363,9 @@ func (x *exchange) flush() {
 }
 
 // linger is read after the caller hung up, for the usage at the end.
-func linger(r io.Closer, after time.Duration) *time.Timer {
-	return time.AfterFunc(after, func() { r.Close() })
+func (g *Gateway) linger(r io.Closer, after time.Duration) *time.Timer {
+	return time.AfterFunc(after, func() {
+		defer g.survive()
+		r.Close()
+	})
 }

@@ -14,23 +14,62 @@ import (
 	"plumbline/gateway/provider"
 )
 
-// settle runs for every exchange, however it ended: it turns the hold into a
-// charge and leaves the last record.
+// settle runs for every exchange, however it ended: it turns the hold into a charge and
+// leaves the last record. A panic, of the exchange or of settling it, ends here. A
+// caller who has nothing yet gets an error; one who has a part and cannot be told sees a
+// broken connection, never a whole answer.
 func (g *Gateway) settle(x *exchange) {
-	if p := recover(); p != nil && p != http.ErrAbortHandler {
-		g.c.Log.Error("exchange failed", "request", x.idHdr[0], "cause", panicText(p), "stack", string(debug.Stack()))
-		g.fail(x, refuse(http.StatusInternalServerError, "internal", "something went wrong in the gateway; its log has the request id"))
-	}
+	p := recover()
 	if x.rated {
 		g.c.Budgets.Release(x.key)
 	}
-	e := &x.ev
-	if x.intent {
-		g.stamp(x)
-		g.outcome(x)
+	told := p == nil || x.done && x.failure == nil
+	if p != nil && p != http.ErrAbortHandler {
+		g.broke(x, p)
+		if !x.done {
+			told = g.contain(x, func() {
+				g.fail(x, refuse(http.StatusInternalServerError, "internal", "something went wrong in the gateway; its log has the request id"))
+			})
+		}
 	}
-	if g.c.Observe != nil {
-		g.c.Observe(Observation{e.Endpoint, int(e.Status), e.Code, e.Stream, time.Duration(e.Total) * time.Microsecond, x.upstreamT})
+	settled := g.contain(x, func() {
+		if x.intent {
+			g.stamp(x)
+			g.outcome(x)
+		}
+		if e := &x.ev; g.c.Observe != nil {
+			g.c.Observe(Observation{e.Endpoint, int(e.Status), e.Code, e.Stream, time.Duration(e.Total) * time.Microsecond, x.upstreamT})
+		}
+	})
+	switch {
+	case told && (settled || x.wrote):
+	case x.wrote:
+		panic(http.ErrAbortHandler)
+	default:
+		x.w.WriteHeader(http.StatusInternalServerError)
+	}
+}
+
+// contain runs f and reports whether it came to its end.
+func (g *Gateway) contain(x *exchange, f func()) (ended bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			g.broke(x, p)
+		}
+	}()
+	f()
+	return true
+}
+
+func (g *Gateway) broke(x *exchange, p any) {
+	g.c.Log.Error("exchange failed", "request", x.idHdr[0], "cause", panicText(p), "stack", string(debug.Stack()))
+}
+
+// survive is deferred in what an exchange runs beside its own goroutine: a panic there
+// would end the process.
+func (g *Gateway) survive() {
+	if p := recover(); p != nil {
+		g.c.Log.Error("exchange failed beside its way", "cause", panicText(p), "stack", string(debug.Stack()))
 	}
 }
 

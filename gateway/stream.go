@@ -181,6 +181,7 @@ func (s *streamer) keepAlive() *keepAlive {
 }
 
 func (k *keepAlive) look() {
+	defer k.s.g.survive()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.over || k.s.gone || k.s.x.array {
@@ -193,6 +194,13 @@ func (k *keepAlive) look() {
 	}
 	k.last = k.s.x.bytesOut
 	k.timer.Reset(k.every)
+}
+
+// step takes in what was read, while no comment is written.
+func (k *keepAlive) step(f *frames, data []byte, err error) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.s.step(f, data, err)
 }
 
 // end waits for a comment that is being sent, and lets none follow.
@@ -229,21 +237,18 @@ func (g *Gateway) stream(x *exchange, resp *provider.Response, cancel context.Ca
 	defer g.waited(x)
 	// A caller who hangs up ends the reading after a while, also when the upstream
 	// says nothing any more.
-	forget := context.AfterFunc(x.r.Context(), func() { linger(resp.Body, g.c.Hangup) })
+	forget := context.AfterFunc(x.r.Context(), func() { g.linger(resp.Body, g.c.Hangup) })
 	defer forget()
 	var timer *time.Timer
 	alive := s.keepAlive()
 	defer alive.end()
 	for !s.over {
 		data, err := f.next()
-		alive.mu.Lock()
-		err = s.step(f, data, err)
-		alive.mu.Unlock()
-		if err != nil {
+		if err := alive.step(f, data, err); err != nil {
 			return err
 		}
 		if timer == nil && s.finished {
-			timer = linger(resp.Body, afterDone)
+			timer = g.linger(resp.Body, afterDone)
 			defer timer.Stop()
 		}
 	}
