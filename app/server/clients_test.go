@@ -79,7 +79,7 @@ func (w *wired) key(t *testing.T, name string, limit money.Nano) (id, secret str
 
 // run lets a client work with a key of its own and looks at what is on record.
 func (w *wired) run(t *testing.T, c wiretest.Client, change func(*wiretest.Settings)) {
-	name := strings.ToLower(strings.ReplaceAll(t.Name(), "/", "-"))
+	name := strings.ToLower(t.Name()[strings.LastIndex(t.Name(), "/")+1:])
 	id, secret := w.key(t, name, 0)
 	settings := c.Settings(w.base+apis[c.API], secret)
 	_, settings.Poor = w.key(t, name+"-poor", 1)
@@ -190,6 +190,27 @@ func TestClients(t *testing.T) {
 				t.Parallel()
 				w.run(t, c, func(s *wiretest.Settings) { s.Without = []string{"responses kept"} })
 			})
+		}
+	})
+	w.keepsQuiet(t)
+}
+
+// TestClientsOfOneVendorWithModelsOfAnother: what every dialect has arrives in the
+// client's own, by way of translation; not one of them notices.
+func TestClientsOfOneVendorWithModelsOfAnother(t *testing.T) {
+	w := wire(t)
+	models := map[string]string{"openai": "gpt-5-mini", "anthropic": "claude-sonnet-4-5", "gemini": "gemini-2.5-flash"}
+	t.Run("translated", func(t *testing.T) {
+		for _, c := range wiretest.Clients {
+			for api, model := range models {
+				if api == c.API {
+					continue
+				}
+				t.Run(c.Script+" "+api, func(t *testing.T) {
+					t.Parallel()
+					w.run(t, c, func(s *wiretest.Settings) { s.Model, s.Translated = model, true })
+				})
+			}
 		}
 	})
 	w.keepsQuiet(t)

@@ -74,7 +74,11 @@ func (c *call) readContent(a *ask, turn node) *Answer {
 			a.called(f.at("name").text())
 		}
 		if f := p.at("functionResponse"); f.there() {
-			if !a.answered(f.at("name").text(), string(encode(f.at("response").v))) {
+			said := f.at("response", "output").text() // the key by which the API knows a plain result
+			if said == "" {
+				said = string(encode(f.at("response").v))
+			}
+			if !a.answered(f.at("name").text(), said) {
 				return c.fail(400, "Please ensure that function response turn comes immediately after a function call turn.")
 			}
 		}

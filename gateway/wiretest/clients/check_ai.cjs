@@ -33,12 +33,12 @@ function checks(label, model, more = {}) {
     },
     async 'tools'() {
       const t = tools();
-      const r = await generateText({ model, prompt: 'wire:parallel please', tools: { weather: t.weather }, stopWhen: steps });
+      const r = await generateText({ model, prompt: 'wire:parallel please', tools: { weather: t.weather }, stopWhen: steps, providerOptions: more.options });
       same([r.text, t.asked, r.steps.length], ['The tool says: 12 in Zürich1 | 12 in Zürich2', ['Zürich1', 'Zürich2'], 2]);
     },
     async 'tools streamed'() {
       const t = tools();
-      const r = streamText({ model, prompt: 'wire:tool please', tools: { weather: t.weather }, stopWhen: steps });
+      const r = streamText({ model, prompt: 'wire:tool please', tools: { weather: t.weather }, stopWhen: steps, providerOptions: more.options });
       let text = '';
       for await (const p of r.textStream) text += p;
       same([text, t.asked], ['The tool says: 12 in Zürich', ['Zürich']]);
