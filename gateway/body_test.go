@@ -207,7 +207,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		})
 	}
 	all.Wait()
-	t.Log(fmt.Sprintf("at most %d MiB of %d MiB sent, bound %d MiB", peak.Load()>>20, bodies*size>>20, bound>>20))
+	t.Logf("at most %d MiB of %d MiB sent, bound %d MiB", peak.Load()>>20, bodies*size>>20, bound>>20)
 	if peak.Load() > bound {
 		t.Errorf("%d MiB in memory, bound %d MiB", peak.Load()>>20, bound>>20)
 	}

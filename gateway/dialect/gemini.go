@@ -309,9 +309,9 @@ func geminiMedia(f object, at string) (Part, error) {
 		return Part{}, &Malformed{at, "holds nothing"}
 	}
 	if m.Data != "" {
-		b, err := base64.StdEncoding.DecodeString(m.Data)
-		if err != nil { // Google takes the URL alphabet too, others do not
-			if b, err = base64.URLEncoding.DecodeString(m.Data); err != nil {
+		if _, err := base64.StdEncoding.DecodeString(m.Data); err != nil { // Google takes the URL alphabet too, others do not
+			b, err := base64.URLEncoding.DecodeString(m.Data)
+			if err != nil {
 				return Part{}, &Malformed{at + ".data", "is not base64"}
 			}
 			m.Data = base64.StdEncoding.EncodeToString(b)

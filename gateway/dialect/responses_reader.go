@@ -11,7 +11,6 @@ import (
 type responsesReader struct {
 	open  map[responsesPlace]*openRead
 	parts []Part // that began, without their texts
-	model string
 	ended bool
 }
 

@@ -117,8 +117,10 @@ func TestProbeWithoutResultMakesRoom(t *testing.T) {
 	r := newRig(inventory.Route{Model: "x", Targets: to("a", "b")})
 	r.fail("a", "x")
 	r.now = r.now.Add(5 * time.Second)
-	if r.ask("x", Nothing) != "a" || r.ask("x", Nothing) != "a" {
-		t.Error("the place of the probe stayed taken")
+	for range 2 {
+		if r.ask("x", Nothing) != "a" {
+			t.Error("the place of the probe stayed taken")
+		}
 	}
 }
 
