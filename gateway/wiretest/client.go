@@ -40,13 +40,14 @@ type Check struct {
 // Client is an official client with a script.
 type Client struct {
 	Script string
-	API    string // openai, anthropic or gemini: the base URL that it is given
+	API    string // openai, azure, anthropic or gemini: the base URL that it is given
 	Path   string // that the client wants behind that base
 }
 
 // Clients are the official clients that are tried.
 var Clients = []Client{
 	{"openai.cjs", "openai", ""},
+	{"azure.cjs", "azure", ""},
 	{"anthropic.cjs", "anthropic", ""},
 	{"genai.cjs", "gemini", ""},
 	{"ai_openai.cjs", "openai", ""},
