@@ -174,6 +174,9 @@ func (p *exchangePane) take(leaf uint64, rec *record.Record, e *event.Event) {
 			p.Attempts = append(p.Attempts, attemptOf(leaf, e))
 		}
 	case event.Attempt:
+		if n := len(p.Attempts); n > 0 && e.UpstreamErr != "" {
+			p.Attempts[n-1].Result = upstreamWords(e.UpstreamErr) + "; what followed is the next attempt"
+		}
 		p.Attempts = append(p.Attempts, attemptOf(leaf, e))
 	case event.Adjusted:
 		p.Adjusted = append(p.Adjusted, adjustRow{leaf, e.Charge, e.Figure, e.Reason, e.PriceTable, rec.Actor})

@@ -9,6 +9,7 @@ import (
 type gatewayData struct {
 	Providers []inventory.Provider
 	Routes    []routeRow
+	Health    []ProviderHealth
 	Profiles  []inventory.GuardProfile
 	Policies  []inventory.Policy
 	Prices    []inventory.Price
@@ -17,13 +18,37 @@ type gatewayData struct {
 
 type routeRow struct {
 	inventory.Route
+	Leads []leadRow
+}
+
+// leadRow is one target of a route.
+type leadRow struct {
+	inventory.Target
+	At        string // its model
 	Simulated bool
+	Named     string // its conditions in words
+}
+
+func (r *request) routeRow(v inventory.Route) routeRow {
+	row := routeRow{Route: v}
+	for _, t := range v.Leads() {
+		lead := leadRow{Target: t, At: v.At(t), Simulated: r.simulated(string(t.Provider))}
+		for _, name := range sorted(t.When) {
+			if lead.Named != "" {
+				lead.Named += "; "
+			}
+			lead.Named += name + " " + strings.Join(t.When[name], " or ")
+		}
+		row.Leads = append(row.Leads, lead)
+	}
+	return row
 }
 
 func (r *request) gatewayPage() error {
 	data := gatewayData{Providers: r.state.Providers, Profiles: r.state.Profiles, Policies: r.state.Policies, Prices: r.state.Prices, Settings: r.state.Settings}
+	data.Health = r.health()
 	for _, v := range r.state.Routes {
-		data.Routes = append(data.Routes, routeRow{v, r.simulated(string(v.Provider))})
+		data.Routes = append(data.Routes, r.routeRow(v))
 	}
 	return r.ok("gateway", page{Title: "Routes and guards", Nav: "gateway", Crumbs: []crumb{{Title: "Routes and guards"}}}, data)
 }
@@ -68,32 +93,6 @@ func (r *request) putProvider() error {
 		return r.again(gatewayCrumbs("Provider"), r.providerForm(p), err)
 	}
 	return r.done("/gateway", "Provider "+string(p.ID)+" is in force.")
-}
-
-func (r *request) routeForm(v inventory.Route) *form {
-	var providers []option
-	for _, p := range r.state.Providers {
-		providers = append(providers, option{Value: string(p.ID), Label: string(p.ID)})
-	}
-	return &form{Title: "Route", Intro: "A name that apps ask for, and what answers.", Action: "/gateway/routes", Submit: "Save", Cancel: "/gateway", Fields: []field{
-		{Name: "model", Label: "Model asked for", Value: v.Model, Mono: true},
-		{Name: "provider", Label: "Provider", Kind: "select", Value: string(v.Provider), Options: providers},
-		{Name: "target", Label: "Model at the provider", Value: v.Target, Hint: "Empty: the same name", Optional: true, Mono: true},
-		{Name: "allow_unpriced", Label: "Price", Kind: "checks", Options: []option{{Value: "true", Label: "Allow a model without a price", Hint: "Its calls cost nothing on record, and budgets do not bound them"}}},
-		reasonField("Kept with the change"),
-	}}
-}
-
-func (r *request) newRoutePage() error {
-	return r.formPage(gatewayCrumbs("New route"), r.routeForm(inventory.Route{}))
-}
-
-func (r *request) putRoute() error {
-	v := inventory.Route{Model: r.value("model"), Provider: inventory.ProviderID(r.value("provider")), Target: r.value("target"), Unpriced: r.value("allow_unpriced") != ""}
-	if err := r.web.d.Register.PutRoute(r.ctx(), r.actor, v, r.value("reason")); err != nil {
-		return r.again(gatewayCrumbs("Route"), r.routeForm(v), err)
-	}
-	return r.done("/gateway", "Route "+v.Model+" is in force.")
 }
 
 func settingsForm(s inventory.Settings) *form {

@@ -78,10 +78,12 @@ type Deps struct {
 	Namable func(reference string) bool
 	// Budgets says where a budget's current window stands.
 	Budgets func(*inventory.Budget) (charged, held, left money.Nano)
-	DB      DB
-	Now     func() time.Time
-	Rand    io.Reader
-	Log     *slog.Logger
+	// Health says how the deployments stand that an organisation's routes lead to.
+	Health func(inventory.OrgID) []ProviderHealth
+	DB     DB
+	Now    func() time.Time
+	Rand   io.Reader
+	Log    *slog.Logger
 	// PublicURL is where people reach the console. With https, cookies are secure.
 	PublicURL   string
 	SessionLife time.Duration // 12 h when zero
@@ -102,8 +104,8 @@ type Web struct {
 // New makes a Web and reads its templates.
 func New(d Deps) (*Web, error) {
 	switch {
-	case d.Register == nil, d.Engine == nil, d.Projection == nil, d.Ledger == nil, d.Reports == nil, d.Catalog == nil, d.Enforcer == nil, d.Jobs == nil, d.Budgets == nil:
-		return nil, errors.New("web: Register, Engine, Projection, Ledger, Reports, Catalog, Enforcer, Jobs and Budgets are needed")
+	case d.Register == nil, d.Engine == nil, d.Projection == nil, d.Ledger == nil, d.Reports == nil, d.Catalog == nil, d.Enforcer == nil, d.Jobs == nil, d.Budgets == nil, d.Health == nil:
+		return nil, errors.New("web: Register, Engine, Projection, Ledger, Reports, Catalog, Enforcer, Jobs, Budgets and Health are needed")
 	case d.DB == nil, d.Now == nil, d.Rand == nil:
 		return nil, errors.New("web: DB, Now and Rand are needed")
 	}
