@@ -32,13 +32,11 @@ func carry(op dialect.Operation, kind *provider.Kind) (carriage, bool) {
 	if path, ok := kind.Speaks[op]; ok {
 		return carriage{op: op, path: path, grammar: grammars[op]}, true
 	}
-	from := dialect.Of(op.Generates())
-	if from == nil {
-		return carriage{}, false
-	}
-	for _, name := range dialect.Names() {
-		if path, ok := kind.Speaks[name.Generation()]; ok {
-			return carriage{name.Generation(), path, grammars[name.Generation()], from, dialect.Of(name)}, true
+	from, others := dialect.OfOperation(op)
+	for _, other := range others {
+		if path, ok := kind.Speaks[other]; ok {
+			to, _ := dialect.OfOperation(other)
+			return carriage{other, path, grammars[other], from, to}, true
 		}
 	}
 	return carriage{}, false

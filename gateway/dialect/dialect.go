@@ -107,6 +107,7 @@ type Request struct {
 
 	System []Part // what stands above the conversation
 	Turns  []Turn
+	Embed  *Embed // a call for embeddings, which has nothing of the rest but the user
 
 	Tools    []Tool
 	Choice   Choice
@@ -306,6 +307,7 @@ type Answer struct {
 	Model    string // as the provider names what answered
 	Created  int64  // seconds since 1970; 0 when not said
 	Choices  []Candidate
+	Vectors  Vectors     // of a call for embeddings
 	Usage    event.Usage // -1 where the provider says nothing; Input is all input
 	HasUsage bool
 	Lost     []string // what of the answer the caller's dialect has no place for
