@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -195,4 +194,4 @@ func (panicking) Close() error             { panic("boom canary") }
 
 type panickingWriter struct{ http.ResponseWriter }
 
-func (panickingWriter) Write([]byte) (int, error) { panic(fmt.Sprint("boom canary")) }
+func (panickingWriter) Write([]byte) (int, error) { panic("boom canary") }
