@@ -37,7 +37,7 @@ func hostileDesk(t testing.TB) (address, key string) {
 	}
 	t.Cleanup(up.Close)
 	c := testConfig(t.TempDir())
-	c.BodyTimeout = time.Second
+	c.BodyTimeout = 3 * time.Second
 	s := open(t, Options{Config: c})
 	key = furnish(t, s, up.URL)
 	return strings.TrimPrefix(serve(t, s), "http://"), key

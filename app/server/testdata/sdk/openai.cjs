@@ -169,8 +169,12 @@ const serving = {
   async 'rate, asked again after its time'() {
     const before = calls;
     const limited = client(keys.limited, { maxRetries: 1 });
-    for (let i = 0; i < 61; i++) await limited.models.list();
-    expect(calls - before > 61, 'no call was limited');
+    let asked = 0; // a slow machine earns places back while it asks
+    while (asked < 600 && calls - before === asked) {
+      await limited.models.list();
+      asked++;
+    }
+    expect(calls - before > asked, 'no call was limited');
   },
   async 'guard'() {
     return (await refused(app.chat.completions.create({ model: 'sim-small', messages: [{ role: 'user', content: 'AKIAIOSFODNN7EXAMPLE' }] }), 'BadRequestError', 400, 'guard_blocked')).requestID;
@@ -185,7 +189,7 @@ const serving = {
     return (await refused(app.chat.completions.create({ model: 'sim-small', messages: [{ role: 'user', content: 'x'.repeat(33 << 20) }] }), 'APIError', 413, 'body_too_large')).requestID;
   },
   async 'other endpoint'() {
-    await refused(app.responses.create({ model: 'sim-small', input: 'x' }), 'NotFoundError', 404, 'unknown_endpoint');
+    await refused(app.fineTuning.jobs.list(), 'NotFoundError', 404, 'unknown_endpoint');
   },
   async 'provider fails'() {
     return (await refused(client(keys.good, { maxRetries: 0 }).chat.completions.create({ model: 'sim-fail', messages }), 'InternalServerError', 502, 'upstream_error')).requestID;
