@@ -72,6 +72,7 @@ var measures = map[string]func(*measurement) error{
 	"t.retired_quiet":       retiredQuiet,
 	"t.cost_attributed":     costAttributed,
 	"t.tier_profile":        tierProfile,
+	"t.failover_proven":     failoverProven,
 }
 
 // Computed reports whether a test is computed by this product.
@@ -311,6 +312,25 @@ func budgetEnforced(m *measurement) error {
 	}
 	slices.Sort(m.cited)
 	return err
+}
+
+// failoverProven: calls for which a deployment failed or was out of health while their
+// route had others, the share of them that got a whole answer all the same, and the age
+// of the newest hour with one. Routes that were never put to it prove nothing.
+func failoverProven(m *measurement) error {
+	hours, err := m.e.d.Projection.Hours(m.ctx, string(m.org), string(m.system.ID), m.from, m.now)
+	if err != nil {
+		return err
+	}
+	m.population = m.counters["fallbacks"]
+	m.ratio("recovered_ratio", "recovered", "fallbacks")
+	m.unknown("last_drill_age_d")
+	for _, h := range hours {
+		if h.Counters["fallbacks"] > 0 {
+			m.number("last_drill_age_d", max(days(m.now.Sub(time.Unix(h.Hour*3600, 0))), 0))
+		}
+	}
+	return nil
 }
 
 // retiredQuiet: requests in the name of retired systems after their retirement,

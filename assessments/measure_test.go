@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"plumbline/assessments/evidence/record"
+	"plumbline/assessments/projection"
 	"plumbline/gateway/event"
 	"plumbline/inventory"
 )
@@ -118,6 +119,16 @@ var situations = []struct {
 	{"t.retired_quiet", "still asking", func(w *world) { w.retire(true); w.refuse(1, "system_retired", "k1", "chat") }, NotSatisfied, "failed:post_retirement_requests", 1},
 	{"t.retired_quiet", "still served", func(w *world) { w.retire(true); w.calls(1, nil) }, NotSatisfied, "failed:post_retirement_requests", 1},
 
+	{"t.failover_proven", "every one recovered", func(w *world) { w.calls(60, nil); w.calls(5, failedOver(event.EndComplete)) }, Satisfied, "", 5},
+	{"t.failover_proven", "one in twenty did not", func(w *world) {
+		w.calls(19, failedOver(event.EndComplete))
+		w.calls(1, failedOver(event.EndUpstreamError))
+	}, Partial, "failed:recovered_ratio", 20},
+	{"t.failover_proven", "none did", func(w *world) { w.calls(5, failedOver(event.EndUpstreamError)) }, NotSatisfied, "failed:recovered_ratio", 5},
+	{"t.failover_proven", "a caller that hung up says nothing", func(w *world) { w.calls(5, failedOver(event.EndClientGone)) }, NoEvidence, "no_traffic", 0},
+	{"t.failover_proven", "long ago", func(w *world) { w.calls(5, failedOver(event.EndComplete)); w.later(200 * 24 * time.Hour) }, Partial, "failed:last_drill_age_d", 5},
+	{"t.failover_proven", "routes that nothing put to it", func(w *world) { w.calls(60, nil) }, NoEvidence, "no_traffic", 0},
+
 	{"t.cost_attributed", "all priced", func(w *world) { w.calls(60, nil) }, Satisfied, "", 60},
 	{"t.cost_attributed", "one in twenty without a price", func(w *world) { w.calls(57, nil); w.calls(3, unpriced) }, Partial, "failed:attributed_ratio", 60},
 	{"t.cost_attributed", "nobody owns the system", func(w *world) { w.calls(60, nil); w.system().Owner = "" }, NotSatisfied, "failed:attributed_ratio", 60},
@@ -131,6 +142,15 @@ var situations = []struct {
 
 func otherModel(in, _ *event.Event) { in.ModelTarget = "gpt-unknown" }
 func unpriced(_, out *event.Event)  { out.PriceTable = "" }
+func failedOver(end event.End) func(in, out *event.Event) {
+	return func(_, out *event.Event) {
+		out.Choice, out.End = projection.ChoiceFailover, end
+		if end == event.EndUpstreamError {
+			out.Code, out.Status = "upstream_error", 502
+		}
+	}
+}
+
 func unguarded(open bool) func(in, _ *event.Event) {
 	return func(in, _ *event.Event) {
 		in.Prompt = []event.Verdict{{Guard: "pii", State: event.NotRun, Blocking: true, FailOpen: open, Reason: "timeout"}}
@@ -180,9 +200,14 @@ func TestSituations(t *testing.T) {
 					t.Errorf("cites leaf %d of %d", leaf, r.EndLeaf)
 				}
 			}
-			// The same with a collector that has been silent for two days.
-			w.now = w.now.Add(48 * time.Hour)
-			if r := w.run(s.test); State(r.Result) != NoEvidence || r.Reason != "collector_down" {
+			// The same with a collector that has been silent for two days, or for longer
+			// than the test's evidence stays fresh.
+			w.now = w.now.Add(time.Duration(max(48, test.FreshHours+1)) * time.Hour)
+			silent := "collector_down"
+			if test.FreshHours >= float64(24*test.WindowDays) {
+				silent = "no_traffic" // what it saw has left the window by then
+			}
+			if r := w.run(s.test); State(r.Result) != NoEvidence || r.Reason != silent {
 				t.Errorf("with a silent collector: %s (%s)", r.Result, r.Reason)
 			}
 		})

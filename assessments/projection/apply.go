@@ -293,6 +293,30 @@ func (b *batch) found(system string, x *Exchange) {
 // for whatever it found; :redacted whichever guard did.
 func FindingCounter(finding string) string { return "found." + finding }
 
+// fallback counts the calls for which a deployment failed or was out of health while
+// their route had others: how many, and how many of them got a whole answer all the
+// same. A caller that hung up or a guard that blocked says nothing of either.
+func (b *batch) fallback(e *event.Event, x *Exchange) {
+	if e.Choice != ChoiceFailover && e.Choice != ChoiceBypass && e.Choice != ChoiceAllOpen {
+		return
+	}
+	switch x.State {
+	case Complete:
+		b.count(e.System, "recovered", 1)
+	case Failed, Cut:
+	default:
+		return
+	}
+	b.count(e.System, "fallbacks", 1)
+}
+
+// Why a deployment was asked, as records have it, where another one was meant.
+const (
+	ChoiceFailover = "failover"
+	ChoiceBypass   = "bypass"
+	ChoiceAllOpen  = "all_open"
+)
+
 // StateCounter names the counter of a way to fail that has one of its own.
 func StateCounter(state string) string { return "state." + state }
 
@@ -310,6 +334,7 @@ func (b *batch) closed(e *event.Event, x *Exchange) {
 		}
 	}
 	b.found(e.System, x)
+	b.fallback(e, x)
 	if e.Code != "" {
 		b.countIn(e.System, "code.", e.Code, 1)
 	}

@@ -23,7 +23,7 @@ import (
 
 // Version of the projection. A change of what it computes raises it, and an
 // organisation's tables are then emptied and built again from its first leaf.
-const Version = 4
+const Version = 5
 
 // Feed is the ledger as a projection reads it.
 type Feed interface {
