@@ -148,11 +148,10 @@ func TestFaults(t *testing.T) {
 	up := wiretest.Start()
 	defer up.Close()
 	r := newRig(t, func(http.ResponseWriter, *http.Request) {})
-	r.g.c.Timeout = 300 * time.Millisecond
 	for kind, s := range speaking {
 		id := inventory.ProviderID(kind)
 		r.org().Providers[id] = &inventory.Provider{ID: id, Kind: kind, BaseURL: up.URL + s.base, Credential: wiretest.Key}
-		r.org().Routes["m-"+kind] = &inventory.Route{Model: "m-" + kind, Provider: id, Target: s.model}
+		r.org().Routes["m-"+kind] = &inventory.Route{Model: "m-" + kind, Provider: id, Target: s.model, IdleTimeout: inventory.Duration(time.Second)}
 	}
 	r.use()
 	call := func(t *testing.T, op dialect.Operation, kind string, write func(http.ResponseWriter, *http.Request, *wiretest.Answer), stream bool) (*http.Response, string, event.Event) {
