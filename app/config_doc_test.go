@@ -111,6 +111,8 @@ func TestDocumentedServerKeys(t *testing.T) {
 		switch key {
 		case "postgres", "declarations", "prices", "tls_cert", "tls_key":
 			text += "none"
+		case "vault":
+			text = "none"
 		case "public_url":
 			text = "http:// and `listen"
 		case "key_file":
@@ -129,6 +131,11 @@ func TestDocumentedServerKeys(t *testing.T) {
 		}
 	}
 	compare(t, "the server", keys(table), want)
+}
+
+// TestDocumentedVaultKeys holds the keys of vault to config.Vault.
+func TestDocumentedVaultKeys(t *testing.T) {
+	compare(t, "vault", keys(rows(section(t, configDoc(t), "### Vault"))), keys(config.Fields(reflect.TypeOf(config.Vault{}))))
 }
 
 // TestDocumentedDeclarationKeys walks the declaration's types: each struct has its
@@ -196,7 +203,7 @@ func gather(n *yaml.Node, path string, shown map[string]map[string]bool) {
 // server that was given nothing else answers a call with it.
 func TestDocumentedExampleWorks(t *testing.T) {
 	doc, dir := configDoc(t), t.TempDir()
-	env := map[string]string{"PLUMBLINE_DATA_DIR": filepath.Join(dir, "data"), "DESK_KEY": "a-secret-of-the-example-1", "OLD_KEY": "a-secret-of-the-example-2", "OPENAI_API_KEY": "sk-example"}
+	env := map[string]string{"PLUMBLINE_DATA_DIR": filepath.Join(dir, "data"), "DESK_KEY": "a-secret-of-the-example-1", "OLD_KEY": "a-secret-of-the-example-2", "OPENAI_API_KEY": "sk-example", "OPENAI_SECOND_API_KEY": "sk-example-2"}
 	declarations := filepath.Join(dir, "declarations.yaml")
 	prices := filepath.Join(dir, "prices.yaml")
 	for path, text := range map[string]string{declarations: block(t, doc, "yaml declarations"), filepath.Join(dir, "residency.rego"): block(t, doc, "rego residency.rego"),

@@ -12,6 +12,7 @@ import (
 
 	"plumbline/gateway/event"
 	"plumbline/gateway/provider"
+	"plumbline/gateway/provider/credential"
 	"plumbline/gateway/routing"
 	"plumbline/inventory"
 )
@@ -68,6 +69,7 @@ type failure struct {
 	resp      *provider.Response
 	elsewhere bool          // another deployment may do better
 	same      bool          // and so may this one
+	rotate    bool          // this one at once, with another key
 	wait      time.Duration // before this one is asked again
 	billed    bool          // the provider may bill it
 }
@@ -91,6 +93,9 @@ func (g *Gateway) send(ctx context.Context, x *exchange) (*provider.Response, er
 			return f.resp, nil
 		}
 		x.ev.End = event.EndUpstreamError
+		if f.class == noCredential {
+			return nil, keylessRefusal(x)
+		}
 		if f.class == "timeout" && f.billed {
 			return nil, refuse(http.StatusGatewayTimeout, "upstream_timeout", "the provider did not answer in time")
 		}
@@ -102,14 +107,19 @@ func (g *Gateway) send(ctx context.Context, x *exchange) (*provider.Response, er
 func (g *Gateway) try(ctx context.Context, x *exchange) (*provider.Response, *failure) {
 	x.attempts++
 	x.sentAt = g.c.Since(x.start)
+	key, err := x.up.keys.Pick(ctx, x.start.Add(x.sentAt))
+	if err != nil {
+		return nil, g.keyless(x, err)
+	}
 	x.plan.Try.Sent(x.start.Add(x.sentAt))
 	if x.watch = watching(ctx, x.route.Declared); x.watch != nil {
 		ctx = x.watch.ctx
 	}
-	x.sent = provider.Request{Operation: x.carriage.op, Model: x.target, Path: x.upstreamPath(), Body: x.out, Spilled: x.sealed, Stream: x.stream, ID: x.idHdr[0], Hops: x.hops, Type: x.bodyType(), Header: x.passed()}
+	x.sent = provider.Request{Operation: x.carriage.op, Model: x.target, Path: x.upstreamPath(), Body: x.out, Spilled: x.sealed, Stream: x.stream, ID: x.idHdr[0], Hops: x.hops, Type: x.bodyType(), Header: x.passed(), Key: key}
 	resp, err := x.up.Send(ctx, &x.sent)
 	if err == nil && resp.Status >= 200 && resp.Status < 300 {
 		x.ev.UpstreamErr = ""
+		x.up.keys.Report(key, x.start, resp.Status, 0)
 		x.plan.Try.First(x.start.Add(g.c.Since(x.start)))
 		if x.watch != nil {
 			x.watch.begun(resp)
@@ -137,6 +147,10 @@ func (g *Gateway) try(ctx context.Context, x *exchange) (*provider.Response, *fa
 		x.watch.begun(resp)
 	}
 	f, result := answeredBadly(resp, now)
+	x.up.keys.Report(key, now, resp.Status, provider.RetryAfter(resp.Header, now))
+	if credential.Rotates(resp.Status) && x.up.keys.Another(now) {
+		f.elsewhere, f.rotate, f.wait, result = true, true, 0, routing.Nothing // the key's trouble, not the deployment's
+	}
 	x.plan.Try.End(now, result, "http_"+strconv.Itoa(resp.Status), f.wait)
 	if !f.elsewhere {
 		x.ev.UpstreamErr = ""
@@ -183,15 +197,19 @@ func answeredBadly(resp *provider.Response, now time.Time) (*failure, routing.Re
 // What the call had before is left as it is otherwise.
 func (g *Gateway) again(ctx context.Context, x *exchange, f *failure) (bool, error) {
 	left := x.waits().Sub(g.c.Now())
-	if !f.elsewhere || x.attempts >= x.mostAttempts() || left <= 0 || ctx.Err() != nil || x.r.Context().Err() != nil {
+	most := x.mostAttempts()
+	if f.rotate {
+		most = max(most, maxRotations)
+	}
+	if !f.elsewhere || x.attempts >= most || left <= 0 || ctx.Err() != nil || x.r.Context().Err() != nil {
 		return false, nil
 	}
 	wait := f.wait
-	if wait == 0 {
+	if wait == 0 && !f.rotate {
 		wait = firstBackoff << min(x.attempts-1, 6)
 		wait = wait/2 + rand.N(wait)
 	}
-	same := f.same && wait < left
+	same := f.rotate || f.same && wait < left
 	if !x.plan.Left() && !same {
 		return false, nil
 	}
@@ -211,7 +229,7 @@ func (g *Gateway) attempt(ctx context.Context, x *exchange, f *failure, same boo
 		return false, err
 	}
 	before := x.plan.Target
-	retry, err := x.next(g.c.Now(), before, same)
+	retry, err := x.next(g.c.Now(), before, same, f.rotate)
 	switch {
 	case err != nil:
 		f.close()
@@ -250,7 +268,7 @@ func (g *Gateway) renewed(x *exchange) error {
 			return err
 		}
 		x.plan.Refuse(notCarried)
-		if _, next := x.next(x.now, nil, false); next != nil || x.plan.Target == nil {
+		if _, next := x.next(x.now, nil, false, false); next != nil || x.plan.Target == nil {
 			return err
 		}
 	}
@@ -287,9 +305,9 @@ func (g *Gateway) still(x *exchange) (key *inventory.Key, err error) {
 
 // next moves the plan on: to another target that still is one, or to the same. A
 // target that is nil afterwards: there is none, and the failure stands.
-func (x *exchange) next(now time.Time, before *routing.Target, same bool) (retry bool, err error) {
+func (x *exchange) next(now time.Time, before *routing.Target, same, stay bool) (retry bool, err error) {
 	regions := allowed(x.system)
-	for x.plan.Next(now, regions) {
+	for !stay && x.plan.Next(now, regions) {
 		if x.stands(x.plan.Target) {
 			return false, nil
 		}

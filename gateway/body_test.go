@@ -169,7 +169,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		answerPlain(w, q)
 	}))
 	t.Cleanup(up.Close)
-	r.org().Providers["up"] = &inventory.Provider{ID: "up", Kind: "openai", BaseURL: up.URL + "/v1", Credential: "sk-upstream"}
+	r.org().Providers["up"] = &inventory.Provider{ID: "up", Kind: "openai", BaseURL: up.URL + "/v1", CredentialRef: "env:UP"}
 	r.use()
 	head, foot := []byte(`{"model":"alias","max_tokens":1,"messages":[{"role":"user","content":"`), []byte(`"}]}`)
 	filler := bytes.Repeat([]byte("word "), 1<<16)

@@ -51,9 +51,10 @@ func TestEveryDialectReachesEveryProvider(t *testing.T) {
 	r := newRig(t, func(http.ResponseWriter, *http.Request) {})
 	for kind, s := range speaking {
 		id := inventory.ProviderID(kind)
-		r.org().Providers[id] = &inventory.Provider{ID: id, Kind: kind, BaseURL: up.URL + s.base, Credential: wiretest.Key}
+		r.org().Providers[id] = &inventory.Provider{ID: id, Kind: kind, BaseURL: up.URL + s.base, CredentialRef: "env:WIRE"}
 		r.org().Routes["m-"+kind] = &inventory.Route{Model: "m-" + kind, Provider: id, Target: s.model}
 	}
+	r.env["env:WIRE"] = wiretest.Key
 	r.use()
 	for op, ask := range askers {
 		for kind, s := range speaking {

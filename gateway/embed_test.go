@@ -21,7 +21,7 @@ func TestEmbeddingsAreCarriedOver(t *testing.T) {
 		}
 		io.WriteString(w, `{"embeddings":[{"values":[0.5,-1]},{"values":[0.1]}],"usageMetadata":{"promptTokenCount":6,"totalTokenCount":6}}`)
 	})
-	r.org().Providers["g"] = &inventory.Provider{ID: "g", Kind: "gemini", BaseURL: r.up.URL + "/v1", Credential: "k"}
+	r.org().Providers["g"] = &inventory.Provider{ID: "g", Kind: "gemini", BaseURL: r.up.URL + "/v1", CredentialRef: "env:UP"}
 	r.org().Routes["vectors"] = &inventory.Route{Model: "vectors", Provider: "g", Target: "gemini-embedding-001"}
 	r.use()
 	resp, answer := r.send("POST", "/v1/embeddings", testKey, `{"model":"vectors","input":["mail anna@example.com","ho"],"user":"u1"}`)

@@ -150,9 +150,10 @@ func TestFaults(t *testing.T) {
 	r := newRig(t, func(http.ResponseWriter, *http.Request) {})
 	for kind, s := range speaking {
 		id := inventory.ProviderID(kind)
-		r.org().Providers[id] = &inventory.Provider{ID: id, Kind: kind, BaseURL: up.URL + s.base, Credential: wiretest.Key}
+		r.org().Providers[id] = &inventory.Provider{ID: id, Kind: kind, BaseURL: up.URL + s.base, CredentialRef: "env:WIRE"}
 		r.org().Routes["m-"+kind] = &inventory.Route{Model: "m-" + kind, Provider: id, Target: s.model, IdleTimeout: inventory.Duration(time.Second)}
 	}
+	r.env["env:WIRE"] = wiretest.Key
 	r.use()
 	call := func(t *testing.T, op dialect.Operation, kind string, write func(http.ResponseWriter, *http.Request, *wiretest.Answer), stream bool) (*http.Response, string, event.Event) {
 		t.Helper()

@@ -24,6 +24,7 @@ import (
 	"plumbline/gateway/policy"
 	"plumbline/gateway/price"
 	"plumbline/gateway/provider"
+	"plumbline/gateway/provider/credential"
 	"plumbline/gateway/routing"
 	"plumbline/gateway/spill"
 	"plumbline/inventory"
@@ -38,25 +39,26 @@ type Recorder interface {
 
 // Config makes a gateway. Every function is safe for concurrent use.
 type Config struct {
-	Recorder   Recorder
-	Fresh      func() bool                                              // the snapshot was confirmed within 2 s
-	ContentKey func(org, system string, at time.Time) ([32]byte, error) // of commitments
-	Pseudonym  func(org string) ([32]byte, error)                       // of callers' users
-	HashKey    func(secret string) [32]byte                             // keyed hash of a virtual key's secret
-	Budgets    *budget.Counters
-	Prices     *price.Table
-	Bodies     *spill.Store      // of large bodies; one in the system's directory for such when nil
-	MaxBody    int64             // bytes, inflated; the constant when zero
-	Transport  http.RoundTripper // to providers; provider.Transport() when nil
-	Now        func() time.Time
-	Since      func(time.Time) time.Duration // since a time that Now gave; Now's difference when nil. The system's is half as dear
-	Rand       io.Reader
-	Log        *slog.Logger
-	Observe    func(Observation) // metrics; may be nil
-	Timeout    time.Duration     // of one exchange; 10 minutes when zero
-	KeepAlive  time.Duration     // how long a stream may say nothing before the caller gets a comment; 15 s when zero
-	Health     *routing.Health   // of deployments; one that knows nothing when nil
-	Hangup     time.Duration     // how long a stream is read on for its usage when the caller is gone; 10 s when zero
+	Recorder    Recorder
+	Fresh       func() bool                                              // the snapshot was confirmed within 2 s
+	ContentKey  func(org, system string, at time.Time) ([32]byte, error) // of commitments
+	Pseudonym   func(org string) ([32]byte, error)                       // of callers' users
+	HashKey     func(secret string) [32]byte                             // keyed hash of a virtual key's secret
+	Budgets     *budget.Counters
+	Prices      *price.Table
+	Credentials *credential.Source // of providers' keys; when nil no provider can have one
+	Bodies      *spill.Store       // of large bodies; one in the system's directory for such when nil
+	MaxBody     int64              // bytes, inflated; the constant when zero
+	Transport   http.RoundTripper  // to providers; provider.Transport() when nil
+	Now         func() time.Time
+	Since       func(time.Time) time.Duration // since a time that Now gave; Now's difference when nil. The system's is half as dear
+	Rand        io.Reader
+	Log         *slog.Logger
+	Observe     func(Observation) // metrics; may be nil
+	Timeout     time.Duration     // of one exchange; 10 minutes when zero
+	KeepAlive   time.Duration     // how long a stream may say nothing before the caller gets a comment; 15 s when zero
+	Health      *routing.Health   // of deployments; one that knows nothing when nil
+	Hangup      time.Duration     // how long a stream is read on for its usage when the caller is gone; 10 s when zero
 }
 
 // Observation is one finished exchange, for metrics with bounded labels.
@@ -108,6 +110,7 @@ type orgView struct {
 type upstream struct {
 	provider.Provider
 	declared *inventory.Provider
+	keys     *credential.Keyring
 	kind     provider.Kind
 	vendor   string
 	name     []string // its id, as the value of a header
@@ -141,6 +144,13 @@ func New(c Config) (*Gateway, error) {
 		c.Now, c.Since = time.Now, time.Since
 	case c.Since == nil:
 		c.Since = func(t time.Time) time.Duration { return c.Now().Sub(t) }
+	}
+	if c.Credentials == nil {
+		none, err := credential.New(credential.Config{Now: c.Now})
+		if err != nil {
+			return nil, err
+		}
+		c.Credentials = none
 	}
 	if c.Rand == nil {
 		c.Rand = rand.Reader
@@ -194,6 +204,7 @@ func (g *Gateway) Stages() []string {
 func (g *Gateway) Use(ctx context.Context, snap *inventory.Snapshot) error {
 	g.useMu.Lock()
 	defer g.useMu.Unlock()
+	g.c.Credentials.Use(snap)
 	old := g.view.Load()
 	v := &view{snap: snap, orgs: make(map[inventory.OrgID]*orgView, len(snap.Orgs))}
 	var errs []error
@@ -246,7 +257,7 @@ func (g *Gateway) compile(ctx context.Context, o *inventory.OrgView, old *orgVie
 			ov.providers[id] = old.providers[id]
 			continue
 		}
-		u, err := g.upstream(p)
+		u, err := g.upstream(o.Org.ID, p)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("provider %s: %w", id, err))
 			continue
@@ -282,7 +293,7 @@ func samePolicies(a, b []*inventory.Policy) bool {
 	return true
 }
 
-func (g *Gateway) upstream(p *inventory.Provider) (*upstream, error) {
+func (g *Gateway) upstream(org inventory.OrgID, p *inventory.Provider) (*upstream, error) {
 	kind, err := provider.KindOf(p.Kind)
 	if err != nil {
 		return nil, err
@@ -291,7 +302,7 @@ func (g *Gateway) upstream(p *inventory.Provider) (*upstream, error) {
 	if err != nil {
 		return nil, err
 	}
-	u := &upstream{impl, p, kind, p.Vendor, []string{string(p.ID)}, map[dialect.Operation]carriage{}}
+	u := &upstream{impl, p, g.c.Credentials.Keyring(org, p.ID), kind, p.Vendor, []string{string(p.ID)}, map[dialect.Operation]carriage{}}
 	if u.vendor == "" {
 		u.vendor = kind.Vendor
 	}

@@ -23,6 +23,7 @@ import (
 	"plumbline/gateway/budget"
 	"plumbline/gateway/event"
 	"plumbline/gateway/price"
+	"plumbline/gateway/provider/credential"
 	"plumbline/inventory"
 )
 
@@ -99,6 +100,14 @@ type rig struct {
 	up   *httptest.Server
 	mu   sync.Mutex
 	body []byte // the request body that reached the upstream last
+	env  map[string]string
+}
+
+func (r *rig) resolve(reference string) (string, error) {
+	if v := r.env[reference]; v != "" {
+		return v, nil
+	}
+	return "", errors.New("not set")
 }
 
 const testKey = "pk-k1-secret"
@@ -119,7 +128,12 @@ func newRig(t testing.TB, upstream http.HandlerFunc) *rig {
 		upstream(w, q)
 	}))
 	t.Cleanup(r.up.Close)
-	r.g, err = New(Config{Recorder: r.rec, Budgets: budget.New(time.Now), Prices: prices, HashKey: hashKey, Hangup: time.Second,
+	r.env = map[string]string{"env:UP": "sk-upstream"}
+	keys, err := credential.New(credential.Config{Resolve: r.resolve})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.g, err = New(Config{Recorder: r.rec, Credentials: keys, Budgets: budget.New(time.Now), Prices: prices, HashKey: hashKey, Hangup: time.Second,
 		ContentKey: func(string, string, time.Time) ([32]byte, error) { return [32]byte{1}, nil },
 		Pseudonym:  func(string) ([32]byte, error) { return [32]byte{2}, nil }})
 	if err != nil {
@@ -129,7 +143,7 @@ func newRig(t testing.TB, upstream http.HandlerFunc) *rig {
 	org := &inventory.OrgView{
 		Org:     inventory.Org{ID: "acme"},
 		Systems: map[inventory.SystemID]*inventory.System{"SYS-001": {ID: "SYS-001", Org: "acme", Lifecycle: inventory.InUse, Approval: inventory.Approval{State: inventory.Approved}}},
-		Providers: map[inventory.ProviderID]*inventory.Provider{"up": {ID: "up", Kind: "openai", BaseURL: r.up.URL + "/v1", Credential: "sk-upstream"},
+		Providers: map[inventory.ProviderID]*inventory.Provider{"up": {ID: "up", Kind: "openai", BaseURL: r.up.URL + "/v1", CredentialRef: "env:UP"},
 			"sim": {ID: "sim", Kind: "simulated"}, "dead": {ID: "dead", Kind: "openai", BaseURL: "http://127.0.0.1:9/v1"}},
 		Routes: map[string]*inventory.Route{"gpt-4o-mini": {Model: "gpt-4o-mini", Provider: "up"}, "alias": {Model: "alias", Provider: "up", Target: "gpt-4o-mini"},
 			"sim-small": {Model: "sim-small", Provider: "sim"}, "sim-cut": {Model: "sim-cut", Provider: "sim"}, "sim-embed": {Model: "sim-embed", Provider: "sim"}, "dead": {Model: "dead", Provider: "dead", Target: "gpt-4o-mini"},

@@ -85,7 +85,8 @@ func TestHeadersThatLeave(t *testing.T) {
 // A route that leads back to the gateway ends, and each gateway on the way has a record.
 func TestLoop(t *testing.T) {
 	r := newRig(t, answerPlain)
-	r.org().Providers["up"] = &inventory.Provider{ID: "up", Kind: "openai", BaseURL: r.srv.URL + "/v1", Credential: testKey}
+	r.org().Providers["up"] = &inventory.Provider{ID: "up", Kind: "openai", BaseURL: r.srv.URL + "/v1", CredentialRef: "env:LOOP"}
+	r.env["env:LOOP"] = testKey
 	r.use()
 	resp, answer := r.raw("/v1/chat/completions", ask("gpt-4o-mini", "Hi"))
 	if resp.StatusCode != 400 || code(answer) != "hop_limit" {

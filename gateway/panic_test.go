@@ -43,7 +43,7 @@ func TestPanics(t *testing.T) {
 				f(broken, resp)
 				return resp, nil
 			})
-			r.org().Providers["up"] = &inventory.Provider{ID: "up", Kind: "openai", BaseURL: "http://nowhere.example/v1", Credential: "sk-upstream"}
+			r.org().Providers["up"] = &inventory.Provider{ID: "up", Kind: "openai", BaseURL: "http://nowhere.example/v1", CredentialRef: "env:UP"}
 			r.use()
 		}
 	}

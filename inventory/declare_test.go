@@ -74,8 +74,8 @@ func TestDeclared(t *testing.T) {
 		if k := d.Snapshot().Keys["desk"]; k.Hash != d.d.HashKey("a-secret-of-more-than-twenty") || k.Name != "desk" || k.PerMinute != 60 || !k.OwnedBy("p-1", "DANA@acme.example") || k.OwnedBy("p-1", "") {
 			t.Errorf("key %+v", k)
 		}
-		if p := d.Snapshot().Orgs["acme"].Providers["up"]; p.Credential != "sk-upstream" {
-			t.Error("the provider's credential is not resolved")
+		if p := d.Snapshot().Orgs["acme"].Providers["up"]; len(p.Keys()) != 1 || p.Keys()[0].Ref != p.CredentialRef {
+			t.Errorf("the provider's keys: %+v", p.Keys())
 		}
 		a := s.Systems[0].Approval
 		if !a.Imported || a.State != Approved || a.DecidedBy != "the board" {

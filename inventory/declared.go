@@ -187,18 +187,11 @@ func declaredSystem(view *State, s System) (System, error) {
 	return s, checkProfileOf(view, &s)
 }
 
-// declaredProvider holds a declared credential to being there: a file that names
-// what is not set is refused, not half obeyed.
 func (r *Register) declaredProvider(p Provider) error {
 	if err := r.checkProvider(p); err != nil {
 		return err
 	}
-	if p.CredentialRef != "" {
-		if _, err := r.d.Resolve(p.CredentialRef); err != nil {
-			return fault.Field("credential", "%v", err)
-		}
-	}
-	return nil
+	return r.declaredCredentials(&p)
 }
 
 func (r *Register) declaredKey(view *State, d *DeclaredKey) (storedKey, error) {

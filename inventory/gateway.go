@@ -54,15 +54,16 @@ type Budget struct {
 
 // Provider is an upstream.
 type Provider struct {
-	ID            ProviderID `json:"id" yaml:"id"`
-	Org           OrgID      `json:"org" yaml:"-"`
-	Kind          string     `json:"kind" yaml:"kind"` // openai, simulated
-	Vendor        string     `json:"vendor,omitempty" yaml:"vendor,omitempty"`
-	BaseURL       string     `json:"base_url,omitempty" yaml:"base_url,omitempty"`
-	Credential    string     `json:"-" yaml:"-"`                                       // resolved secret; never printed
-	CredentialRef string     `json:"credential,omitempty" yaml:"credential,omitempty"` // env:NAME or file:PATH
-	Region        string     `json:"region,omitempty" yaml:"region,omitempty"`
-	NoStreamUsage bool       `json:"no_stream_usage,omitempty" yaml:"no_stream_usage,omitempty"` // refuses stream_options.include_usage
+	ID            ProviderID    `json:"id" yaml:"id"`
+	Org           OrgID         `json:"org" yaml:"-"`
+	Kind          string        `json:"kind" yaml:"kind"` // openai, simulated
+	Vendor        string        `json:"vendor,omitempty" yaml:"vendor,omitempty"`
+	BaseURL       string        `json:"base_url,omitempty" yaml:"base_url,omitempty"`
+	CredentialRef string        `json:"credential,omitempty" yaml:"credential,omitempty"`   // where the secret is, see config.ParseReference
+	Credentials   []ProviderKey `json:"credentials,omitempty" yaml:"credentials,omitempty"` // further keys, beside the one of credential
+	Entered       Entered       `json:"entered,omitzero" yaml:"-"`                          // who entered the sealed secret of credential
+	Region        string        `json:"region,omitempty" yaml:"region,omitempty"`
+	NoStreamUsage bool          `json:"no_stream_usage,omitempty" yaml:"no_stream_usage,omitempty"` // refuses stream_options.include_usage
 	Stamp         `yaml:"-"`
 	Origin        Origin `json:"origin,omitzero" yaml:"-"`
 }

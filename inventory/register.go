@@ -25,6 +25,7 @@ type Checker interface {
 	Policy(Policy) error
 	Provider(Provider) error
 	Price(*Price) error
+	Credential(reference string) error // whether it can be followed here; never asks anybody
 }
 
 // Deps of a Register.

@@ -91,6 +91,13 @@ func (picky) Provider(p Provider) error {
 	return nil
 }
 
+func (picky) Credential(reference string) error {
+	if strings.HasPrefix(reference, "vault:") {
+		return errors.New("there is no vault here")
+	}
+	return nil
+}
+
 // desk is a register over a database, with its journal and a clock.
 type desk struct {
 	*Register

@@ -246,8 +246,8 @@ func (r *Register) checkProvider(p Provider) error {
 	if err := checkID("id", string(p.ID)); err != nil {
 		return err
 	}
-	if p.CredentialRef != "" && !strings.HasPrefix(p.CredentialRef, "env:") && !strings.HasPrefix(p.CredentialRef, "file:") {
-		return fault.Field("credential", "name where the credential is: env:NAME or file:PATH; the credential itself is not kept")
+	if err := r.checkCredentials(&p); err != nil {
+		return err
 	}
 	if r.d.Check != nil {
 		if err := r.d.Check.Provider(p); err != nil {

@@ -44,8 +44,8 @@ func (r *Register) build(states map[OrgID]*State, m mark) *Snapshot {
 			v.Systems[s.Systems[i].ID] = &s.Systems[i]
 		}
 		for i := range s.Providers {
-			p := r.resolved(&s.Providers[i])
-			if b := before.Providers[p.ID]; b != nil && b.Version == p.Version && b.Credential == p.Credential {
+			p := &s.Providers[i]
+			if b := before.Providers[p.ID]; b != nil && b.Version == p.Version {
 				p = b // the same, so what was compiled from it stays
 			}
 			v.Providers[p.ID] = p
@@ -80,17 +80,4 @@ func (r *Register) build(states map[OrgID]*State, m mark) *Snapshot {
 		snap.Orgs[id] = v
 	}
 	return snap
-}
-
-// resolved is a provider with its credential.
-func (r *Register) resolved(p *Provider) *Provider {
-	c := *p
-	if c.CredentialRef != "" && r.d.Resolve != nil {
-		secret, err := r.d.Resolve(c.CredentialRef)
-		if err != nil {
-			r.d.Log.Error("credential of provider not resolved", "provider", c.ID, "error", err)
-		}
-		c.Credential = secret
-	}
-	return &c
 }

@@ -2,7 +2,9 @@ package web
 
 import (
 	"net/http"
+	"slices"
 
+	"plumbline/app/config"
 	"plumbline/app/fault"
 	"plumbline/inventory"
 )
@@ -34,18 +36,38 @@ func (r *request) apiProviders() error {
 	return r.answer(http.StatusOK, map[string]any{"providers": orEmpty(r.state.Providers)})
 }
 
-// mayName refuses a credential that the operator lets nobody name, and to send a
-// known one to another address: whoever sets the address gets the credential.
-func (r *request) mayName(p inventory.Provider) error {
-	if p.CredentialRef == "" {
+// apiKeyHealth tells how each key of the organisation's providers is.
+func (r *request) apiKeyHealth() error {
+	return r.answer(http.StatusOK, map[string]any{"keys": orEmpty(r.keyHealth())})
+}
+
+func (r *request) keyHealth() []inventory.KeyHealth {
+	if r.web.d.KeyHealth == nil {
 		return nil
 	}
-	if r.web.d.Namable == nil || !r.web.d.Namable(p.CredentialRef) {
-		return fault.Field("credential", "%s may not be named here; the server's configuration lists under credentials what may", p.CredentialRef)
-	}
-	for _, old := range r.state.Providers {
-		if old.CredentialRef == p.CredentialRef && old.BaseURL != p.BaseURL {
-			return fault.Field("credential", "the provider %s sends this credential to another address; name it under another reference, so that a key does not go where it was not meant to", old.ID)
+	return r.web.d.KeyHealth(r.actor.Org)
+}
+
+// mayName refuses a credential that the operator lets nobody name, and to send a
+// known one to another address: whoever sets the address gets the credential. What
+// is no reference is not quoted, for it may be the secret itself.
+func (r *request) mayName(p inventory.Provider) error {
+	for i, k := range p.Keys() {
+		field := "credentials"
+		if i == 0 && p.CredentialRef != "" {
+			field = "credential"
+		}
+		if _, err := config.ParseReference(k.Ref); err != nil {
+			return fault.Field(field, "%v", err)
+		}
+		if r.web.d.Namable == nil || !r.web.d.Namable(k.Ref) {
+			return fault.Field(field, "%s may not be named here; the server's configuration lists under credentials what may", k.Ref)
+		}
+		for _, old := range r.state.Providers {
+			known := slices.ContainsFunc(old.Keys(), func(o inventory.ProviderKey) bool { return o.Ref == k.Ref })
+			if known && old.BaseURL != p.BaseURL {
+				return fault.Field(field, "the provider %s sends this credential to another address; name it under another reference, so that a key does not go where it was not meant to", old.ID)
+			}
 		}
 	}
 	return nil

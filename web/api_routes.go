@@ -35,6 +35,7 @@ func apiRoutes() []route {
 		{put, "/api/v1/providers/:id", "gateway", "write", permitted, (*request).apiPutProvider},
 		{remove, "/api/v1/providers/:id", "gateway", "write", permitted, apiDelete("provider", "id")},
 		{get, "/api/v1/health/providers", "gateway", "read", permitted, (*request).apiProviderHealth},
+		{get, "/api/v1/health/credentials", "gateway", "read", permitted, (*request).apiKeyHealth},
 		{get, "/api/v1/routes", "gateway", "read", permitted, (*request).apiRoutes},
 		{put, "/api/v1/routes/:model", "gateway", "write", permitted, (*request).apiPutRoute},
 		{remove, "/api/v1/routes/:model", "gateway", "write", permitted, apiDelete("route", "model")},

@@ -3,12 +3,12 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,6 +33,7 @@ type Config struct {
 	MaxBody      Size          `yaml:"max_body"`                                  // of a request to the gateway, inflated
 	BodyMemory   Size          `yaml:"body_memory"`                               // what large bodies may take of it together
 	BodyTimeout  time.Duration `yaml:"body_timeout"`                              // how long a request may take to arrive
+	Vault        *Vault        `yaml:"vault"`                                     // HashiCorp Vault or OpenBao; nil: none
 	Timeout      time.Duration `yaml:"exchange_timeout"`                          // of one exchange
 	DrainTimeout time.Duration `yaml:"drain_timeout"`                             // for what runs at shutdown
 	CommitPause  time.Duration `yaml:"commit_pause"`                              // between two commits of the ledger
@@ -79,6 +80,9 @@ func (c *Config) defaults() {
 	if c.Credentials == nil {
 		c.Credentials = []string{"env:*_API_KEY"}
 	}
+	if c.Vault != nil {
+		c.Vault.defaults()
+	}
 	duration := func(d *time.Duration, v time.Duration) {
 		if *d == 0 {
 			*d = v
@@ -124,8 +128,14 @@ func (c *Config) check() error {
 		return bad("public_url", "%q must begin with http:// or https://", c.PublicURL)
 	}
 	for _, reference := range c.Credentials {
-		if !strings.HasPrefix(reference, "env:") && !strings.HasPrefix(reference, "file:") {
-			return bad("credentials", "a credential is named as env:NAME or file:PATH")
+		kind, _, ok := strings.Cut(reference, ":")
+		if !ok || !slices.Contains([]string{"env", "file", "vault", "aws", "google", "azure"}, kind) {
+			return bad("credentials", "a credential is named as %s", strings.Join(referenceForms, ", "))
+		}
+	}
+	if c.Vault != nil {
+		if key, err := c.Vault.check(); err != nil {
+			return bad("vault."+key, "%v", err)
 		}
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
@@ -150,7 +160,7 @@ func (c *Config) check() error {
 // sent, so not every secret of the server may be named. The declarations file is
 // the operator's and may name any. A * stands for one or more characters.
 func (c *Config) Namable(reference string) bool {
-	if path, ok := strings.CutPrefix(reference, "file:"); ok && filepath.Clean(path) != path {
+	if r, err := ParseReference(reference); err != nil || r.Kind == "sealed" {
 		return false // a pattern names a folder, and .. would leave it
 	}
 	for _, pattern := range c.Credentials {
@@ -160,25 +170,4 @@ func (c *Config) Namable(reference string) bool {
 		}
 	}
 	return false
-}
-
-// Resolver finds secrets that a file only names: env:NAME or file:PATH.
-func Resolver(env func(string) string) func(string) (string, error) {
-	return func(reference string) (string, error) {
-		kind, name, _ := strings.Cut(reference, ":")
-		switch kind {
-		case "env":
-			if v := env(name); v != "" {
-				return v, nil
-			}
-			return "", fmt.Errorf("the environment variable %s is not set", name)
-		case "file":
-			text, err := os.ReadFile(name)
-			if err != nil {
-				return "", errors.New("the file of a secret could not be read: " + name)
-			}
-			return strings.TrimSpace(string(text)), nil
-		}
-		return "", errors.New("a secret is named as env:NAME or file:PATH")
-	}
 }

@@ -243,7 +243,7 @@ func TestMetrics(t *testing.T) {
 		}
 	}
 	for name, seen := range values {
-		if !slices.Contains([]string{"endpoint", "class", "code", "stream", "organisation", "budget", "provider", "model", "result", "le"}, name) || name != "le" && len(seen) > 20 {
+		if !slices.Contains([]string{"endpoint", "class", "code", "stream", "organisation", "budget", "provider", "model", "key", "state", "result", "le"}, name) || name != "le" && len(seen) > 20 {
 			t.Errorf("label %s has %d values", name, len(seen))
 		}
 	}

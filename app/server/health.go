@@ -61,7 +61,7 @@ func newMeter(s *Server) *meter {
 	gauge := func(name, help string, f func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
 	}
-	m.registry.MustRegister(m.exchanges, m.refusals, m.latency, m.added, &budgetCollector{s}, &deploymentCollector{s},
+	m.registry.MustRegister(m.exchanges, m.refusals, m.latency, m.added, &budgetCollector{s}, &deploymentCollector{s}, &keyCollector{s},
 		gauge("plumbline_in_flight", "Exchanges that run.", func() float64 { return float64(s.Gateway.InFlight()) }),
 		gauge("plumbline_ledger_up", "1 while the ledger can write.", func() float64 {
 			if s.Ledger.Ready() == nil {

@@ -14,6 +14,7 @@ import (
 	"plumbline/gateway/policy"
 	"plumbline/gateway/price"
 	"plumbline/gateway/provider"
+	"plumbline/gateway/provider/credential"
 	"plumbline/inventory"
 	"plumbline/web"
 )
@@ -34,7 +35,10 @@ func (j journal) Append(ctx context.Context, c inventory.Change) (uint64, error)
 }
 
 // checker lets the register refuse what the gateway could not obey.
-type checker struct{ ctx context.Context }
+type checker struct {
+	ctx  context.Context
+	keys *credential.Source
+}
 
 func (c checker) Profile(p inventory.GuardProfile) error {
 	_, err := guardrail.Compile(p)
@@ -68,6 +72,8 @@ func providerKinds() (out []web.ProviderKind) {
 	}
 	return out
 }
+
+func (c checker) Credential(reference string) error { return c.keys.Check(reference) }
 
 // keyHash is the keyed hash under which virtual keys are stored: SHA-256 over the
 // instance's pepper and the secret. A secret has 256 random bits, so that the

@@ -28,6 +28,7 @@ import (
 	"plumbline/gateway"
 	"plumbline/gateway/budget"
 	"plumbline/gateway/price"
+	"plumbline/gateway/provider/credential"
 	"plumbline/gateway/spill"
 	"plumbline/inventory"
 	"plumbline/migrations"
@@ -52,17 +53,18 @@ type Options struct {
 
 // Server is everything, open. Its parts may be used by commands and tests.
 type Server struct {
-	Config     *config.Config
-	Ledger     *evidence.Ledger
-	Register   *inventory.Register
-	Gateway    *gateway.Gateway
-	Projection *projection.Store
-	Engine     *assessments.Engine
-	Reports    *reports.Service
-	Catalog    *frameworks.Catalog
-	Budgets    *budget.Counters
-	Prices     *price.Table
-	Web        *web.Web
+	Config      *config.Config
+	Ledger      *evidence.Ledger
+	Register    *inventory.Register
+	Gateway     *gateway.Gateway
+	Credentials *credential.Source // of providers' keys
+	Projection  *projection.Store
+	Engine      *assessments.Engine
+	Reports     *reports.Service
+	Catalog     *frameworks.Catalog
+	Budgets     *budget.Counters
+	Prices      *price.Table
+	Web         *web.Web
 
 	o     Options
 	log   *slog.Logger
@@ -137,13 +139,17 @@ func (s *Server) open(ctx context.Context) error {
 		return err
 	}
 	var register *inventory.Register
-	s.Gateway, err = gateway.New(gateway.Config{Recorder: s.Ledger, ContentKey: s.Ledger.ContentKey, Pseudonym: s.Ledger.PseudonymKey, HashKey: hashKey,
+	if s.Credentials, err = credential.New(credential.Config{Resolve: config.Resolver(o.Env), Vault: c.Vault, Now: o.Now, Log: s.log}); err != nil {
+		return err
+	}
+	s.opened("credentials", s.Credentials.Close)
+	s.Gateway, err = gateway.New(gateway.Config{Credentials: s.Credentials, Recorder: s.Ledger, ContentKey: s.Ledger.ContentKey, Pseudonym: s.Ledger.PseudonymKey, HashKey: hashKey,
 		Fresh:   func() bool { return register != nil && o.Now().Sub(register.Confirmed()) < snapshotLife },
 		Budgets: s.Budgets, Prices: s.Prices, Bodies: bodies, MaxBody: int64(c.MaxBody), Now: o.Now, Since: o.since, Rand: nil, Log: s.log, Timeout: c.Timeout, Observe: s.observe})
 	if err != nil {
 		return err
 	}
-	register, err = inventory.New(ctx, inventory.Deps{DB: state, Journal: journal{s.Ledger}, Check: checker{ctx}, HashKey: hashKey, Resolve: config.Resolver(o.Env),
+	register, err = inventory.New(ctx, inventory.Deps{DB: state, Journal: journal{s.Ledger}, Check: checker{ctx, s.Credentials}, HashKey: hashKey, Resolve: config.Resolver(o.Env),
 		OnSwap: func(snap *inventory.Snapshot) {
 			if err := s.Gateway.Use(context.WithoutCancel(ctx), snap); err != nil {
 				s.log.Error("part of the register cannot be obeyed", "error", err)
@@ -191,7 +197,7 @@ func (s *Server) open(ctx context.Context) error {
 		return err
 	}
 	s.Web, err = web.New(web.Deps{Register: register, Engine: s.Engine, Projection: s.Projection, Ledger: s.Ledger, Reports: s.Reports, Catalog: s.Catalog, Enforcer: enforcer,
-		Jobs: s.jobs, Kinds: providerKinds(), Namable: s.Config.Namable, Budgets: s.balance, Health: s.deployments, DB: state, Now: o.Now, Rand: o.Rand, Log: s.log, PublicURL: c.PublicURL, SessionLife: c.SessionLife, Version: o.Version})
+		Jobs: s.jobs, Kinds: providerKinds(), Namable: s.Config.Namable, KeyHealth: s.Credentials.Health, Budgets: s.balance, Health: s.deployments, DB: state, Now: o.Now, Rand: o.Rand, Log: s.log, PublicURL: c.PublicURL, SessionLife: c.SessionLife, Version: o.Version})
 	return err
 }
 
@@ -226,9 +232,10 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	}
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	done := make(chan struct{}, 2)
+	done := make(chan struct{}, 3)
 	go func() { s.Register.Run(work); done <- struct{}{} }()
 	go func() { s.Projection.Run(work); done <- struct{}{} }()
+	go func() { s.Credentials.Run(work); done <- struct{}{} }()
 	s.jobs.start()
 	served := make(chan error, 1)
 	go func() { served <- accept(s.http, l) }()
@@ -245,8 +252,9 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	}
 	s.jobs.stop()
 	stop()
-	<-done
-	<-done
+	for range cap(done) {
+		<-done
+	}
 	if errors.Is(err, http.ErrServerClosed) {
 		err = nil
 	}

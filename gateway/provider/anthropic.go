@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"plumbline/gateway/dialect"
+	"plumbline/gateway/provider/credential"
 )
 
 func init() {
@@ -14,10 +15,15 @@ func init() {
 		Authorize: inHeader("X-Api-Key")})
 }
 
-// inHeader sends the credential as it is in a header of its own.
-func inHeader(name string) func(*http.Request, []byte, string) error {
-	return func(req *http.Request, _ []byte, credential string) error {
-		req.Header[name] = []string{credential}
+// inHeader sends the key as it is in a header of its own. A token that a cloud issued
+// to the gateway's own identity goes as bearer, whatever the provider's keys go as.
+func inHeader(name string) func(*http.Request, []byte, credential.Key) error {
+	return func(req *http.Request, _ []byte, key credential.Key) error {
+		if key.Issued() {
+			req.Header["Authorization"] = key.Bearer()
+			return nil
+		}
+		req.Header[name] = key.Plain()
 		return nil
 	}
 }

@@ -54,7 +54,7 @@ func TestConverseStreams(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p, err := k.New(&inventory.Provider{BaseURL: srv.URL, Credential: "key"}, Transport())
+			p, err := k.New(&inventory.Provider{BaseURL: srv.URL}, Transport())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -36,7 +36,7 @@ func TestBedrockStreams(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := k.New(&inventory.Provider{BaseURL: srv.URL, Credential: "key"}, Transport())
+	p, err := k.New(&inventory.Provider{BaseURL: srv.URL}, Transport())
 	if err != nil {
 		t.Fatal(err)
 	}

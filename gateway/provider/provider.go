@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"plumbline/gateway/dialect"
+	"plumbline/gateway/provider/credential"
 	"plumbline/gateway/spill"
 	"plumbline/inventory"
 )
@@ -30,10 +31,11 @@ type Request struct {
 	Body      []byte
 	Spilled   *spill.Body // in place of Body when it is large; nil else
 	Stream    bool
-	ID        string      // x-request-id of the exchange
-	Hops      []string    // the value of x-plumbline-hops, or nil
-	Type      string      // of the body; JSON when empty
-	Header    http.Header // of the caller's, what the dialect lets through; may be nil
+	ID        string         // x-request-id of the exchange
+	Hops      []string       // the value of x-plumbline-hops, or nil
+	Type      string         // of the body; JSON when empty
+	Header    http.Header    // of the caller's, what the dialect lets through; may be nil
+	Key       credential.Key // to sign in with; the zero Key where none is needed
 }
 
 // Bytes gives the body, for as long as release was not called.
@@ -87,8 +89,8 @@ type Kind struct {
 	// Events reads a stream that is none of server-sent events as one; nil where there
 	// is no such.
 	Events    func(body io.ReadCloser) io.ReadCloser
-	Header    http.Header                                                   // sent with each call
-	Authorize func(req *http.Request, body []byte, credential string) error // nil: Authorization: Bearer
+	Header    http.Header                                                    // sent with each call
+	Authorize func(req *http.Request, body []byte, key credential.Key) error // of a call that has a key; nil: Authorization: Bearer
 	New       func(p *inventory.Provider, transport http.RoundTripper) (Provider, error)
 }
 

@@ -24,6 +24,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"plumbline/gateway/dialect"
+	"plumbline/gateway/provider/credential"
 	"plumbline/inventory"
 )
 
@@ -77,11 +78,15 @@ func signsIn(t *testing.T, k Kind) string {
 	var got http.Header
 	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.Header.Clone() }))
 	defer srv.Close()
-	p, err := k.New(&inventory.Provider{BaseURL: srv.URL, Credential: "sk-canary"}, Transport())
+	p, err := k.New(&inventory.Provider{BaseURL: srv.URL}, Transport())
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp, err := p.Send(t.Context(), &Request{Path: "/x", Body: []byte("{}")})
+	key, err := credential.Static("sk-canary")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := p.Send(t.Context(), &Request{Path: "/x", Body: []byte("{}"), Key: key})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +160,11 @@ func TestContract(t *testing.T) {
 	for _, name := range Kinds() {
 		t.Run(name, func(t *testing.T) {
 			k, _ := KindOf(name)
-			declared := &inventory.Provider{ID: "p", Kind: name, Credential: "sk-test"}
+			key, err := credential.Static("sk-test")
+			if err != nil {
+				t.Fatal(err)
+			}
+			declared := &inventory.Provider{ID: "p", Kind: name}
 			if !k.Simulated {
 				declared.BaseURL = canned(t).URL + "/v1"
 			}
@@ -172,7 +181,7 @@ func TestContract(t *testing.T) {
 				if strings.Contains(file, "embeddings") {
 					op = dialect.Embeddings
 				}
-				request := &Request{Operation: op, Path: k.Speaks[op].Of("m", false), Body: body, Stream: bytes.Contains(body, []byte(`"stream":true`)), ID: "id-1"}
+				request := &Request{Operation: op, Path: k.Speaks[op].Of("m", false), Body: body, Stream: bytes.Contains(body, []byte(`"stream":true`)), ID: "id-1", Key: key}
 				resp, err := p.Send(t.Context(), request)
 				if err != nil {
 					t.Fatal(err)
@@ -208,11 +217,15 @@ func TestOpenAISendsWhatItShould(t *testing.T) {
 		{"/openai/v1/", "", "text/event-stream", "/openai/v1/chat/completions"},
 		{"", "sk-1", "application/json", "/chat/completions"},
 	} {
-		p, err := openAIKind(t).New(&inventory.Provider{BaseURL: srv.URL + c.base, Credential: c.credential}, Transport())
+		p, err := openAIKind(t).New(&inventory.Provider{BaseURL: srv.URL + c.base}, Transport())
 		if err != nil {
 			t.Fatal(err)
 		}
-		resp, err := p.Send(t.Context(), &Request{Operation: dialect.ChatCompletions, Path: "/chat/completions", Body: []byte("{}"), Stream: c.accept == "text/event-stream", ID: "id-1"})
+		key, err := credential.Static(c.credential)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := p.Send(t.Context(), &Request{Operation: dialect.ChatCompletions, Path: "/chat/completions", Body: []byte("{}"), Stream: c.accept == "text/event-stream", ID: "id-1", Key: key})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,16 +7,15 @@ import (
 	"net/url"
 	"strings"
 
+	"plumbline/gateway/provider/credential"
 	"plumbline/inventory"
 )
 
 // server is a provider that is called by HTTP below a base URL.
 type server struct {
-	kind       *Kind
-	base       url.URL
-	credential string
-	bearer     []string // the Authorization header of kinds without an Authorize
-	transport  http.RoundTripper
+	kind      *Kind
+	base      url.URL
+	transport http.RoundTripper
 }
 
 func (k *Kind) server(p *inventory.Provider, transport http.RoundTripper) (Provider, error) {
@@ -28,11 +27,7 @@ func (k *Kind) server(p *inventory.Provider, transport http.RoundTripper) (Provi
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, errors.New("base_url must be an http or https URL such as https://api.openai.com/v1")
 	}
-	s := &server{kind: k, base: *u, credential: p.Credential, transport: transport}
-	if p.Credential != "" && k.Authorize == nil {
-		s.bearer = []string{"Bearer " + p.Credential}
-	}
-	return s, nil
+	return &server{kind: k, base: *u, transport: transport}, nil
 }
 
 var (
@@ -76,8 +71,8 @@ func (s *server) Send(ctx context.Context, r *Request) (*Response, error) {
 	if r.Hops != nil {
 		header["X-Plumbline-Hops"] = r.Hops
 	}
-	if s.bearer != nil {
-		header["Authorization"] = s.bearer
+	if bearer := r.Key.Bearer(); bearer != nil && s.kind.Authorize == nil {
+		header["Authorization"] = bearer
 	}
 	open, size := r.open()
 	body, err := open()
@@ -88,10 +83,10 @@ func (s *server) Send(ctx context.Context, r *Request) (*Response, error) {
 		Method: http.MethodPost, URL: &u, Host: u.Host, Header: header, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Body: body, ContentLength: size, GetBody: open,
 	}).WithContext(ctx)
-	if s.kind.Authorize != nil && s.credential != "" {
+	if s.kind.Authorize != nil && r.Key != (credential.Key{}) {
 		text, release, err := r.Bytes(ctx)
 		if err == nil {
-			err = s.kind.Authorize(req, text, s.credential)
+			err = s.kind.Authorize(req, text, r.Key)
 			release()
 		}
 		if err != nil {
