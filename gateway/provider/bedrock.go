@@ -15,6 +15,7 @@ import (
 // The base URL names the region: https://bedrock-runtime.eu-central-1.amazonaws.com
 func init() {
 	register(Kind{Name: "bedrock-anthropic", Title: "AWS Bedrock: Anthropic (base URL with the region)", Vendor: "bedrock",
+		Authorize: signedForBedrock,
 		Speaks: map[dialect.Operation]Path{dialect.MessagesCreate: {
 			At: "/model/{model}/invoke", Stream: "/model/{model}/invoke-with-response-stream",
 			Body: func(body []byte, _ string, _ bool) ([]byte, error) {

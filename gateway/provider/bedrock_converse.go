@@ -15,7 +15,8 @@ import (
 // URL names the region: https://bedrock-runtime.eu-central-1.amazonaws.com
 func init() {
 	register(Kind{Name: "bedrock", Title: "AWS Bedrock (base URL with the region)", Vendor: "bedrock",
-		Speaks: map[dialect.Operation]Path{dialect.ConverseCreate: {At: "/model/{model}/converse", Stream: "/model/{model}/converse-stream"}},
+		Authorize: signedForBedrock,
+		Speaks:    map[dialect.Operation]Path{dialect.ConverseCreate: {At: "/model/{model}/converse", Stream: "/model/{model}/converse-stream"}},
 		Events: func(body io.ReadCloser) io.ReadCloser {
 			return &awsEvents{body: body, in: eventstream.NewReader(body), frame: converseFrame}
 		}})
