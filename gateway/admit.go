@@ -23,6 +23,9 @@ func (g *Gateway) admit(x *exchange) error {
 		return r
 	}
 	if x.call.op != dialect.Models {
+		if err := g.recall(x); err != nil {
+			return err
+		}
 		if err := x.resolve(); err != nil {
 			return err
 		}

@@ -20,6 +20,10 @@ func (g *Gateway) decode(x *exchange) error {
 		}
 	}
 	x.attribute()
+	if x.call.op == dialect.ResponseGet && x.r.URL.RawQuery != "" {
+		x.stream = x.r.URL.Query().Get("stream") == "true"
+		x.ev.Stream = x.stream
+	}
 	if !x.call.body {
 		return nil
 	}

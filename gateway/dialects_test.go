@@ -1,10 +1,12 @@
 package gateway
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -98,6 +100,7 @@ func TestEveryEndpointRunsThroughEveryStage(t *testing.T) {
 		r.org().Providers[id] = &inventory.Provider{ID: id, Kind: kind, BaseURL: r.up.URL}
 		r.org().Routes[model] = &inventory.Route{Model: model, Provider: id}
 	}
+	r.g.pins.put(Pin{Org: "acme", System: "SYS-001", ID: sha256.Sum256([]byte("resp_1")), Provider: "up", Target: "gpt-4o-mini", Model: "gpt-4o-mini", At: time.Now()})
 	var failures []string
 	for _, p := range r.g.Paths() {
 		method, path, _ := strings.Cut(p, " ")
@@ -108,9 +111,13 @@ func TestEveryEndpointRunsThroughEveryStage(t *testing.T) {
 		case strings.Contains(path, ":"):
 			model = "gemini-2.5-flash"
 		}
+		made := strings.Contains(path, "/responses/*")
+		if made {
+			path = strings.ReplaceAll(path, "*", "resp_1")
+		}
 		path = strings.ReplaceAll(path, "*", model)
 		body := fmt.Sprintf(`{"model":%q,"max_tokens":5,"messages":[{"role":"user","content":"x"}],"input":"x","contents":[],"content":{}}`, model)
-		if method == http.MethodGet {
+		if method == http.MethodGet || made {
 			body = ""
 		}
 		if strings.Contains(path, "/audio/trans") {
@@ -129,7 +136,7 @@ func TestEveryEndpointRunsThroughEveryStage(t *testing.T) {
 		call(http.StatusForbidden, "suspended")
 		r.org().Systems["SYS-001"].Suspended = nil
 		r.use()
-		if method == http.MethodGet {
+		if method == http.MethodGet && !made {
 			call(http.StatusOK, "a list")
 			continue
 		}

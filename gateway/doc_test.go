@@ -53,7 +53,11 @@ func endpointTable() string {
 	for _, base := range bases {
 		var calls []string
 		for _, c := range base.calls {
-			calls = append(calls, "`"+c.to.method+" "+strings.ReplaceAll(c.path, "*", "{model}")+"`")
+			name := "{model}"
+			if c.to.ofResponse() {
+				name = "{id}"
+			}
+			calls = append(calls, "`"+c.to.method+" "+strings.ReplaceAll(c.path, "*", name)+"`")
 		}
 		fmt.Fprintf(&b, "| `%s` | %s |\n", base.prefix, strings.Join(calls, ", "))
 	}

@@ -35,7 +35,7 @@ var bases = []struct {
 }
 
 // call is an endpoint below a base. One * in its path stands for the model, which
-// may hold slashes.
+// may hold slashes, or for the id of a response.
 type call struct {
 	path string
 	to   endpoint
@@ -46,6 +46,12 @@ func openAICalls() []call {
 		{"/chat/completions", endpoint{dialect.ChatCompletions, http.MethodPost, &openAIAPI, peek.OpenAI, true, false, false}},
 		{"/completions", endpoint{dialect.Completions, http.MethodPost, &openAIAPI, peek.OpenAI, true, false, false}},
 		{"/responses", endpoint{dialect.ResponsesCreate, http.MethodPost, &responsesAPI, peek.Responses, true, false, false}},
+		{"/responses/input_tokens", endpoint{dialect.ResponseCount, http.MethodPost, &responsesAPI, peek.Responses, true, false, false}},
+		{"/responses/compact", endpoint{dialect.ResponseCompact, http.MethodPost, &responsesAPI, peek.Responses, true, false, false}},
+		{"/responses/*", endpoint{dialect.ResponseGet, http.MethodGet, &responsesAPI, peek.Responses, false, false, false}},
+		{"/responses/*", endpoint{dialect.ResponseDelete, http.MethodDelete, &responsesAPI, peek.Responses, false, false, false}},
+		{"/responses/*/cancel", endpoint{dialect.ResponseCancel, http.MethodPost, &responsesAPI, peek.Responses, false, false, false}},
+		{"/responses/*/input_items", endpoint{dialect.ResponseItems, http.MethodGet, &responsesAPI, peek.Responses, false, false, false}},
 		{"/embeddings", endpoint{dialect.Embeddings, http.MethodPost, &openAIAPI, peek.OpenAI, true, false, false}},
 		{"/moderations", endpoint{dialect.Moderations, http.MethodPost, &openAIAPI, peek.OpenAI, true, false, false}},
 		{"/images/generations", endpoint{dialect.ImagesGenerate, http.MethodPost, &openAIAPI, peek.OpenAI, true, false, false}},
@@ -92,13 +98,27 @@ func (e *endpoint) embeds() bool {
 	case dialect.Embeddings, dialect.EmbedContent, dialect.BatchEmbedContents, dialect.Moderations, dialect.MessagesCount, dialect.GeminiCount:
 		return true
 	}
+	return e.free()
+}
+
+// ofResponse reports that the call is about a response that was made before, whose id
+// stands in the path.
+func (e *endpoint) ofResponse() bool {
+	switch e.op {
+	case dialect.ResponseGet, dialect.ResponseDelete, dialect.ResponseCancel, dialect.ResponseItems:
+		return true
+	}
 	return false
 }
+
+// free reports that providers bill nothing: what a response cost was billed when it was
+// made.
+func (e *endpoint) free() bool { return e.ofResponse() || e.op == dialect.ResponseCount }
 
 // router finds endpoints. It is built once and only read.
 type router struct {
 	exact map[string][]*endpoint
-	with  []pattern // those with a model in their path, longest prefix first
+	with  []pattern // those with a model or an id in their path
 }
 
 type pattern struct {
@@ -121,8 +141,8 @@ func newRouter() *router {
 	return r
 }
 
-// find gives the endpoints at a path, one for each method, and the model in the
-// path.
+// find gives the endpoints at a path, one for each method, and the model or the
+// id in the path.
 func (r *router) find(path string) (to []*endpoint, model string) {
 	if to, ok := r.exact[path]; ok {
 		return to, ""
@@ -154,7 +174,7 @@ func unknownEndpoint(path string) *endpoint {
 	return &endpoint{api: &openAIAPI}
 }
 
-// Paths lists what the gateway serves, as METHOD path; * stands for a model.
+// Paths lists what the gateway serves, as METHOD path; * stands for a model, or for the id of a response.
 func (g *Gateway) Paths() []string {
 	var out []string
 	for _, b := range bases {

@@ -49,7 +49,7 @@ type exchange struct {
 
 	// decode
 	attributes map[string]string // what the caller says of the call; nil unless some are declared
-	asked      string            // the model in the path
+	asked      string            // the model, or a response's id, in the path
 	body       []byte            // not pooled: see out
 	form       *form             // where the body is one
 	model      string
@@ -64,6 +64,7 @@ type exchange struct {
 	carriage carriage
 	neutral  *dialect.Request // when it goes through the neutral exchange
 	target   string
+	origin   *Pin // of the response that the call goes on from or is about; nil for none
 	rate     price.Rate
 	priced   bool
 
@@ -92,6 +93,7 @@ type exchange struct {
 	sent      provider.Request
 	wrote     bool // the head of the answer is out
 	done      bool
+	pinned    bool // where the response is made was noted
 	abort     bool // the caller's connection is broken at the end
 	bytesOut  uint64
 	framesOut int

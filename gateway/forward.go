@@ -108,6 +108,9 @@ func said(body []byte) string {
 // upstreamPath is where the call goes below the provider's base URL.
 func (x *exchange) upstreamPath() string {
 	path := x.carriage.path.Of(x.target, x.stream)
+	if x.call.ofResponse() {
+		return x.ofResponsePath(path)
+	}
 	if x.call.api == &anthropicAPI && x.carriage.from == nil && x.r.URL.Query().Get("beta") == "true" {
 		path += "?beta=true"
 	}
@@ -182,11 +185,12 @@ func (g *Gateway) whole(x *exchange, resp *provider.Response) error {
 		x.ev.End, x.ev.UpstreamErr = event.EndUpstreamError, "bad_answer"
 		return refuse(http.StatusBadGateway, "upstream_bad_answer", fmt.Sprintf("the provider %s answered with something else than JSON", x.ev.Provider)).because(err)
 	}
-	if x.chunk.Failed {
+	if x.chunk.Failed && !x.call.ofResponse() { // which tells of one that failed before
 		x.ev.End, x.ev.UpstreamErr = event.EndUpstreamError, "in_answer"
 		return upstreamFailed(x)
 	}
 	x.takeUsage()
+	g.pin(x, body)
 	x.images = x.chunk.Items
 	if x.carriage.from != nil {
 		if body, err = x.translateAnswer(body); err == nil {
@@ -297,7 +301,7 @@ func (x *exchange) takeUsage() {
 	if x.chunk.HasModel && x.ev.ModelServed == "" {
 		x.ev.ModelServed = x.servedName()
 	}
-	if !x.chunk.HasUsage {
+	if !x.chunk.HasUsage || x.call.free() { // a kept response says again what it used
 		return
 	}
 	if x.ev.Source != event.UsageProvider {

@@ -47,6 +47,7 @@ type Config struct {
 	Budgets     *budget.Counters
 	Prices      *price.Table
 	Credentials *credential.Source // of providers' keys; when nil no provider can have one
+	Pins        Pins               // where responses were made; nil: what memory holds
 	Bodies      *spill.Store       // of large bodies; one in the system's directory for such when nil
 	MaxBody     int64              // bytes, inflated; the constant when zero
 	Transport   http.RoundTripper  // to providers; provider.Transport() when nil
@@ -77,6 +78,7 @@ type Gateway struct {
 	stages []stage
 	router *router
 	health *routing.Health
+	pins   *recent
 	view   atomic.Pointer[view]
 	useMu  sync.Mutex
 	pool   sync.Pool
@@ -173,7 +175,7 @@ func New(c Config) (*Gateway, error) {
 	if c.Health == nil {
 		c.Health = routing.NewHealth(routing.Limits{}, nil)
 	}
-	g := &Gateway{c: c, router: newRouter(), health: c.Health, stages: []stage{
+	g := &Gateway{c: c, router: newRouter(), health: c.Health, pins: newRecent(recentPins), stages: []stage{
 		{"identify", (*Gateway).identify},
 		{"decode", (*Gateway).decode},
 		{"admit", (*Gateway).admit},

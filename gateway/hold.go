@@ -29,11 +29,11 @@ func (g *Gateway) hold(x *exchange) error {
 func (x *exchange) price() error {
 	x.rate, x.priced = x.org.prices.Rate(x.up.vendor, x.target, x.start)
 	x.ev.PriceTable = x.org.prices.Hash()
-	if !x.priced && !x.route.Declared.Unpriced {
+	if !x.priced && !x.call.free() && !x.route.Declared.Unpriced {
 		return refuse(http.StatusForbidden, "model_unpriced", fmt.Sprintf("the model %q has no price, so no budget can hold it; allow_unpriced on its route lets it pass", x.target)).about("model")
 	}
 	x.most, x.ceiling = event.Usage{}, 0
-	if x.priced {
+	if x.priced && !x.call.free() {
 		x.most = most(x, &x.rate)
 		x.most.Form = formOf(x)
 		x.ceiling = x.rate.Ceiling(x.most)
@@ -161,6 +161,7 @@ func (x *exchange) prepareBody() (err error) {
 	edits := x.edits
 	translated := x.carriage.from != nil
 	switch path := &x.carriage.path; {
+	case !x.call.body:
 	case translated || path.NamesModel() && !p.HasModel:
 	case !p.HasModel:
 		at := bytes.IndexByte(x.body, '{') + 1

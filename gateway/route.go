@@ -79,9 +79,12 @@ func allowed(s *inventory.System) []string {
 // place makes a target the one that the call goes to.
 func (x *exchange) place(t *routing.Target) {
 	x.up, x.target = x.org.providers[t.Provider], t.Model
+	if x.call.ofResponse() {
+		x.target = x.origin.Target
+	}
 	x.carriage, _ = x.up.carriage(x.call.op)
 	e := &x.ev
-	e.Provider, e.ModelTarget, e.Region, e.Simulated = string(t.Provider), t.Model, x.up.declared.Region, x.up.kind.Simulated
+	e.Provider, e.ModelTarget, e.Region, e.Simulated = string(t.Provider), x.target, x.up.declared.Region, x.up.kind.Simulated
 	e.Choice, e.Breaker = x.plan.Why, breakers[x.plan.Try.State()]
 	if e.Choice == routing.Only {
 		e.Choice = ""
@@ -114,6 +117,8 @@ func (x *exchange) nowhere(s *inventory.System) *refusal {
 		return refuse(http.StatusForbidden, "no_target", fmt.Sprintf("no target of the model %q is meant for such a call: the conditions of its route are not met", x.model)).about("model")
 	case operationUnsupported:
 		return refuse(http.StatusNotFound, operationUnsupported, fmt.Sprintf("the provider of the model %q has no %s", x.model, x.endpoint)).about("model")
+	case elsewhere:
+		return x.leadsElsewhere()
 	case targetGone:
 		return refuse(http.StatusServiceUnavailable, targetGone, "the route of this model changed while the call was under way; send it again").retryAfter(1)
 	}
@@ -141,6 +146,9 @@ func (x *exchange) Cannot(t *routing.Target) string {
 	}
 	if _, ok := up.carried[x.call.op]; !ok {
 		return operationUnsupported
+	}
+	if x.origin != nil && x.origin.Provider != t.Provider {
+		return elsewhere
 	}
 	return ""
 }

@@ -163,6 +163,9 @@ func (x *exchange) countUsage() {
 		return
 	}
 	switch {
+	case x.call.free():
+		e.Usage, e.Source = event.Usage{}, event.UsageCounted
+		return
 	case x.attempts > 0 && e.End == event.EndUpstreamError && e.UpstreamErr == "timeout":
 		e.Usage, e.Source = x.most, event.UsageEstimated // the provider may have answered, and bill it
 		return
@@ -187,7 +190,7 @@ func (x *exchange) countUsage() {
 // were given up on without an answer.
 func (x *exchange) charge() money.Nano {
 	switch {
-	case !x.priced:
+	case !x.priced || x.call.free():
 		return x.spent
 	case x.ev.Source == event.UsageEstimated:
 		return x.spent.Add(x.ceiling)

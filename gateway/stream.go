@@ -336,6 +336,7 @@ func (s *streamer) frame(f *frames, data []byte) error {
 	}
 	x.buf = append(x.buf[:0], data...)
 	x.takeUsage()
+	s.g.pin(x, data)
 	if s.through != nil {
 		return s.interpret(data)
 	}

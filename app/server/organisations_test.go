@@ -24,6 +24,7 @@ import (
 	"plumbline/app/server/load"
 	"plumbline/assessments"
 	"plumbline/assessments/projection"
+	"plumbline/gateway"
 	"plumbline/inventory"
 	"plumbline/reports"
 )
@@ -92,7 +93,7 @@ func acrossOrganisations(t *testing.T, c *config.Config) {
 		t.Fatalf("the first organisation has rows in %d tables alone", len(before))
 	}
 	marks := []string{string(testOrg), its.key, its.exchange, its.document, its.evidence, its.proposal, its.schedule, "SYS-001", "Acme"}
-	stores := []ofStore{ofProjection(ctx, s.Projection, its), ofEngine(ctx, s.Engine, its), ofReports(ctx, s.Reports, its)}
+	stores := []ofStore{ofProjection(ctx, s.Projection, its), ofEngine(ctx, s.Engine, its), ofReports(ctx, s.Reports, its), ofPins(ctx, s.pins.pinStore)}
 	for _, store := range stores {
 		store.complete(t)
 		for name, read := range store.reads {
@@ -218,6 +219,7 @@ func belong(t *testing.T, s *Server, url string) belongings {
 	sch, err := s.Reports.PutSchedule(ctx, officer, reports.Schedule{Org: testOrg, Kind: reports.KindModelCard, System: "SYS-001", Cron: "0 6 * * 1"})
 	must(err)
 	its.schedule = sch.ID
+	must(s.pins.Put(ctx, testOrg, []gateway.Pin{{System: "SYS-001", ID: [32]byte{1}, Provider: "up", Target: "gpt-4o-mini", Model: "gpt-4o-mini", At: time.Now()}}))
 	return its
 }
 
@@ -310,6 +312,18 @@ func ofEngine(ctx context.Context, e *assessments.Engine, its belongings) ofStor
 			},
 			"RunTests":    func(o inventory.OrgID) error { _, err := e.RunTests(ctx, o); return err },
 			"VerifyChain": func(o inventory.OrgID) error { _, _, err := e.VerifyChain(ctx, o); return err },
+		}}
+}
+
+func ofPins(ctx context.Context, p *pinStore) ofStore {
+	pin := gateway.Pin{Org: testOrg, System: "SYS-001", ID: [32]byte{1}, Provider: "up", Target: "gpt-4o-mini", Model: "gpt-4o-mini", At: time.Now()}
+	return ofStore{of: p,
+		reads: map[string]func(inventory.OrgID) (any, error){
+			"Find": func(o inventory.OrgID) (any, error) { return p.Find(ctx, o, pin.System, pin.ID) },
+		},
+		writes: map[string]func(inventory.OrgID) error{
+			"Put":    func(o inventory.OrgID) error { return p.Put(ctx, o, []gateway.Pin{pin}) },
+			"Expire": func(o inventory.OrgID) error { return p.Expire(ctx, o, time.Now().Add(time.Hour)) },
 		}}
 }
 

@@ -70,6 +70,7 @@ type Server struct {
 	log   *slog.Logger
 	jobs  *jobs
 	meter *meter
+	pins  *pins
 	http  *http.Server
 	close []step // in the order in which they were opened
 }
@@ -138,6 +139,8 @@ func (s *Server) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.pins = newPins(&pinStore{state}, o.Now, s.log)
+	s.opened("places of responses", s.pins.Close)
 	var register *inventory.Register
 	if s.Credentials, err = credential.New(credential.Config{Resolve: config.Resolver(o.Env), Vault: c.Vault, Now: o.Now, Log: s.log}); err != nil {
 		return err
@@ -145,7 +148,7 @@ func (s *Server) open(ctx context.Context) error {
 	s.opened("credentials", s.Credentials.Close)
 	s.Gateway, err = gateway.New(gateway.Config{Credentials: s.Credentials, Recorder: s.Ledger, ContentKey: s.Ledger.ContentKey, Pseudonym: s.Ledger.PseudonymKey, HashKey: hashKey,
 		Fresh:   func() bool { return register != nil && o.Now().Sub(register.Confirmed()) < snapshotLife },
-		Budgets: s.Budgets, Prices: s.Prices, Bodies: bodies, MaxBody: int64(c.MaxBody), Now: o.Now, Since: o.since, Rand: nil, Log: s.log, Timeout: c.Timeout, Observe: s.observe})
+		Budgets: s.Budgets, Prices: s.Prices, Pins: s.pins, Bodies: bodies, MaxBody: int64(c.MaxBody), Now: o.Now, Since: o.since, Rand: nil, Log: s.log, Timeout: c.Timeout, Observe: s.observe})
 	if err != nil {
 		return err
 	}

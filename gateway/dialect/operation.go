@@ -17,6 +17,13 @@ const (
 	Transcribe      Operation = "audio.transcriptions"
 	TranslateSound  Operation = "audio.translations"
 
+	ResponseGet     Operation = "responses.get"
+	ResponseDelete  Operation = "responses.delete"
+	ResponseCancel  Operation = "responses.cancel"
+	ResponseItems   Operation = "responses.input_items"
+	ResponseCount   Operation = "responses.input_tokens"
+	ResponseCompact Operation = "responses.compact"
+
 	MessagesCreate Operation = "messages"
 	MessagesCount  Operation = "messages.count_tokens"
 

@@ -54,9 +54,11 @@ type Body struct {
 	Choices       int64 // n
 	Tools         bool
 	User          Span
-	Media         int // images, sounds and files: no guard reads them
-	MediaBytes    int // of them, what stands in the body itself
-	End           int // offset of the closing brace
+	Previous      Span // the id of the response to go on from (Responses)
+	Unstored      bool // store is false (Responses)
+	Media         int  // images, sounds and files: no guard reads them
+	MediaBytes    int  // of them, what stands in the body itself
+	End           int  // offset of the closing brace
 
 	// Both. Text is every string that a person, a model or a tool wrote.
 	Text []Span
@@ -64,6 +66,7 @@ type Body struct {
 	// Answers.
 	Usage      Usage
 	HasUsage   bool
+	ID         Span   // of the answer, or of the one in an event (Responses)
 	Items      int    // of an answer's "data": images, vectors
 	NoChoices  bool   // "choices" is there and empty
 	Failed     bool   // an error stands in the place of an answer

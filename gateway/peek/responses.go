@@ -18,6 +18,9 @@ const (
 	resContent
 	resArguments
 	resOther // any text of an item's besides
+	resPrevious
+	resStore
+	resID
 	resUsage
 	resInputs
 	resOutputs
@@ -34,7 +37,7 @@ const (
 
 var responses = grammar{
 	request: resRequest, answer: resAnswer, next: nextResponses, element: elementResponses,
-	onString: onStringResponses, onNumber: onNumberResponses, onLiteral: (*Body).onLiteral, onValue: onValueResponses,
+	onString: onStringResponses, onNumber: onNumberResponses, onLiteral: onLiteralResponses, onValue: onValueResponses,
 	onBegin: onBeginResponses, onEnd: onEndResponses, finish: finishResponses,
 }
 
@@ -58,6 +61,10 @@ func nextResponses(st state, key []byte) state {
 			return free
 		case "prompt":
 			return resPrompt
+		case "previous_response_id":
+			return resPrevious
+		case "store":
+			return resStore
 		case "text":
 			return resFormat
 		}
@@ -130,8 +137,10 @@ func nextResponsesAnswer(st state, key []byte) state {
 			return resContent
 		case "item":
 			return resItem
-		case "output":
+		case "output", "data": // data is a list of items
 			return resOutput
+		case "id":
+			return resID
 		case "logprobs":
 			return logprobs
 		case "annotation":
@@ -178,7 +187,7 @@ func elementResponses(st state) state {
 		return resItem
 	case resContents:
 		return resContent
-	case stream, model, maxTokens, user, resType, resDelta, resAgain, resPlace:
+	case stream, model, maxTokens, user, resType, resDelta, resAgain, resPlace, resPrevious, resStore, resID:
 		return other
 	}
 	return st
@@ -190,6 +199,10 @@ func onStringResponses(p *Body, st state, s Span) {
 		p.text(s, 0)
 	case resType:
 		p.event(string(p.b[s.Start:s.End]))
+	case resPrevious:
+		p.Previous = s
+	case resID:
+		p.ID = s
 	case resDelta:
 		p.text(s, 0)
 	case resAgain, resContents, resContent:
@@ -204,6 +217,14 @@ func onStringResponses(p *Body, st state, s Span) {
 	default:
 		p.onString(st, s)
 	}
+}
+
+func onLiteralResponses(p *Body, st state, value bool) {
+	if st == resStore {
+		p.Unstored = !value
+		return
+	}
+	p.onLiteral(st, value)
 }
 
 // event notes what an event, or the answer in it, says of itself.
@@ -289,7 +310,7 @@ func finishResponses(p *Body) {
 		return
 	}
 	if p.failed {
-		p.Failed, p.Text = true, p.Text[:0]
+		p.Failed = true
 	}
 	if p.choice == 0 {
 		return

@@ -83,9 +83,9 @@ func TestResponsesAnswer(t *testing.T) {
 			"1/100* s0|1/101* s1|1/0* c0|2/0* a|2/251* t|2/251* https://example.com|2/1* b|3/250* {}"},
 		{"cut short", `{"type":"response.incomplete","response":{"output":[]}}`, nil, true, false, ""},
 		{"a failure", `{"type":"response.failed","response":{"error":{"code":"server_error","message":"m"},"output":[]}}`, nil, false, true, ""},
-		{"an error", `{"type":"error","code":"x","message":"m","param":null}`, nil, false, true, ""},
+		{"an error", `{"type":"error","code":"x","message":"m","param":null}`, nil, false, true, "0/0* x"},
 		{"not streamed", `{"id":"r","object":"response","status":"completed","error":null,"output":[` + call + `]}`, nil, false, false, "1/250* {}"},
-		{"not streamed, failed", `{"id":"r","object":"response","status":"failed","error":{"code":"c"},"output":[]}`, nil, false, true, ""},
+		{"not streamed, failed", `{"id":"r","object":"response","status":"failed","error":{"code":"c"},"output":[` + call + `]}`, nil, false, true, "1/250* {}"},
 		{"a hosted tool", `{"type":"response.output_item.done","output_index":0,"item":{"id":"ws_1","type":"web_search_call","status":"completed","action":{"type":"search","query":"who is ann"}}}`, []int{1}, false, false, "1/251* who is ann"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

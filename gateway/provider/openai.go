@@ -4,7 +4,8 @@ import "plumbline/gateway/dialect"
 
 func init() {
 	register(Kind{Name: "openai", Title: "OpenAI", Vendor: "openai", BaseURL: "https://api.openai.com/v1", NewerLimit: true, Speaks: openAISpeech(
-		dialect.ChatCompletions, dialect.ResponsesCreate, dialect.Completions, dialect.Embeddings, dialect.Moderations,
+		dialect.ChatCompletions, dialect.ResponsesCreate, dialect.ResponseGet, dialect.ResponseDelete, dialect.ResponseCancel, dialect.ResponseItems,
+		dialect.ResponseCount, dialect.ResponseCompact, dialect.Completions, dialect.Embeddings, dialect.Moderations,
 		dialect.ImagesGenerate, dialect.Speech, dialect.Transcribe, dialect.TranslateSound)})
 	register(Kind{Name: "compatible", Title: "Any server that speaks OpenAI's API", Vendor: "openai", Speaks: openAISpeech(
 		dialect.ChatCompletions, dialect.Completions, dialect.Embeddings, dialect.Moderations,
@@ -14,7 +15,9 @@ func init() {
 // openAISpeech are OpenAI's paths of some operations: what a compatible server says
 // that it has.
 func openAISpeech(ops ...dialect.Operation) map[dialect.Operation]Path {
-	paths := map[dialect.Operation]string{dialect.ChatCompletions: "/chat/completions", dialect.ResponsesCreate: "/responses", dialect.Completions: "/completions",
+	paths := map[dialect.Operation]string{dialect.ChatCompletions: "/chat/completions", dialect.ResponsesCreate: "/responses",
+		dialect.ResponseGet: "/responses/{id}", dialect.ResponseDelete: "/responses/{id}", dialect.ResponseCancel: "/responses/{id}/cancel",
+		dialect.ResponseItems: "/responses/{id}/input_items", dialect.ResponseCount: "/responses/input_tokens", dialect.ResponseCompact: "/responses/compact", dialect.Completions: "/completions",
 		dialect.Embeddings: "/embeddings", dialect.Moderations: "/moderations",
 		dialect.ImagesGenerate: "/images/generations", dialect.Speech: "/audio/speech", dialect.Transcribe: "/audio/transcriptions", dialect.TranslateSound: "/audio/translations"}
 	out := map[dialect.Operation]Path{}

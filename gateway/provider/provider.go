@@ -26,6 +26,7 @@ import (
 // Request is one attempt of an exchange.
 type Request struct {
 	Operation dialect.Operation
+	Method    string // POST when empty
 	Model     string // at the provider
 	Path      string // below the base URL, with its query
 	Body      []byte
@@ -95,7 +96,7 @@ type Kind struct {
 }
 
 // Path says where an operation is found below the base URL. {model} stands for the
-// escaped name of the model.
+// escaped name of the model, {id} for that of a response which the gateway puts in.
 type Path struct {
 	At     string
 	Stream string // where streamed calls go; "" for the same

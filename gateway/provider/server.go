@@ -3,6 +3,7 @@ package provider
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -79,8 +80,16 @@ func (s *server) Send(ctx context.Context, r *Request) (*Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	method := r.Method
+	if method == "" {
+		method = http.MethodPost
+	}
+	if size == 0 {
+		body, open = http.NoBody, func() (io.ReadCloser, error) { return http.NoBody, nil }
+		delete(header, "Content-Type")
+	}
 	req := (&http.Request{
-		Method: http.MethodPost, URL: &u, Host: u.Host, Header: header, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Method: method, URL: &u, Host: u.Host, Header: header, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Body: body, ContentLength: size, GetBody: open,
 	}).WithContext(ctx)
 	if s.kind.Authorize != nil && r.Key != (credential.Key{}) {
