@@ -65,6 +65,13 @@ func (f *frames) next() (data []byte, err error) {
 	return f.join(), nil
 }
 
+// more reports whether a whole frame waits to be read: what was sent is not held back
+// for the rest of one that may be long in coming.
+func (f *frames) more() bool {
+	waiting, err := f.r.Peek(f.r.Buffered())
+	return err == nil && (bytes.Contains(waiting, []byte("\n\n")) || bytes.Contains(waiting, []byte("\n\r\n")))
+}
+
 // line reads one line to the end of raw.
 func (f *frames) line() error {
 	if f.r == nil {
@@ -279,7 +286,7 @@ func (s *streamer) step(f *frames, data []byte, err error) error {
 	if err := s.frame(f, data); err != nil {
 		return err
 	}
-	if x.wrote && !s.gone && (s.finished || f.r.Buffered() == 0) { // flushing would write the head
+	if x.wrote && !s.gone && (s.finished || !f.more()) { // flushing would write the head
 		x.flush()
 	}
 	return nil

@@ -519,3 +519,33 @@ func TestLongPausesAreKeptAlive(t *testing.T) {
 		t.Errorf("%+v", e)
 	}
 }
+
+// A frame that is whole goes out although the next one has begun to come.
+func TestAFrameDoesNotWaitForTheRestOfTheNext(t *testing.T) {
+	release := make(chan struct{})
+	const first, second = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi. \"}}]}\n\n", "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Bye.\"},\"finish_reason\":\"stop\"}]}\n\n"
+	r := newRig(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		io.WriteString(w, first+second[:20])
+		w.(http.Flusher).Flush()
+		<-release
+		io.WriteString(w, second[20:]+"data: [DONE]\n\n")
+	})
+	r.org().Profiles = nil
+	r.use()
+	req, _ := http.NewRequest(http.MethodPost, r.srv.URL+"/v1/chat/completions", strings.NewReader(streamed))
+	req.Header.Set("Authorization", "Bearer "+testKey)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	in := bufio.NewReader(resp.Body)
+	if line, err := in.ReadString('\n'); err != nil || line+"\n" != first { // would wait for ever if it were held back
+		t.Fatalf("%q %v", line, err)
+	}
+	close(release)
+	if rest, err := io.ReadAll(in); err != nil || !strings.HasSuffix(string(rest), "data: [DONE]\n\n") {
+		t.Errorf("%q %v", rest, err)
+	}
+}

@@ -86,6 +86,11 @@ func (r *request) newProviderPage() error {
 
 func (r *request) putProvider() error {
 	p := inventory.Provider{ID: inventory.ProviderID(r.value("id")), Kind: r.value("kind"), Vendor: r.value("vendor"), BaseURL: r.value("base_url"), CredentialRef: r.value("credential"), Region: r.value("region"), NoStreamUsage: r.value("no_stream_usage") != ""}
+	for _, old := range r.state.Providers { // the form does not show them, so it leaves them
+		if old.ID == p.ID && old.Kind == p.Kind && old.BaseURL == p.BaseURL {
+			p.Credentials = old.Credentials
+		}
+	}
 	if err := r.mayName(p); err != nil {
 		return r.again(gatewayCrumbs("Provider"), r.providerForm(p), err)
 	}
