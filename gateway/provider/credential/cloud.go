@@ -52,10 +52,10 @@ func (s *Source) awsChain(profile string) loader {
 		}
 		var keys aws.Credentials
 		if c.Credentials == nil {
-			return nil, time.Time{}, errors.New("AWS's default chain knows no credentials")
+			return nil, time.Time{}, errors.New("the default chain of AWS knows no credentials")
 		}
 		if keys, err = c.Credentials.Retrieve(ctx); err != nil {
-			return nil, time.Time{}, fmt.Errorf("AWS's default chain gave no credentials: %s", failure(err))
+			return nil, time.Time{}, fmt.Errorf("the default chain gave no credentials: %s", failure(err))
 		}
 		v := &value{aws: AWS{keys.AccessKeyID, keys.SecretAccessKey, keys.SessionToken}}
 		if keys.CanExpire {
@@ -72,11 +72,11 @@ const googleScope = "https://www.googleapis.com/auth/cloud-platform"
 func (s *Source) googleDefault(ctx context.Context) (*value, time.Time, error) {
 	c, err := google.FindDefaultCredentials(ctx, googleScope)
 	if err != nil {
-		return nil, time.Time{}, errors.New("Google's application default credentials are not there, or could not be read")
+		return nil, time.Time{}, errors.New("the application default credentials of Google are not there, or could not be read")
 	}
 	t, err := c.TokenSource.Token()
 	if err != nil {
-		return nil, time.Time{}, fmt.Errorf("Google gave no token to the application default credentials: %s", failure(err))
+		return nil, time.Time{}, fmt.Errorf("no token came of Google no token to the application default credentials: %s", failure(err))
 	}
 	v, err := newIssued(t.AccessToken, t.Expiry)
 	return v, s.again(t.Expiry), err
@@ -90,11 +90,11 @@ const azureScope = "https://cognitiveservices.azure.com/.default"
 func (s *Source) azureDefault(ctx context.Context) (*value, time.Time, error) {
 	c, err := azidentity.NewDefaultAzureCredential(nil)
 	if err != nil {
-		return nil, time.Time{}, errors.New("Azure's default credential could not be set up from the environment")
+		return nil, time.Time{}, errors.New("the default credential of Azure could not be set up from the environment")
 	}
 	t, err := c.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{azureScope}})
 	if err != nil {
-		return nil, time.Time{}, fmt.Errorf("Azure's default credential gave no token: %s", failure(err))
+		return nil, time.Time{}, fmt.Errorf("the default credential of Azure gave no token: %s", failure(err))
 	}
 	v, err := newIssued(t.Token, t.ExpiresOn)
 	return v, s.again(t.ExpiresOn), err

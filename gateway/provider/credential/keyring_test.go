@@ -17,25 +17,6 @@ import (
 
 var start = time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 
-// clock is a time under a test's hand.
-type clock struct {
-	mu sync.Mutex
-	at time.Time
-}
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.at
-}
-
-func (c *clock) pass(d time.Duration) time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at = c.at.Add(d)
-	return c.at
-}
-
 // ringOf is a source with one provider, whose keys are what env says.
 func ringOf(t testing.TB, env map[string]string, keys ...inventory.ProviderKey) (*Source, *Keyring) {
 	t.Helper()
