@@ -76,7 +76,7 @@ func (s *Source) googleDefault(ctx context.Context) (*value, time.Time, error) {
 	}
 	t, err := c.TokenSource.Token()
 	if err != nil {
-		return nil, time.Time{}, fmt.Errorf("no token came of Google no token to the application default credentials: %s", failure(err))
+		return nil, time.Time{}, fmt.Errorf("the application default credentials of Google gave no token: %s", failure(err))
 	}
 	v, err := newIssued(t.AccessToken, t.Expiry)
 	return v, s.again(t.Expiry), err
