@@ -70,6 +70,9 @@ func database(t *testing.T) (dsn string) {
 	t.Helper()
 	at := os.Getenv("PLUMBLINE_TEST_POSTGRES")
 	if at == "" {
+		if os.Getenv("CI") != "" {
+			t.Fatal("PLUMBLINE_TEST_POSTGRES is not set")
+		}
 		t.Skip("PLUMBLINE_TEST_POSTGRES is not set")
 	}
 	pool, err := sql.Open("pgx", at)

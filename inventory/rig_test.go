@@ -127,6 +127,9 @@ func database(t testing.TB) string {
 	t.Helper()
 	server := os.Getenv("PLUMBLINE_TEST_POSTGRES")
 	if server == "" {
+		if os.Getenv("CI") != "" {
+			t.Fatal("PLUMBLINE_TEST_POSTGRES is not set")
+		}
 		t.Skip("PLUMBLINE_TEST_POSTGRES is not set")
 	}
 	admin, err := sql.Open("pgx", server)

@@ -30,6 +30,9 @@ func chromium(t *testing.T) context.Context {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("chromium is not on the PATH: browser tests need it")
+		}
 		t.Skip("chromium is not on the PATH: browser tests need it")
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.Env("FONTCONFIG_FILE="+fonts(t)), chromedp.NoSandbox, chromedp.DisableGPU,
@@ -69,6 +72,9 @@ func axeSource(t *testing.T) string {
 	t.Helper()
 	path := os.Getenv("PLUMBLINE_TEST_AXE")
 	if path == "" {
+		if os.Getenv("CI") != "" {
+			t.Fatal("PLUMBLINE_TEST_AXE is not set: it names axe.min.js of axe-core, which `make test` installs")
+		}
 		t.Skip("PLUMBLINE_TEST_AXE is not set: it names axe.min.js of axe-core, which `make test` installs")
 	}
 	b, err := os.ReadFile(path)

@@ -170,6 +170,9 @@ func database(t testing.TB) (dsn string) {
 	t.Helper()
 	server := os.Getenv("PLUMBLINE_TEST_POSTGRES")
 	if server == "" {
+		if os.Getenv("CI") != "" {
+			t.Fatal("PLUMBLINE_TEST_POSTGRES is not set")
+		}
 		t.Skip("PLUMBLINE_TEST_POSTGRES is not set")
 	}
 	pool, err := sql.Open("pgx", server)

@@ -22,10 +22,16 @@ func node(t *testing.T, script string, env ...string) []byte {
 	t.Helper()
 	modules := os.Getenv("PLUMBLINE_TEST_NODE_MODULES")
 	if modules == "" {
+		if os.Getenv("CI") != "" {
+			t.Fatal("PLUMBLINE_TEST_NODE_MODULES is not set: the official openai SDK for node is not tried")
+		}
 		t.Skip("PLUMBLINE_TEST_NODE_MODULES is not set: the official openai SDK for node is not tried")
 	}
 	bin, err := exec.LookPath("node")
 	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("node is not installed: the official openai SDK is not tried")
+		}
 		t.Skip("node is not installed: the official openai SDK is not tried")
 	}
 	cmd := exec.CommandContext(t.Context(), bin, filepath.Join("testdata", "sdk", script))

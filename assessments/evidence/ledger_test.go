@@ -45,6 +45,9 @@ func testConfig(t testing.TB) Config {
 func postgresSchema(t testing.TB) string {
 	dsn := os.Getenv("PLUMBLINE_TEST_POSTGRES")
 	if dsn == "" {
+		if os.Getenv("CI") != "" {
+			t.Fatal("PLUMBLINE_TEST_POSTGRES is not set: no PostgreSQL")
+		}
 		t.Skip("PLUMBLINE_TEST_POSTGRES is not set: no PostgreSQL")
 	}
 	db, err := sql.Open("pgx", dsn)

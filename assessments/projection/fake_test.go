@@ -90,6 +90,9 @@ func backends(t *testing.T, f func(t *testing.T, pool *sql.DB, dialect string)) 
 	t.Run("postgres", func(t *testing.T) {
 		dsn := os.Getenv("PLUMBLINE_TEST_POSTGRES")
 		if dsn == "" {
+			if os.Getenv("CI") != "" {
+				t.Fatal("PLUMBLINE_TEST_POSTGRES is not set: no PostgreSQL")
+			}
 			t.Skip("PLUMBLINE_TEST_POSTGRES is not set: no PostgreSQL")
 		}
 		admin, err := sql.Open("pgx", dsn)
