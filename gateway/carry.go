@@ -68,6 +68,17 @@ func (x *exchange) translate(body []byte) ([]byte, error) {
 	return body, nil
 }
 
+// leaveOut takes what other providers signed out of a body that passes as it is: the
+// caller has it from when its route led to them.
+func (x *exchange) leaveOut() error {
+	out, lost, err := dialect.WithoutForeign(x.carriage.op, x.out)
+	if err != nil {
+		return refuse(http.StatusBadRequest, "body_invalid", "the body could not be read: "+err.Error()).because(err)
+	}
+	x.out, x.ev.NotCarried = out, recorded(lost)
+	return nil
+}
+
 // mostLost is how many fields that were not carried over are named.
 const mostLost = 16
 

@@ -180,10 +180,14 @@ func (x *exchange) prepareBody() (err error) {
 	if x.out = x.body; len(edits) > 0 {
 		x.out = peek.Splice(make([]byte, 0, len(x.body)+256), x.body, edits)
 	}
-	if translated {
-		if x.out, err = x.translate(x.out); err != nil {
-			return err
-		}
+	switch {
+	case translated:
+		x.out, err = x.translate(x.out)
+	case x.call.body:
+		err = x.leaveOut()
+	}
+	if err != nil {
+		return err
 	}
 	if x.carriage.path.Body != nil {
 		x.out, err = x.carriage.path.Body(x.out, x.target, x.stream)

@@ -9,8 +9,9 @@ type blockWriter struct {
 	name    Name
 	blocks  int // that began
 	open    bool
-	current Event // the part whose block is open: Index and Part
-	kinds   map[int]PartKind
+	current Event        // the part whose block is open: Index and Part
+	kinds   map[int]Part // with their origin, of parts that began
+	bare    bool         // thoughts are open that nothing signed yet
 	waiting []Event
 	usage   event.Usage
 	stop    StopReason
@@ -28,7 +29,7 @@ type blockForm interface {
 }
 
 func newBlockWriter(n Name, form blockForm) *blockWriter {
-	return &blockWriter{form: form, name: n, kinds: map[int]PartKind{}, usage: noUsage}
+	return &blockWriter{form: form, name: n, kinds: map[int]Part{}, usage: noUsage}
 }
 
 func (w *blockWriter) Write(dst []byte, e *Event) []byte {
@@ -75,11 +76,11 @@ func (w *blockWriter) part(dst []byte, e *Event) []byte {
 		return w.begin(dst, e)
 	case Delta:
 		if !w.open {
-			kind := w.kinds[e.Index]
-			if kind == ToolCall {
+			part := w.kinds[e.Index]
+			if part.Kind == ToolCall {
 				return dst // after its end, and half a call is none
 			}
-			dst = w.begin(dst, &Event{Index: e.Index, Part: Part{Kind: kind}})
+			dst = w.begin(dst, &Event{Index: e.Index, Part: part})
 		}
 		if !w.open { // of a part that no block can hold
 			return dst
@@ -105,7 +106,7 @@ func (w *blockWriter) resume(dst []byte) []byte {
 
 func (w *blockWriter) begin(dst []byte, e *Event) []byte {
 	p := e.Part
-	w.kinds[e.Index] = p.Kind
+	w.kinds[e.Index] = Part{Kind: p.Kind, Origin: p.Origin}
 	text := p.Text
 	p.Text = ""
 	if p.Kind == ToolCall {
@@ -124,6 +125,9 @@ func (w *blockWriter) begin(dst []byte, e *Event) []byte {
 	blocks, ok := answerBlocks(&p, w.name)
 	if !ok {
 		return dst // an image or a sound, which no block can hold
+	}
+	if w.bare = p.Kind == Thought && p.Sealed == ""; w.bare {
+		blocks[0].Signature = new(string) // it comes at the end
 	}
 	w.current = Event{Index: e.Index, Part: p}
 	dst = w.start(dst, blocks[0])
@@ -162,6 +166,7 @@ func (w *blockWriter) delta(dst []byte, e *Event) []byte {
 		}
 		p.Signature = e.Signature
 		if sign := wrap(&p, w.name); sign != "" {
+			w.bare = false
 			dst = w.grow(dst, blockDelta{Type: "signature_delta", Signature: &sign})
 		}
 	default:
@@ -181,6 +186,12 @@ func (w *blockWriter) close(dst []byte) []byte {
 		return dst
 	}
 	w.open = false
+	if p := w.current.Part; w.bare {
+		w.bare = false
+		if sign := signatureOf(&p, w.name); sign != "" {
+			dst = w.grow(dst, blockDelta{Type: "signature_delta", Signature: &sign})
+		}
+	}
 	return w.form.closed(dst, w.blocks-1)
 }
 

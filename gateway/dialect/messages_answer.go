@@ -244,7 +244,7 @@ func answerBlocks(p *Part, n Name) ([]block, bool) {
 		if p.Sealed != "" && p.Text == "" {
 			return []block{{Type: "redacted_thinking", Data: wrap(p, n)}}, true
 		}
-		sign := wrap(p, n)
+		sign := signatureOf(p, n)
 		return []block{{Type: "thinking", Thinking: &p.Text, Signature: &sign}}, true
 	case ToolCall:
 		call := block{Type: "tool_use", ID: p.ID, Name: p.Name, Input: new(Request).arguments(p.Text)}
@@ -254,6 +254,16 @@ func answerBlocks(p *Part, n Name) ([]block, bool) {
 		return []block{call}, true
 	}
 	return nil, false
+}
+
+// signatureOf is what a block of thoughts is signed with. Those that another provider
+// left unsigned say whose they are all the same: this dialect's own refuse them.
+func signatureOf(p *Part, n Name) string {
+	sign := wrap(p, n)
+	if sign == "" && p.Origin != n && p.Origin != "" {
+		return wrapped + string(p.Origin) + ":" + wrapSignature
+	}
+	return sign
 }
 
 // signatureBlock holds a signature that stands at a call; nil when there is none.

@@ -90,12 +90,14 @@ func TestMessagesWriter(t *testing.T) {
 			{Kind: PartBegan, Index: 1}, {Kind: Delta, Index: 1, Text: "a"}, {Kind: Delta, Text: "more"}, {Kind: Ended},
 		}, `{"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":"","signature":""}}
 {"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"hm"}}
+{"type":"content_block_delta","index":0,"delta":{"type":"signature_delta","signature":"plumbline:gemini:signature:"}}
 ` + stop + `0}
 {"type":"content_block_start","index":1,"content_block":{"type":"text","text":""}}
 {"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":"a"}}
 ` + stop + `1}
 {"type":"content_block_start","index":2,"content_block":{"type":"thinking","thinking":"","signature":""}}
 {"type":"content_block_delta","index":2,"delta":{"type":"thinking_delta","thinking":"more"}}
+{"type":"content_block_delta","index":2,"delta":{"type":"signature_delta","signature":"plumbline:gemini:signature:"}}
 ` + stop + `2}
 ` + end},
 		{"calls at once", []Event{

@@ -36,21 +36,28 @@ func wrap(p *Part, n Name) string {
 // unwrap sets what a caller of the dialect n sent back. Text that was not wrapped is
 // that dialect's own signature.
 func unwrap(p *Part, s string, n Name) {
-	if s == "" {
+	if s == "" || p.unwrapped(s) {
 		return
 	}
-	if rest, ok := strings.CutPrefix(s, wrapped); ok {
-		origin, rest, _ := strings.Cut(rest, ":")
-		if text, ok := strings.CutPrefix(rest, wrapSignature); ok && origin != "" {
-			p.Origin, p.Signature = Name(origin), text
-			return
-		}
-		if text, ok := strings.CutPrefix(rest, wrapSealed); ok && origin != "" {
-			p.Origin, p.Sealed = Name(origin), text
-			return
-		}
-	}
 	p.Origin, p.Signature = n, s
+}
+
+// unwrapped sets what was wrapped; false when s was not.
+func (p *Part) unwrapped(s string) bool {
+	rest, ok := strings.CutPrefix(s, wrapped)
+	origin, rest, _ := strings.Cut(rest, ":")
+	if !ok || origin == "" {
+		return false
+	}
+	if text, ok := strings.CutPrefix(rest, wrapSignature); ok {
+		p.Origin, p.Signature = Name(origin), text
+		return true
+	}
+	if text, ok := strings.CutPrefix(rest, wrapSealed); ok {
+		p.Origin, p.Sealed = Name(origin), text
+		return true
+	}
+	return false
 }
 
 // wrapBytes is wrap where the dialect n wants bytes in base64, which its own signatures
@@ -68,10 +75,13 @@ func inBytes(s string) string {
 
 // unwrapBytes is the other way.
 func unwrapBytes(p *Part, s string, n Name) {
-	if b, err := base64.StdEncoding.DecodeString(s); err == nil && utf8.Valid(b) && strings.HasPrefix(string(b), wrapped) {
-		if unwrap(p, string(b), n); p.Origin != n {
-			return
-		}
+	if text, ok := fromBytes(s); !ok || !p.unwrapped(text) {
+		unwrap(p, s, n)
 	}
-	unwrap(p, s, n)
+}
+
+// fromBytes gives what inBytes was given, if it was wrapped.
+func fromBytes(s string) (string, bool) {
+	b, err := base64.StdEncoding.DecodeString(s)
+	return string(b), err == nil && utf8.Valid(b) && strings.HasPrefix(string(b), wrapped)
 }
