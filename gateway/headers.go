@@ -3,6 +3,7 @@ package gateway
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -54,24 +55,29 @@ func twin(name string) bool {
 // checkHeaders refuses a head that is too large or that says two things.
 func (x *exchange) checkHeaders() error {
 	size, header := len(x.r.RequestURI), x.r.Header
-	for name, values := range header {
+	var hops []string
+	var repeated string
+	for name, values := range header { // the only pass over all of them; a look-up for each name costs more
 		if strings.IndexByte(name, '_') >= 0 && twin(name) {
 			return refuse(http.StatusBadRequest, "header_underscore", "a header is written with an underscore that is known with a dash; write it with a dash")
 		}
 		for _, v := range values {
 			size += len(name) + len(v) + len(": \r\n")
 		}
+		if len(values) > 1 && slices.Contains(single[:], name) && (repeated == "" || name < repeated) {
+			repeated = name
+		}
+		if name == HopsHeader {
+			hops = values
+		}
 	}
 	if size > MaxHeaders {
 		return refuse(http.StatusRequestHeaderFieldsTooLarge, "headers_too_large", fmt.Sprintf("the request's path and headers are larger than %d KiB", MaxHeaders>>10))
 	}
-	for _, name := range single {
-		if len(header[name]) > 1 {
-			return refuse(http.StatusBadRequest, "header_repeated", "the header "+name+" is there twice; send it once")
-		}
+	if repeated != "" {
+		return refuse(http.StatusBadRequest, "header_repeated", "the header "+repeated+" is there twice; send it once")
 	}
-	hops, ok := header[HopsHeader]
-	if !ok {
+	if len(hops) == 0 {
 		x.hops = firstHop
 		return nil
 	}
