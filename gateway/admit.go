@@ -30,12 +30,12 @@ func (g *Gateway) admit(x *exchange) error {
 			return err
 		}
 	}
-	if err := g.c.Budgets.Admit(x.key, x.now); err != nil {
+	var err error
+	if x.rated, err = g.c.Budgets.Admit(x.key, x.now); err != nil {
 		var l *budget.Limited
 		errors.As(err, &l)
 		return refuse(http.StatusTooManyRequests, l.Code, l.Error()).retryIn(l.RetryAfter)
 	}
-	x.rated = true
 	if x.call.op == dialect.Models {
 		return g.models(x)
 	}

@@ -282,7 +282,6 @@ func TestLimitsOfAKey(t *testing.T) {
 		}
 	}
 	r.snap.Keys["k1"] = &inventory.Key{ID: "k1", Org: "acme", System: "SYS-001", Hash: hashKey("secret"), PerMinute: 3}
-	r.g.c.Budgets.Release(r.snap.Keys["k1"])
 	r.use()
 	limited := 0
 	for range 4 {

@@ -7,10 +7,12 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"time"
 
 	"plumbline/app/ident"
 	"plumbline/app/money"
+	"plumbline/gateway/budget"
 	"plumbline/gateway/dialect"
 	"plumbline/gateway/event"
 	"plumbline/gateway/guardrail"
@@ -44,8 +46,8 @@ type exchange struct {
 	org    *orgView
 	key    *inventory.Key
 	system *inventory.System
-	rated  bool     // a place of the key's rate is taken
-	hops   []string // the value of HopsHeader for the provider
+	rated  budget.Place // in the key's rate
+	hops   []string     // the value of HopsHeader for the provider
 
 	// decode
 	attributes map[string]string // what the caller says of the call; nil unless some are declared
@@ -111,17 +113,18 @@ type exchange struct {
 
 // reused is what the next exchange goes on with: memory, and nothing in it.
 type reused struct {
-	plan    routing.Plan
-	guarded []peek.Edit // what guards took out of the request; kept while a further attempt may be made
-	peeked  peek.Body   // the request
-	chunk   peek.Body   // the answer, or an event of it
-	edits   []peek.Edit
-	scratch []byte
-	holds   []event.Hold
-	digest  hash.Hash
-	buf     []byte
-	prompts []event.Verdict
-	replies []event.Verdict
+	plan     routing.Plan
+	guarded  []peek.Edit // what guards took out of the request; kept while a further attempt may be made
+	peeked   peek.Body   // the request
+	chunk    peek.Body   // the answer, or an event of it
+	edits    []peek.Edit
+	scratch  []byte
+	holds    []event.Hold
+	reserved budget.Holds
+	digest   hash.Hash
+	buf      []byte
+	prompts  []event.Verdict
+	replies  []event.Verdict
 
 	lastServed string        // a model's name that may be recorded, as it last came
 	random     *bufio.Reader // what ids are made of, a few ahead
@@ -152,6 +155,7 @@ func (x *exchange) reset() {
 		x.answers.Release()
 	}
 	x.plan.Reset(time.Time{})
+	x.reserved.Reset()
 	x.digest.Reset()
 	x.peeked.Forget()
 	x.chunk.Forget()
@@ -172,6 +176,9 @@ func keep(b []byte) []byte {
 
 // addressPrefix is what of a caller's address may be recorded: /24 or /48.
 func addressPrefix(remote string) string {
+	if n := threeOctets(remote); n > 0 { // nearly all
+		return remote[:n] + ".0/24"
+	}
 	var a netip.Addr
 	if at, err := netip.ParseAddrPort(remote); err == nil {
 		a = at.Addr()
@@ -189,4 +196,33 @@ func addressPrefix(remote string) string {
 		return "unknown"
 	}
 	return string(p.AppendTo(text[:0]))
+}
+
+// threeOctets is how much of an IPv4 address with its port is its first three octets; 0
+// for anything else.
+func threeOctets(remote string) (end int) {
+	octet, digits, octets := 0, 0, 0
+	for i := range len(remote) {
+		c := remote[i]
+		switch {
+		case c >= '0' && c <= '9':
+			octet = octet*10 + int(c-'0')
+			if digits++; digits > 3 || octet > 255 || digits == 2 && octet < 10 {
+				return 0
+			}
+		case digits > 0 && c == '.' && octets < 3:
+			octet, digits = 0, 0
+			if octets++; octets == 3 {
+				end = i
+			}
+		case digits > 0 && c == ':' && octets == 3:
+			if port, err := strconv.ParseUint(remote[i+1:], 10, 16); err != nil || port == 0 {
+				return 0
+			}
+			return end
+		default:
+			return 0
+		}
+	}
+	return 0
 }

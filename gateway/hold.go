@@ -50,7 +50,7 @@ func (g *Gateway) reserve(x *exchange) (err error) {
 		sys = nil
 	}
 	x.held = max(x.held, x.spent.Add(x.ceiling))
-	x.holds, err = g.c.Budgets.Hold(x.holds[:0], x.now, x.key.Org, x.id, x.spent.Add(x.ceiling), x.org.KeyBudgets[x.key.ID], sys, x.org.OrgBudgets)
+	x.holds, err = g.c.Budgets.Hold(&x.reserved, x.holds[:0], x.now, x.key.Org, x.spent.Add(x.ceiling), x.org.KeyBudgets[x.key.ID], sys, x.org.OrgBudgets)
 	if err != nil {
 		var over *budget.Exceeded
 		errors.As(err, &over)

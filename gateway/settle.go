@@ -20,9 +20,7 @@ import (
 // broken connection, never a whole answer.
 func (g *Gateway) settle(x *exchange) {
 	p := recover()
-	if x.rated {
-		g.c.Budgets.Release(x.key)
-	}
+	g.c.Budgets.Release(&x.rated)
 	told := p == nil || x.done && x.failure == nil
 	if p != nil && p != http.ErrAbortHandler {
 		g.broke(x, p)
@@ -96,7 +94,7 @@ func (g *Gateway) stamp(x *exchange) {
 // the outage counts it.
 func (g *Gateway) refused(x *exchange) {
 	if x.key != nil {
-		g.c.Budgets.Settle(x.id, 0)
+		g.c.Budgets.Settle(&x.reserved, 0)
 	}
 	g.stamp(x)
 	e := &x.ev
@@ -124,7 +122,7 @@ func (g *Gateway) outcome(x *exchange) {
 	x.countMedia()
 	e.Held, e.Abandoned = x.held, x.spent
 	e.Charge = x.charge()
-	g.c.Budgets.Settle(x.id, e.Charge)
+	g.c.Budgets.Settle(&x.reserved, e.Charge)
 	if x.bytesOut > 0 {
 		x.digest.Sum(e.Answer[:0])
 	}

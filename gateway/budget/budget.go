@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"plumbline/app/ident"
 	"plumbline/app/money"
 	"plumbline/gateway/event"
 	"plumbline/inventory"
@@ -22,8 +21,6 @@ type Counters struct {
 	mu      sync.Mutex
 	windows map[windowID]*window
 	current map[*inventory.Budget]period // where a budget of the register stands; found again from windows and the calendar
-	open    map[ident.ID][]held          // what each exchange has reserved
-	free    [][]held                     // lists of exchanges that have ended, for those to come
 	zones   map[string]*time.Location
 
 	rates rates
@@ -46,6 +43,12 @@ type period struct {
 	resets     time.Time // zero: never
 }
 
+// Holds is what one exchange has reserved; the zero Holds is nothing. It is the
+// exchange's own, and may be used for another once it is settled.
+type Holds struct {
+	list, next []held
+}
+
 // held is a hold and the window that it is in.
 type held struct {
 	event.Hold
@@ -54,7 +57,7 @@ type held struct {
 
 // New makes empty counters.
 func New(now func() time.Time) *Counters {
-	return &Counters{now: now, windows: map[windowID]*window{}, current: map[*inventory.Budget]period{}, open: map[ident.ID][]held{}, zones: map[string]*time.Location{},
+	return &Counters{now: now, windows: map[windowID]*window{}, current: map[*inventory.Budget]period{}, zones: map[string]*time.Location{},
 		rates: rates{keys: map[inventory.KeyID]*rate{}}}
 }
 
@@ -73,19 +76,14 @@ func (e *Exceeded) Error() string {
 	return fmt.Sprintf("the %s's budget %q has %s left until %s", e.Scope, e.Budget, e.Left, e.Resets.Format(time.RFC3339))
 }
 
-// Hold reserves amount in every budget of the lists, or in none: it returns
+// Hold reserves amount for x in every budget of the lists, or in none: it returns
 // *Exceeded for the first that has less left. The holds are appended to dst. A
 // second hold of the same exchange raises the first to amount, never lowers it. at
 // is now, which the caller has just read from its clock.
-func (c *Counters) Hold(dst []event.Hold, at time.Time, org inventory.OrgID, exchange ident.ID, amount money.Nano, lists ...[]*inventory.Budget) ([]event.Hold, error) {
+func (c *Counters) Hold(x *Holds, dst []event.Hold, at time.Time, org inventory.OrgID, amount money.Nano, lists ...[]*inventory.Budget) ([]event.Hold, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	before := c.open[exchange]
-	var next []held
-	if n := len(c.free); n > 0 {
-		next, c.free = c.free[n-1], c.free[:n-1]
-	}
-	from := len(dst)
+	before, next, from := x.list, x.next[:0], len(dst)
 	for _, list := range lists {
 		for _, b := range list {
 			p := c.period(org, b, at)
@@ -98,7 +96,6 @@ func (c *Counters) Hold(dst []event.Hold, at time.Time, org inventory.OrgID, exc
 				}
 			}
 			if left := b.Limit - h.in.charged - h.in.held + already; amount > left {
-				c.keep(next)
 				return dst[:from], &Exceeded{b.ID, b.Scope, max(left, 0), p.resets}
 			}
 			h.Amount = max(amount, already)
@@ -106,7 +103,6 @@ func (c *Counters) Hold(dst []event.Hold, at time.Time, org inventory.OrgID, exc
 		}
 	}
 	if len(next) == 0 {
-		c.keep(next)
 		return dst, nil
 	}
 	for i := range next {
@@ -118,41 +114,31 @@ func (c *Counters) Hold(dst []event.Hold, at time.Time, org inventory.OrgID, exc
 			}
 		}
 	}
-	c.keep(before)
-	c.open[exchange] = next
+	x.list, x.next = next, before
 	return dst, nil
 }
 
 // Settle turns an exchange's holds into a charge. It is idempotent: what is
 // settled has no holds any more. A charge above the hold is booked in full.
-func (c *Counters) Settle(exchange ident.ID, charge money.Nano) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	holds, ok := c.open[exchange]
-	if !ok {
+func (c *Counters) Settle(x *Holds, charge money.Nano) {
+	if len(x.list) == 0 {
 		return
 	}
-	for i := range holds {
-		h := &holds[i]
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range x.list {
+		h := &x.list[i]
 		h.in.held -= h.Amount
 		h.in.charged += charge
 		if charge > h.Amount {
 			h.in.overspent += charge - h.Amount
 		}
 	}
-	delete(c.open, exchange)
-	c.keep(holds)
+	x.list = x.list[:0]
 }
 
-// keep takes a list back for an exchange to come.
-func (c *Counters) keep(list []held) {
-	if cap(list) > 0 && len(c.free) < freeLists {
-		c.free = append(c.free, list[:0])
-	}
-}
-
-// freeLists is how many lists are kept for exchanges to come.
-const freeLists = 1024
+// Reset makes x that of another exchange. What was not settled stays held.
+func (x *Holds) Reset() { x.list = x.list[:0] }
 
 func (c *Counters) at(id windowID) *window {
 	w, ok := c.windows[id]

@@ -8,7 +8,6 @@ import (
 
 	"pgregory.net/rapid"
 
-	"plumbline/app/ident"
 	"plumbline/app/money"
 	"plumbline/gateway/event"
 	"plumbline/inventory"
@@ -22,16 +21,17 @@ func TestHoldThenSettle(t *testing.T) {
 	now := time.Date(2026, 5, 31, 23, 59, 0, 0, time.UTC)
 	c := New(func() time.Time { return now })
 	b := budgets(100, "month")
-	if _, err := c.Hold(nil, now, "acme", ident.ID{1}, 70, b); err != nil {
+	var first, second Holds
+	if _, err := c.Hold(&first, nil, now, "acme", 70, b); err != nil {
 		t.Fatal(err)
 	}
 	var over *Exceeded
-	if _, err := c.Hold(nil, now, "acme", ident.ID{2}, 31, b); !errors.As(err, &over) || over.Left != 30 || !over.Resets.Equal(time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)) {
+	if _, err := c.Hold(&second, nil, now, "acme", 31, b); !errors.As(err, &over) || over.Left != 30 || !over.Resets.Equal(time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)) {
 		t.Fatalf("a hold that does not fit: %+v", over)
 	}
 	now = now.Add(2 * time.Minute) // the next month: the charge belongs to the window of its hold
-	c.Settle(ident.ID{1}, 80)
-	c.Settle(ident.ID{1}, 80)
+	c.Settle(&first, 80)
+	c.Settle(&first, 80)
 	if got := c.Now(b[0]); got.Charged != 0 {
 		t.Errorf("June: %+v", got)
 	}
@@ -44,7 +44,7 @@ func TestHoldThenSettle(t *testing.T) {
 func TestAllBudgetsOrNone(t *testing.T) {
 	c := New(time.Now)
 	small, large := budgets(10, "total"), []*inventory.Budget{{ID: "large", Org: "acme", Limit: 1000, Window: "total"}}
-	if _, err := c.Hold(nil, time.Now(), "acme", ident.ID{1}, 50, large, small); err == nil {
+	if _, err := c.Hold(new(Holds), nil, time.Now(), "acme", 50, large, small); err == nil {
 		t.Fatal("held")
 	}
 	if got := c.Now(large[0]); got.Held != 0 {
@@ -70,12 +70,13 @@ func TestWindowsOutliveTheirBudgets(t *testing.T) {
 	} {
 		at = step.at
 		b := budgets(100, "day")
+		var x Holds
 		for range 2 { // the second hold raises nothing
-			if _, err := c.Hold(nil, at, "acme", ident.ID{1}, 10, b); err != nil {
+			if _, err := c.Hold(&x, nil, at, "acme", 10, b); err != nil {
 				t.Fatalf("%s: %v", step.name, err)
 			}
 		}
-		c.Settle(ident.ID{1}, 10)
+		c.Settle(&x, 10)
 		if got := c.Now(b[0]); got.Charged != step.want || got.Held != 0 {
 			t.Errorf("%s: %+v, want %d charged", step.name, got, step.want)
 		}
@@ -97,18 +98,18 @@ func TestNeverOversubscribed(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := New(time.Now)
 		b := budgets(1000, "total")
-		held := map[ident.ID]money.Nano{}
+		held, exchanges := map[int]money.Nano{}, [6]Holds{}
 		var charged money.Nano
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
-			id := ident.ID{byte(rapid.IntRange(1, 5).Draw(t, "id"))}
+			id := rapid.IntRange(1, 5).Draw(t, "id")
 			amount := money.Nano(rapid.IntRange(0, 400).Draw(t, "amount"))
 			if rapid.Bool().Draw(t, "hold") {
-				if _, err := c.Hold(nil, time.Now(), "acme", id, amount, b); err == nil {
+				if _, err := c.Hold(&exchanges[id], nil, time.Now(), "acme", amount, b); err == nil {
 					held[id] = max(held[id], amount)
 				}
 			} else if h, ok := held[id]; ok {
 				charge := min(amount, h)
-				c.Settle(id, charge)
+				c.Settle(&exchanges[id], charge)
 				charged += charge
 				delete(held, id)
 			}
@@ -127,11 +128,11 @@ func TestConcurrentHoldsFitTheLimit(t *testing.T) {
 	c := New(time.Now)
 	b := budgets(100, "total")
 	var wg sync.WaitGroup
-	for i := range 50 {
+	for range 50 {
 		wg.Go(func() {
-			id := ident.ID{byte(i), 1}
-			if _, err := c.Hold(nil, time.Now(), "acme", id, 10, b); err == nil {
-				c.Settle(id, 10)
+			var x Holds
+			if _, err := c.Hold(&x, nil, time.Now(), "acme", 10, b); err == nil {
+				c.Settle(&x, 10)
 			}
 		})
 	}
@@ -145,31 +146,41 @@ func TestRateAndConcurrency(t *testing.T) {
 	now := time.Now()
 	c := New(func() time.Time { return now })
 	k := &inventory.Key{ID: "k", PerMinute: 60, Concurrency: 2}
-	for range 2 {
-		if err := c.Admit(k, now); err != nil {
+	var places [2]Place
+	for i := range places {
+		var err error
+		if places[i], err = c.Admit(k, now); err != nil {
 			t.Fatal(err)
 		}
 	}
 	var l *Limited
-	if err := c.Admit(k, now); !errors.As(err, &l) || l.Code != "concurrency_limited" {
+	if _, err := c.Admit(k, now); !errors.As(err, &l) || l.Code != "concurrency_limited" {
 		t.Fatalf("third at a time: %v", err)
 	}
-	c.Release(k)
-	c.Release(k)
-	for range 58 {
-		if err := c.Admit(k, now); err != nil {
+	c.Release(&places[0])
+	c.Release(&places[0])
+	if _, err := c.Admit(k, now); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Admit(k, now); err == nil {
+		t.Fatal("a place was given back twice")
+	}
+	c.Release(&places[1])
+	for range 57 {
+		p, err := c.Admit(k, now)
+		if err != nil {
 			t.Fatal(err)
 		}
-		c.Release(k)
+		c.Release(&p)
 	}
-	if err := c.Admit(k, now.Add(-time.Second)); err == nil {
+	if _, err := c.Admit(k, now.Add(-time.Second)); err == nil {
 		t.Error("a request that was overtaken made room")
 	}
-	if err := c.Admit(k, now); !errors.As(err, &l) || l.Code != "rate_limited" || l.RetryAfter <= 0 || l.RetryAfter > time.Second {
+	if _, err := c.Admit(k, now); !errors.As(err, &l) || l.Code != "rate_limited" || l.RetryAfter <= 0 || l.RetryAfter > time.Second {
 		t.Fatalf("61st in a minute: %+v", l)
 	}
 	now = now.Add(time.Second)
-	if err := c.Admit(k, now); err != nil {
+	if _, err := c.Admit(k, now); err != nil {
 		t.Errorf("a second later: %v", err)
 	}
 }
@@ -177,10 +188,10 @@ func TestRateAndConcurrency(t *testing.T) {
 func BenchmarkHoldSettle(b *testing.B) {
 	c := New(time.Now)
 	list := budgets(1<<60, "month")
-	dst := make([]event.Hold, 0, 3)
+	dst, x := make([]event.Hold, 0, 3), Holds{}
 	b.ReportAllocs()
 	for b.Loop() {
-		dst, _ = c.Hold(dst[:0], time.Now(), "acme", ident.ID{1}, 10, list, list[:0])
-		c.Settle(ident.ID{1}, 5)
+		dst, _ = c.Hold(&x, dst[:0], time.Now(), "acme", 10, list, list[:0])
+		c.Settle(&x, 5)
 	}
 }

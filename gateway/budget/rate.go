@@ -14,12 +14,17 @@ type rates struct {
 	keys map[inventory.KeyID]*rate
 }
 
-// rate is a token bucket of a minute's requests, and a count of those running.
+// rate is a token bucket of a minute's requests, and a count of those running. The
+// mutex of its rates guards it.
 type rate struct {
 	tokens  float64
 	at      time.Time
 	running int
 }
+
+// Place is a request's among those of its key that run; the zero Place is one of a key
+// without limits.
+type Place struct{ of *rate }
 
 // Limited says that a key asked too often or too much at a time.
 type Limited struct {
@@ -36,10 +41,10 @@ func (l *Limited) Error() string {
 }
 
 // Admit takes a place for one request of a key, or returns *Limited. Release
-// gives the place back. at is now, which the caller has just read from its clock.
-func (c *Counters) Admit(k *inventory.Key, at time.Time) error {
+// gives it back. at is now, which the caller has just read from its clock.
+func (c *Counters) Admit(k *inventory.Key, at time.Time) (Place, error) {
 	if k.PerMinute <= 0 && k.Concurrency <= 0 {
-		return nil
+		return Place{}, nil
 	}
 	r := &c.rates
 	r.mu.Lock()
@@ -50,7 +55,7 @@ func (c *Counters) Admit(k *inventory.Key, at time.Time) error {
 		r.keys[k.ID] = s
 	}
 	if k.Concurrency > 0 && s.running >= k.Concurrency {
-		return &Limited{"concurrency_limited", k.Concurrency, time.Second}
+		return Place{}, &Limited{"concurrency_limited", k.Concurrency, time.Second}
 	}
 	if k.PerMinute > 0 {
 		perSecond := float64(k.PerMinute) / 60
@@ -61,22 +66,21 @@ func (c *Counters) Admit(k *inventory.Key, at time.Time) error {
 			s.at = at
 		}
 		if s.tokens < 1 {
-			return &Limited{"rate_limited", k.PerMinute, time.Duration((1 - s.tokens) / perSecond * float64(time.Second))}
+			return Place{}, &Limited{"rate_limited", k.PerMinute, time.Duration((1 - s.tokens) / perSecond * float64(time.Second))}
 		}
 		s.tokens--
 	}
 	s.running++
-	return nil
+	return Place{s}, nil
 }
 
-// Release ends a request that was admitted.
-func (c *Counters) Release(k *inventory.Key) {
-	if k.PerMinute <= 0 && k.Concurrency <= 0 {
+// Release ends a request that was admitted. Doing it twice gives back nothing more.
+func (c *Counters) Release(p *Place) {
+	if p.of == nil {
 		return
 	}
 	c.rates.mu.Lock()
 	defer c.rates.mu.Unlock()
-	if s, ok := c.rates.keys[k.ID]; ok && s.running > 0 {
-		s.running--
-	}
+	p.of.running--
+	p.of = nil
 }
