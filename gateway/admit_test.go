@@ -72,22 +72,24 @@ func TestRequestIDIsOnEveryAnswer(t *testing.T) {
 	for _, c := range []struct {
 		method, path, key string
 		status            int
+		allow             string
 	}{
-		{http.MethodPost, "/v1/chat/completions", testKey, 200},
-		{http.MethodPost, "/v1/chat/completions", "", 401},
-		{http.MethodGet, "/v1/chat/completions", testKey, 405},
-		{http.MethodGet, "/v1/models", testKey, 200},
-		{http.MethodGet, "/v1/models/none", testKey, 404},
-		{http.MethodPost, "/v1/models", testKey, 405},
-		{http.MethodPost, "/v1/nothing", testKey, 404},
+		{http.MethodPost, "/v1/chat/completions", testKey, 200, ""},
+		{http.MethodPost, "/v1/chat/completions", "", 401, ""},
+		{http.MethodGet, "/v1/chat/completions", testKey, 405, "POST"},
+		{http.MethodGet, "/v1/models", testKey, 200, ""},
+		{http.MethodGet, "/v1/models/none", testKey, 404, ""},
+		{http.MethodPost, "/v1/models", testKey, 405, "GET"},
+		{http.MethodPut, "/v1/responses/resp_1", testKey, 405, "GET, DELETE"},
+		{http.MethodPost, "/v1/nothing", testKey, 404, ""},
 	} {
 		resp, answer := r.send(c.method, c.path, c.key, ask("gpt-4o-mini", "x"))
 		id := resp.Header.Get("X-Request-Id")
 		if resp.StatusCode != c.status || len(id) < 20 {
 			t.Errorf("%s %s: %d %q %s", c.method, c.path, resp.StatusCode, id, answer)
 		}
-		if c.status == 405 && resp.Header.Get("Allow") == "" {
-			t.Errorf("%s %s says not what it takes", c.method, c.path)
+		if resp.Header.Get("Allow") != c.allow {
+			t.Errorf("%s %s takes %q, want %q", c.method, c.path, resp.Header.Get("Allow"), c.allow)
 		}
 		if c.path != "/v1/models" || c.status != 200 {
 			if e := r.rec.last(); e.Exchange.String() != id {

@@ -59,6 +59,10 @@ func (g *Gateway) waited(x *exchange) {
 	x.sentAt = now
 }
 
+// statusOverloaded is Anthropic's own, which its clients know: the provider is
+// overloaded. Others say 503.
+const statusOverloaded = 529
+
 // upstreamRefused passes on what the provider says about the request; what it
 // says about itself or about our credential becomes an error of the gateway.
 func (g *Gateway) upstreamRefused(x *exchange, resp *provider.Response) error {
@@ -67,6 +71,13 @@ func (g *Gateway) upstreamRefused(x *exchange, resp *provider.Response) error {
 	switch {
 	case resp.Status == http.StatusUnauthorized || resp.Status == http.StatusForbidden || resp.Status == http.StatusPaymentRequired || resp.Status == http.StatusProxyAuthRequired:
 		return refuse(http.StatusBadGateway, "upstream_credential", fmt.Sprintf("the provider %s does not accept the gateway's credential; an administrator must renew it", x.ev.Provider))
+	case resp.Status == statusOverloaded:
+		copyHeader(x.w.Header(), resp.Header)
+		status := http.StatusServiceUnavailable
+		if x.call.api == &anthropicAPI {
+			status = statusOverloaded
+		}
+		return refuse(status, "upstream_overloaded", fmt.Sprintf("the provider %s is overloaded; send the request again later", x.ev.Provider))
 	case resp.Status >= 500 || resp.Status < 400:
 		return refuse(http.StatusBadGateway, "upstream_error", fmt.Sprintf("the provider %s answered with an error (%d)", x.ev.Provider, resp.Status))
 	}

@@ -84,10 +84,20 @@ func (g *Gateway) locate(x *exchange) error {
 		if _, ok := x.r.Header["Upgrade"]; ok {
 			return refuse(http.StatusUpgradeRequired, "websocket_unsupported", "the gateway has no WebSocket; send the request by POST")
 		}
-		x.w.Header().Set("Allow", x.call.method)
-		return refuse(http.StatusMethodNotAllowed, "method_not_allowed", "this endpoint takes the method "+x.call.method+" alone")
+		allowed := methods(to)
+		x.w.Header().Set("Allow", allowed)
+		return refuse(http.StatusMethodNotAllowed, "method_not_allowed", "this endpoint takes "+allowed)
 	}
 	return nil
+}
+
+// methods lists those of one path, as the Allow header does.
+func methods(of []*endpoint) string {
+	names := make([]string, len(of))
+	for i, e := range of {
+		names[i] = e.method
+	}
+	return strings.Join(names, ", ")
 }
 
 func keyUnknown() *refusal {
