@@ -375,8 +375,10 @@ func (g *Gateway) rewrite(x *exchange) error {
 		if err := x.loadBody(); err != nil {
 			return err
 		}
-		if err := x.peeked.Request(x.body, x.call.grammar); err != nil {
-			return err
+		if x.form == nil { // whose texts are kept
+			if err := x.peeked.Request(x.body, x.call.grammar); err != nil {
+				return err
+			}
 		}
 	}
 	if err := x.price(); err != nil {

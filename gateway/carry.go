@@ -26,6 +26,7 @@ type carriage struct {
 // grammars of operations; those that are not here have OpenAI's.
 var grammars = map[dialect.Operation]peek.Grammar{dialect.ConverseCreate: peek.Converse, dialect.MessagesCreate: peek.Messages, dialect.MessagesCount: peek.Messages, dialect.ResponsesCreate: peek.Responses,
 	dialect.ResponseGet: peek.Responses, dialect.ResponseDelete: peek.Responses, dialect.ResponseCancel: peek.Responses, dialect.ResponseItems: peek.Responses,
+	dialect.ImagesGenerate: peek.Media, dialect.ImagesEdit: peek.Media, dialect.ImagesVary: peek.Media, dialect.Speech: peek.Media, dialect.Transcribe: peek.Media, dialect.TranslateSound: peek.Media,
 	dialect.ResponseCount: peek.Responses, dialect.ResponseCompact: peek.Responses,
 	dialect.GenerateContent: peek.Gemini, dialect.GeminiCount: peek.Gemini, dialect.EmbedContent: peek.Gemini, dialect.BatchEmbedContents: peek.Gemini}
 

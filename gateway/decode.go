@@ -52,8 +52,8 @@ func (g *Gateway) decode(x *exchange) error {
 	}
 	x.stream = x.stream || p.Stream
 	x.ev.ModelAsked, x.ev.Stream = x.model, x.stream
-	if x.stream && (x.call.makesMedia() || x.call.takesForm()) {
-		return refuse(http.StatusBadRequest, "stream_unsupported", "images and transcripts are given whole here; leave out `stream`").about("stream")
+	if x.stream && x.call.answersWhole() {
+		return refuse(http.StatusBadRequest, "stream_unsupported", "variations of images and translations of sound are answered whole; leave out `stream`").about("stream")
 	}
 	if x.call.op == dialect.ChatCompletions && p.HasInput && !p.HasMessages {
 		return refuse(http.StatusBadRequest, "body_of_responses", "this body is one of the Responses API; send it to /v1/responses, or send `messages`").about("input")

@@ -120,7 +120,7 @@ func TestEveryEndpointRunsThroughEveryStage(t *testing.T) {
 		if method == http.MethodGet || made {
 			body = ""
 		}
-		if strings.Contains(path, "/audio/trans") {
+		if to, _ := r.g.router.find(path); to[0].takesForm() {
 			continue // its body is a form: TestFormsRunThroughEveryStage
 		}
 		call := func(want int, why string) {

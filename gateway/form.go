@@ -17,6 +17,9 @@ func formOf(x *exchange) string {
 			Context string `json:"search_context_size"`
 		} `json:"web_search_options"`
 	}
+	if x.form != nil {
+		return x.rate.Form(x.form.says["size"], x.form.says["quality"])
+	}
 	if json.Unmarshal(x.body, &asked) != nil {
 		return ""
 	}

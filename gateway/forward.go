@@ -36,6 +36,7 @@ func (g *Gateway) forward(x *exchange) error {
 		g.waited(x)
 		return g.upstreamRefused(x, resp)
 	}
+	x.unreadAnswer()
 	if x.stream && isEvents(resp.Header["Content-Type"]) {
 		err = g.stream(x, resp, cancel)
 	} else if x.call.op == dialect.Speech {
@@ -200,9 +201,8 @@ func (g *Gateway) whole(x *exchange, resp *provider.Response) error {
 		x.ev.End, x.ev.UpstreamErr = event.EndUpstreamError, "in_answer"
 		return upstreamFailed(x)
 	}
-	x.takeUsage()
+	x.takeImages()
 	g.pin(x, body)
-	x.images = x.chunk.Items
 	if x.carriage.from != nil {
 		if body, err = x.translateAnswer(body); err == nil {
 			err = x.chunk.Answer(body, x.call.grammar)

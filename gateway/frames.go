@@ -10,7 +10,7 @@ import (
 // maxFrame is the largest server-sent event that is read, in bytes.
 const maxFrame = 4 << 20
 
-var errFrame = errors.New("an event is larger than 4 MiB")
+var errFrame = errors.New("an event is larger than any may be")
 
 // frames reads server-sent events one by one, with all their bytes.
 type frames struct {
@@ -18,6 +18,7 @@ type frames struct {
 	lines []byte // what is read where there is no r
 	raw   []byte // of the frame read last, through its blank line
 	data  int    // where its data field begins
+	most  int    // bytes of a frame; maxFrame when zero
 }
 
 // next reads a frame. data is its data field, which begins at f.data in f.raw;
@@ -76,7 +77,7 @@ func (f *frames) line() error {
 		part, err := f.r.ReadSlice('\n')
 		f.raw = append(f.raw, part...)
 		switch {
-		case len(f.raw) > maxFrame:
+		case len(f.raw) > max(f.most, maxFrame):
 			return errFrame
 		case err == nil:
 			return nil

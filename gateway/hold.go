@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -109,7 +110,7 @@ func (g *Gateway) commitIntent(x *exchange) error {
 		if err := g.pseudonym(x, x.body[u.Start:u.End]); err != nil {
 			return ledgerDown(err)
 		}
-	} else if user := userOf(x.r.Header); user != "" {
+	} else if user := cmp.Or(x.formUser(), userOf(x.r.Header)); user != "" {
 		if err := g.pseudonym(x, []byte(user)); err != nil {
 			return ledgerDown(err)
 		}

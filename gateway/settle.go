@@ -118,8 +118,9 @@ func causeText(r *refusal) string {
 func (g *Gateway) outcome(x *exchange) {
 	e := &x.ev
 	e.Kind, e.Tries = event.Outcome, x.attempts
+	reported := e.Source != event.UsageUnknown
 	x.countUsage()
-	x.countMedia()
+	x.countMedia(reported)
 	e.Held, e.Abandoned = x.held, x.spent
 	e.Charge = x.charge()
 	g.c.Budgets.Settle(&x.reserved, e.Charge)
@@ -174,6 +175,9 @@ func (x *exchange) countUsage() {
 	var in int64
 	for _, s := range x.peeked.Text {
 		in += int64(s.End - s.Start)
+	}
+	if x.form != nil {
+		in += int64(len(x.form.texts["prompt"]))
 	}
 	e.Usage = event.Usage{Input: (in + bytesPerToken - 1) / bytesPerToken, Output: (x.textOut + bytesPerToken - 1) / bytesPerToken, CacheRead: -1, CacheWrite: -1, Reasoning: -1}
 	e.Source = event.UsageCounted

@@ -67,7 +67,7 @@ func (g *Gateway) stream(x *exchange, resp *provider.Response, cancel context.Ca
 		h["Content-Type"] = jsonHeader
 	}
 	s := &streamer{g: g, x: x, channels: map[int]*channel{}, through: x.interpreter()}
-	f := &frames{r: bufio.NewReaderSize(resp.Body, 8<<10)}
+	f := &frames{r: bufio.NewReaderSize(resp.Body, 8<<10), most: x.mostFrame()}
 	defer g.waited(x)
 	// A caller who hangs up ends the reading after a while, also when the upstream
 	// says nothing any more.
@@ -169,7 +169,7 @@ func (s *streamer) frame(f *frames, data []byte) error {
 		return upstreamFailed(x)
 	}
 	x.buf = append(x.buf[:0], data...)
-	x.takeUsage()
+	x.takeImages()
 	s.g.pin(x, data)
 	if s.through != nil {
 		return s.interpret(data)
@@ -210,9 +210,9 @@ func (s *streamer) interpreted(run []byte) error {
 func (s *streamer) give(f *frames, data []byte) error {
 	x := s.x
 	if s.through == nil && x.chunk.Ended {
-		s.whole, s.finished = true, x.call.api != &geminiAPI
+		s.whole, s.finished = true, x.endsStream()
 	}
-	if x.call.grammar == peek.Responses {
+	if x.call.grammar == peek.Responses || x.call.grammar == peek.Media {
 		s.repeats.mark(x, data)
 	}
 	for _, span := range x.chunk.Text {

@@ -33,7 +33,7 @@ var upstreams = []struct {
 	kind, path string
 	models     []string
 }{
-	{"openai", "/v1", []string{"gpt-5-mini", "text-embedding-3-small", "omni-moderation-latest", "acme/claims-large"}},
+	{"openai", "/v1", []string{"gpt-5-mini", "text-embedding-3-small", "omni-moderation-latest", "acme/claims-large", "gpt-image-1", "gpt-4o-transcribe", "gpt-4o-mini-tts"}},
 	{"anthropic", "/v1", []string{"claude-sonnet-4-5", "claude-haiku-4-5"}},
 	{"gemini", "/v1beta", []string{"gemini-2.5-flash", "gemini-embedding-001"}},
 }

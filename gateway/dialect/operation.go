@@ -13,6 +13,8 @@ const (
 	Moderations     Operation = "moderations"
 	Models          Operation = "models"
 	ImagesGenerate  Operation = "images.generations"
+	ImagesEdit      Operation = "images.edits"
+	ImagesVary      Operation = "images.variations"
 	Speech          Operation = "audio.speech"
 	Transcribe      Operation = "audio.transcriptions"
 	TranslateSound  Operation = "audio.translations"

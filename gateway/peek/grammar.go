@@ -11,6 +11,7 @@ const (
 	Gemini
 	Responses
 	Converse
+	Media // images, speech and transcripts of OpenAI's
 	grammarCount
 )
 
@@ -31,7 +32,7 @@ type grammar struct {
 	finish    func(p *Body)                                            // the body is read; may be nil
 }
 
-var grammars = [grammarCount]*grammar{OpenAI: &openAI, Messages: &messages, Gemini: &gemini, Converse: &converse, Responses: &responses}
+var grammars = [grammarCount]*grammar{OpenAI: &openAI, Messages: &messages, Gemini: &gemini, Converse: &converse, Responses: &responses, Media: &mediaGrammar}
 
 var openAI = grammar{
 	request: request, answer: answer, next: next, element: element,

@@ -23,8 +23,11 @@ type Settings struct {
 	Model      string `json:"model"`
 	Embedding  string `json:"embedding,omitempty"`
 	Moderation string `json:"moderation,omitempty"`
-	Direct     bool   `json:"direct"`     // no gateway stands between
-	Translated bool   `json:"translated"` // the upstream speaks another dialect than the client
+	Image      string `json:"image,omitempty"`
+	Ears       string `json:"ears,omitempty"`  // of transcripts
+	Voice      string `json:"voice,omitempty"` // of speech
+	Direct     bool   `json:"direct"`          // no gateway stands between
+	Translated bool   `json:"translated"`      // the upstream speaks another dialect than the client
 	// Without are beginnings of names of checks that are left out.
 	Without []string `json:"without,omitempty"`
 }
@@ -61,7 +64,8 @@ var Clients = []Client{
 // Settings for the client, with the models that this package's server has. base is
 // that of the client's API.
 func (c Client) Settings(base, key string) Settings {
-	s := Settings{Base: base + c.Path, Key: key, Model: "gpt-5-mini", Embedding: "text-embedding-3-small", Moderation: "omni-moderation-latest"}
+	s := Settings{Base: base + c.Path, Key: key, Model: "gpt-5-mini", Embedding: "text-embedding-3-small", Moderation: "omni-moderation-latest",
+		Image: "gpt-image-1", Ears: "gpt-4o-transcribe", Voice: "gpt-4o-mini-tts"}
 	switch c.API {
 	case "anthropic":
 		s.Model = "claude-sonnet-4-5"

@@ -26,6 +26,16 @@ func (c *call) routeOpenAI(method, path string) func() *Answer {
 		return c.embeddings
 	case "POST /moderations":
 		return c.moderations
+	case "POST /images/generations":
+		return c.images
+	case "POST /images/edits":
+		return c.imageEdits
+	case "POST /images/variations":
+		return c.imageVariations
+	case "POST /audio/transcriptions":
+		return c.transcription
+	case "POST /audio/speech":
+		return c.speech
 	case "GET /models":
 		return c.openaiModels
 	}

@@ -1,7 +1,8 @@
 // The official OpenAI client for node: chat completions, Responses, embeddings,
-// models, moderations.
+// models, moderations, images, transcripts, speech.
 const { settings, expect, same, count, failure, fresh, pixel, seen, echo, main } = require('./check.cjs');
 const OpenAI = require('openai').default;
+const { toFile } = require('openai');
 
 const app = new OpenAI({ baseURL: settings.base, apiKey: settings.key });
 const model = settings.model;
@@ -163,6 +164,59 @@ const own = {
     for await (const m of app.models.list()) names.push(m.id);
     expect(names.includes(model) && names.includes('acme/claims-large'), names);
     same((await app.models.retrieve('acme/claims-large')).id, 'acme/claims-large');
+  },
+  async 'images'() {
+    const r = await app.images.generate({ model: settings.image, prompt: 'a cat', n: 2 });
+    same([r.data.map((d) => d.b64_json), r.usage.output_tokens], [[pixel, pixel], 544]);
+    return r._request_id;
+  },
+  async 'image edited'() {
+    const image = [await toFile(Buffer.from(pixel, 'base64'), 'a.png', { type: 'image/png' }), await toFile(Buffer.from(pixel, 'base64'), 'b.png', { type: 'image/png' })];
+    const r = await app.images.edit({ model: settings.image, image, mask: image[0], prompt: 'a hat' });
+    same([r.data[0].b64_json, r.usage.input_tokens_details.image_tokens], [pixel, 3 * 85]);
+    return r._request_id;
+  },
+  async 'image varied'() {
+    const r = await app.images.createVariation({ model: settings.image, image: await toFile(Buffer.from(pixel, 'base64'), 'a.png', { type: 'image/png' }) });
+    same(r.data[0].b64_json, pixel);
+    return r._request_id;
+  },
+  async 'images streamed'() {
+    const { data, request_id } = await app.images.generate({ model: settings.image, prompt: 'a cat', stream: true, partial_images: 2 }).withResponse();
+    const types = [];
+    let usage;
+    for await (const e of data) {
+      types.push(e.type);
+      same(e.b64_json, pixel);
+      usage = e.usage ?? usage;
+    }
+    same(types, ['image_generation.partial_image', 'image_generation.partial_image', 'image_generation.completed']);
+    expect(usage.output_tokens > 0, usage);
+    return request_id;
+  },
+  async 'image edited streamed'() {
+    const image = await toFile(Buffer.from(pixel, 'base64'), 'a.png', { type: 'image/png' });
+    const types = [];
+    for await (const e of await app.images.edit({ model: settings.image, image, prompt: 'a hat', stream: true, partial_images: 1 })) types.push(e.type);
+    same(types, ['image_edit.partial_image', 'image_edit.completed']);
+  },
+  async 'transcript streamed'() {
+    const file = await toFile(Buffer.alloc(5000), 'a.mp3', { type: 'audio/mpeg' });
+    const whole = await app.audio.transcriptions.create({ model: settings.ears, file });
+    let text = '', last;
+    for await (const e of await app.audio.transcriptions.create({ model: settings.ears, file, stream: true })) {
+      if (e.type === 'transcript.text.delta') text += e.delta;
+      last = e;
+    }
+    same([text, last.type, last.text, last.usage.input_tokens], [whole.text, 'transcript.text.done', 'I hear 5000 bytes.', 14]);
+    return whole._request_id;
+  },
+  async 'speech as events'() {
+    const r = await app.audio.speech.create({ model: settings.voice, voice: 'alloy', input: 'Good morning', stream_format: 'sse' });
+    const events = (await r.text()).trim().split('\n\n').map((f) => JSON.parse(f.slice('data: '.length)));
+    const sound = Buffer.concat(events.filter((e) => e.type === 'speech.audio.delta').map((e) => Buffer.from(e.audio, 'base64')));
+    same(sound.map((b) => ~b & 255).toString(), 'Good morning');
+    same(events.at(-1).type, 'speech.audio.done');
   },
   async 'moderations'() {
     const data = await app.moderations.create({ model: settings.moderation, input: ['a plan of violence', 'tea'] });
