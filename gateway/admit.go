@@ -26,6 +26,9 @@ func (g *Gateway) admit(x *exchange) error {
 		if err := g.recall(x); err != nil {
 			return err
 		}
+		if err := g.recallItems(x); err != nil {
+			return err
+		}
 		if err := x.resolve(); err != nil {
 			return err
 		}

@@ -107,7 +107,8 @@ func (g *Gateway) send(ctx context.Context, x *exchange) (*provider.Response, er
 func (g *Gateway) try(ctx context.Context, x *exchange) (*provider.Response, *failure) {
 	x.attempts++
 	x.sentAt = g.c.Since(x.start)
-	key, err := x.up.keys.Pick(ctx, x.start.Add(x.sentAt))
+	bound := x.bound()
+	key, err := x.up.keys.PickMarked(ctx, x.start.Add(x.sentAt), bound)
 	if err != nil {
 		return nil, g.keyless(x, err)
 	}
@@ -148,7 +149,7 @@ func (g *Gateway) try(ctx context.Context, x *exchange) (*provider.Response, *fa
 	}
 	f, result := answeredBadly(resp, now)
 	x.up.keys.Report(key, now, resp.Status, provider.RetryAfter(resp.Header, now))
-	if credential.Rotates(resp.Status) && x.up.keys.Another(now) {
+	if credential.Rotates(resp.Status) && bound == "" && x.up.keys.Another(now) {
 		f.elsewhere, f.rotate, f.wait, result = true, true, 0, routing.Nothing // the key's trouble, not the deployment's
 	}
 	x.plan.Try.End(now, result, "http_"+strconv.Itoa(resp.Status), f.wait)

@@ -67,6 +67,7 @@ type exchange struct {
 	neutral  *dialect.Request // when it goes through the neutral exchange
 	target   string
 	origin   *Pin // of the response that the call goes on from or is about; nil for none
+	items    items
 	rate     price.Rate
 	priced   bool
 

@@ -17,16 +17,19 @@ import (
 	"plumbline/inventory"
 )
 
-// Pin is where a response was made, whose provider keeps it. It says nothing of what
-// stands in the response, and has a hash in place of its id.
+// Pin is where a response was made, or an item of one, whose provider keeps it. It says
+// nothing of what stands in it, and has a hash in place of its id.
 type Pin struct {
 	Org      inventory.OrgID
 	System   inventory.SystemID // of the key; "" for a key of none
-	ID       [32]byte           // SHA-256 of the response's id
+	ID       [32]byte           // SHA-256 of the response's id, or of the item's
 	Provider inventory.ProviderID
 	Target   string // the model at the provider
 	Model    string // as it was asked for
 	At       time.Time
+	// Credential is the mark of the provider's key that was used: of several, which may
+	// be of different accounts. It is empty where there is no key.
+	Credential string
 }
 
 // PinLife is how long a pin is kept at least: as long as OpenAI keeps responses.
@@ -103,11 +106,12 @@ func (r *recent) get(key pinKey) (Pin, bool) {
 // pin notes where a response is made, once its id is in the answer. The caller may ask
 // for it as soon as it has it, so this is before it is given.
 func (g *Gateway) pin(x *exchange, answer []byte) {
+	g.pinItems(x, answer)
 	if x.pinned || x.call.op != dialect.ResponsesCreate || x.carriage.from != nil || x.peeked.Unstored || x.chunk.ID.End == x.chunk.ID.Start {
 		return
 	}
 	x.pinned = true
-	p := Pin{x.key.Org, x.key.System, hashOf(answer, x.chunk.ID), inventory.ProviderID(x.ev.Provider), x.target, x.model, x.start}
+	p := x.pinOf(hashOf(answer, x.chunk.ID))
 	g.pins.put(p)
 	if g.c.Pins != nil {
 		g.c.Pins.Keep(p)
@@ -150,7 +154,7 @@ func (g *Gateway) recall(x *exchange) error {
 	case errors.Is(err, ErrNoPin):
 		return unknown
 	case err != nil:
-		return refuse(http.StatusServiceUnavailable, "responses_unavailable", "the gateway cannot look up where this response was made; send the request again").retryAfter(2).because(err)
+		return pinsDown(err)
 	}
 	x.origin = &pin
 	if x.call.ofResponse() {

@@ -268,7 +268,7 @@ func TestKeptResponsesAreGuarded(t *testing.T) {
 				w.Header().Set("Content-Type", "application/json")
 				w.Write([]byte(c.answer))
 			})
-			r.g.pins.put(Pin{"acme", "SYS-001", sha("resp_1"), "up", "gpt-4o-mini", "gpt-4o-mini", time.Now()})
+			r.g.pins.put(Pin{"acme", "SYS-001", sha("resp_1"), "up", "gpt-4o-mini", "gpt-4o-mini", time.Now(), ""})
 			resp, answer := r.send(http.MethodGet, c.path, testKey, "")
 			if resp.StatusCode != 200 || answer != strings.ReplaceAll(c.answer, mail, "[EMAIL]") || !json.Valid([]byte(answer)) {
 				t.Errorf("%d %s", resp.StatusCode, answer)

@@ -181,7 +181,7 @@ func TestResponsesPass(t *testing.T) {
 		"event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"sequence_number\":1, \"item_id\":\"m\",\"output_index\":0,\"content_index\":0,\"delta\":\"h\\u00ed\",\"big\":12345678901234567890}\n\n"
 	const done = "event: response.completed\ndata: {\"type\":\"response.completed\",\"sequence_number\":2,\"response\":{\"id\":\"r\",\"model\":\"served\",\"output\":[],\"usage\":{\"input_tokens\":7,\"input_tokens_details\":{\"cached_tokens\":3},\"output_tokens\":2,\"output_tokens_details\":{\"reasoning_tokens\":1}}}}\n\n"
 	r := newRig(t, sse(stream, done))
-	r.g.pins.put(Pin{"acme", "SYS-001", sha("resp_0"), "up", "gpt-4o-mini", "alias", time.Now()})
+	r.g.pins.put(Pin{"acme", "SYS-001", sha("resp_0"), "up", "gpt-4o-mini", "alias", time.Now(), ""})
 	body := `{"model":"alias","stream":true,"store":false,"include":["reasoning.encrypted_content"],"previous_response_id":"resp_0","input":[{"type":"reasoning","id":"rs_1","summary":[],"encrypted_content":"anna@example.com"}],"big":12345678901234567890}`
 	_, answer := r.send("POST", "/v1/responses", testKey, body)
 	if answer != stream+done {

@@ -119,6 +119,8 @@ func (x *exchange) nowhere(s *inventory.System) *refusal {
 		return refuse(http.StatusNotFound, operationUnsupported, fmt.Sprintf("the provider of the model %q has no %s", x.model, x.endpoint)).about("model")
 	case elsewhere:
 		return x.leadsElsewhere()
+	case itemElsewhere:
+		return x.itemsElsewhere()
 	case targetGone:
 		return refuse(http.StatusServiceUnavailable, targetGone, "the route of this model changed while the call was under way; send it again").retryAfter(1)
 	}
@@ -149,6 +151,9 @@ func (x *exchange) Cannot(t *routing.Target) string {
 	}
 	if x.origin != nil && x.origin.Provider != t.Provider {
 		return elsewhere
+	}
+	if x.lack(up, t.Provider) {
+		return itemElsewhere
 	}
 	return ""
 }

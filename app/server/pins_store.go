@@ -22,6 +22,8 @@ type pinRow struct {
 	Target   string `gorm:"column:target"`
 	Model    string `gorm:"column:model"`
 	MadeAt   int64  `gorm:"column:made_at"` // microseconds since 1970
+
+	Credential string `gorm:"column:credential"` // mark of the provider's key
 }
 
 func (pinRow) TableName() string { return "response_pins" }
@@ -44,7 +46,7 @@ func (s *pinStore) Find(ctx context.Context, org inventory.OrgID, system invento
 	if err != nil {
 		return gateway.Pin{}, fmt.Errorf("read pin: %w", err)
 	}
-	return gateway.Pin{Org: org, System: system, ID: id, Provider: inventory.ProviderID(row.Provider), Target: row.Target, Model: row.Model, At: time.UnixMicro(row.MadeAt)}, nil
+	return gateway.Pin{Org: org, System: system, ID: id, Provider: inventory.ProviderID(row.Provider), Target: row.Target, Model: row.Model, At: time.UnixMicro(row.MadeAt), Credential: row.Credential}, nil
 }
 
 // Put writes pins of one organisation, whatever each says of its own. A response that
@@ -55,7 +57,7 @@ func (s *pinStore) Put(ctx context.Context, org inventory.OrgID, pins []gateway.
 	}
 	rows := make([]pinRow, len(pins))
 	for i, p := range pins {
-		rows[i] = pinRow{string(org), string(p.System), p.ID[:], string(p.Provider), p.Target, p.Model, p.At.UnixMicro()}
+		rows[i] = pinRow{string(org), string(p.System), p.ID[:], string(p.Provider), p.Target, p.Model, p.At.UnixMicro(), p.Credential}
 	}
 	if err := s.db.WithContext(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&rows).Error; err != nil {
 		return fmt.Errorf("write pins: %w", err)

@@ -56,12 +56,16 @@ type Body struct {
 	User          Span
 	Previous      Span // the id of the response to go on from (Responses)
 	Unstored      bool // store is false (Responses)
+	Conversation  bool // a conversation is named that the provider keeps (Responses)
 	Media         int  // images, sounds and files: no guard reads them
 	MediaBytes    int  // of them, what stands in the body itself
 	End           int  // offset of the closing brace
 
 	// Both. Text is every string that a person, a model or a tool wrote.
 	Text []Span
+	// Kept are ids of items (Responses): in a request of those that it names and that
+	// the provider has to have, in an answer of those that are in it.
+	Kept []Span
 
 	// Answers.
 	Usage      Usage
@@ -82,6 +86,7 @@ type Body struct {
 	item       bool  // an item stands in the event, whose texts know their place
 	failed     bool
 	sound      bool // what comes is no text
+	input      inputItem
 	total      int64
 	by         by
 	seen       int // choices of an event
@@ -166,7 +171,7 @@ const (
 
 // Forget lets go of the bytes that were read, and keeps what can be used again.
 func (p *Body) Forget() {
-	*p = Body{Text: few(p.Text), Finished: p.Finished[:0], Logprobs: few(p.Logprobs), keys: few(p.keys)}
+	*p = Body{Text: few(p.Text), Kept: few(p.Kept), Finished: p.Finished[:0], Logprobs: few(p.Logprobs), keys: few(p.keys)}
 }
 
 // few keeps what the next body will need, and not what one large body needed.
@@ -193,7 +198,7 @@ func (p *Body) Answer(b []byte, of Grammar) error {
 }
 
 func (p *Body) parse(b []byte, g *grammar, root state) error {
-	*p = Body{Text: p.Text[:0], Finished: p.Finished[:0], Logprobs: p.Logprobs[:0], keys: p.keys[:0], b: b, g: g, root: root, MaxTokens: -1, Choices: 1, Usage: noUsage}
+	*p = Body{Text: p.Text[:0], Kept: p.Kept[:0], Finished: p.Finished[:0], Logprobs: p.Logprobs[:0], keys: p.keys[:0], b: b, g: g, root: root, MaxTokens: -1, Choices: 1, Usage: noUsage}
 	if !utf8.Valid(b) {
 		at := 0
 		for at < len(b) {

@@ -24,7 +24,43 @@ const (
 	resUsage
 	resInputs
 	resOutputs
+	resItems     // the input: a text, or items
+	resInputItem // one of them
+	resInputID   // and what it says of itself
+	resInputType
+	resInputRole
+	resInputHeld
+	resConversation
+	resMadeID // of an item in an answer
 )
+
+// inputItem is what an item of the input says of itself so far.
+type inputItem struct {
+	id, kind   Span
+	role, held bool // held: what it stands for is in it
+}
+
+// names reports whether an item is one that its provider keeps, and that this one
+// only names. An item without a type and a role is such; so are thoughts and images
+// that come without what is in them.
+func (p *Body) names(it *inputItem) bool {
+	if it.id.End == it.id.Start {
+		return false
+	}
+	kind := p.b[it.kind.Start:it.kind.End]
+	if it.kind.Escaped {
+		kind = Unescape(nil, kind)
+	}
+	switch string(kind) {
+	case "item_reference":
+		return true
+	case "":
+		return !it.role
+	case "reasoning", "image_generation_call", "compaction":
+		return !it.held
+	}
+	return false
+}
 
 // Texts of an item: its content, one by one, the parts of its summary, its arguments
 // or input, and whatever else it has.
@@ -56,7 +92,9 @@ func nextResponses(st state, key []byte) state {
 		case "user", "safety_identifier":
 			return user
 		case "input":
-			return resInput
+			return resItems
+		case "conversation":
+			return resConversation
 		case "instructions", "metadata", "client_metadata":
 			return free
 		case "prompt":
@@ -78,6 +116,18 @@ func nextResponses(st state, key []byte) state {
 		if string(key) == "format" {
 			return free
 		}
+	case resItems, resInputItem:
+		switch string(key) {
+		case "id":
+			return resInputID
+		case "type":
+			return resInputType
+		case "role":
+			return resInputRole
+		case "encrypted_content":
+			return resInputHeld
+		}
+		return nextResponses(resInput, key)
 	case resInput:
 		switch string(key) {
 		case "type", "role", "id", "status", "call_id", "approval_request_id", "encrypted_content", "detail", "phase", "name", "namespace", "server_label":
@@ -148,7 +198,9 @@ func nextResponsesAnswer(st state, key []byte) state {
 		}
 	case resItem:
 		switch string(key) {
-		case "type", "id", "status", "role", "call_id", "name", "encrypted_content", "server_label", "namespace", "phase":
+		case "id":
+			return resMadeID
+		case "type", "status", "role", "call_id", "name", "encrypted_content", "server_label", "namespace", "phase":
 			return other
 		case "content":
 			return resContents
@@ -187,6 +239,10 @@ func elementResponses(st state) state {
 		return resItem
 	case resContents:
 		return resContent
+	case resItems:
+		return resInputItem
+	case resInputID, resInputType, resInputRole, resInputHeld, resConversation, resMadeID:
+		return other
 	case stream, model, maxTokens, user, resType, resDelta, resAgain, resPlace, resPrevious, resStore, resID:
 		return other
 	}
@@ -195,8 +251,20 @@ func elementResponses(st state) state {
 
 func onStringResponses(p *Body, st state, s Span) {
 	switch st {
-	case resInput, resVariables, free:
+	case resInput, resItems, resInputItem, resVariables, free:
 		p.text(s, 0)
+	case resInputID:
+		p.input.id = s
+	case resInputType:
+		p.input.kind = s
+	case resInputRole:
+		p.input.role = true
+	case resInputHeld:
+		p.input.held = s.End > s.Start
+	case resConversation:
+		p.Conversation = true
+	case resMadeID:
+		p.Kept = append(p.Kept, s)
 	case resType:
 		p.event(string(p.b[s.Start:s.End]))
 	case resPrevious:
@@ -269,6 +337,12 @@ func onValueResponses(p *Body, st, below state, key []byte, from, to int) {
 	if st == resItem && below == resContents && string(key) == "summary" {
 		p.summarized(from)
 	}
+	switch {
+	case st == resInputItem && string(key) == "result":
+		p.input.held = p.input.held || to-from > len("null")
+	case st == resConversation && string(key) == "id":
+		p.Conversation = true
+	}
 	p.onValue(st, below, key, from, to)
 }
 
@@ -282,6 +356,8 @@ func (p *Body) summarized(from int) {
 
 func onBeginResponses(p *Body, st state, n int) {
 	switch st {
+	case resItems:
+		p.input = inputItem{}
 	case resOutput:
 		p.choice = n + 1
 	case resContents:
@@ -291,6 +367,10 @@ func onBeginResponses(p *Body, st state, n int) {
 
 func onEndResponses(p *Body, st state, from int) {
 	switch st {
+	case resItems:
+		if p.names(&p.input) {
+			p.Kept = append(p.Kept, p.input.id)
+		}
 	case resOutput:
 		p.ofChoice(from)
 		for i := range p.Logprobs {

@@ -37,6 +37,49 @@ func TestResponsesRequest(t *testing.T) {
 	}
 }
 
+// Which items of an input the provider has to have, and which items an answer has.
+func TestResponsesItems(t *testing.T) {
+	for _, c := range []struct {
+		name, body string
+		answer     bool
+		want       []string
+	}{
+		{"references", `{"input":[{"type":"item_reference","id":"a"},{"id":"b","type":"item\u005freference"},{"id":"c"},{"id":"d","type":null}]}`, false, []string{"a", "b", "c", "d"}},
+		{"thoughts", `{"input":[{"id":"a","type":"reasoning","summary":[]},{"id":"b","type":"reasoning","encrypted_content":"x"},{"id":"c","type":"reasoning","encrypted_content":null},{"id":"d","encrypted_content":"","type":"reasoning"}]}`, false, []string{"a", "c", "d"}},
+		{"images", `{"input":[{"type":"image_generation_call","id":"a"},{"type":"image_generation_call","id":"b","result":"aGk="},{"type":"image_generation_call","id":"c","result":null}]}`, false, []string{"a", "c"}},
+		{"what stands there itself", `{"input":[{"id":"a","role":"user","content":"x"},{"id":"b","type":"message","role":"assistant","content":[{"id":"c","type":"item_reference"}]},{"type":"function_call","id":"d","arguments":"{}"}]}`, false, nil},
+		{"a text", `{"input":"item_reference"}`, false, nil},
+		{"an answer", `{"id":"resp_1","output":[{"id":"a","type":"reasoning"},{"type":"message","id":"b","content":[{"type":"output_text","text":"x","annotations":[{"id":"c"}]}]}]}`, true, []string{"a", "b"}},
+		{"an event", `{"type":"response.output_item.added","item":{"id":"a","type":"message","content":[]}}`, true, []string{"a"}},
+		{"a list", `{"object":"list","data":[{"id":"a","type":"message"}]}`, true, []string{"a"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var p Body
+			b := []byte(c.body)
+			read := p.Request
+			if c.answer {
+				read = p.Answer
+			}
+			if err := read(b, Responses); err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, s := range p.Kept {
+				got = append(got, string(b[s.Start:s.End]))
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+	for body, want := range map[string]bool{`{"conversation":"conv_1"}`: true, `{"conversation":{"id":"conv_1"}}`: true, `{"conversation":null}`: false, `{}`: false} {
+		var p Body
+		if err := p.Request([]byte(body), Responses); err != nil || p.Conversation != want {
+			t.Errorf("%s: %v, error %v", body, p.Conversation, err)
+		}
+	}
+}
+
 // channelsOf gives each text with its choice and sub-channel, and a star where it
 // came before.
 func channelsOf(p *Body, b []byte) string {

@@ -95,6 +95,13 @@ type Kind struct {
 	New       func(p *inventory.Provider, transport http.RoundTripper) (Provider, error)
 }
 
+// KeepsResponses reports whether the provider keeps responses, and their items, so that
+// a later call can name them.
+func (k *Kind) KeepsResponses() bool {
+	_, ok := k.Speaks[dialect.ResponseGet]
+	return ok
+}
+
 // Path says where an operation is found below the base URL. {model} stands for the
 // escaped name of the model, {id} for that of a response which the gateway puts in.
 type Path struct {
