@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -20,32 +21,39 @@ import (
 // maxAnswer is the largest answer that is not streamed, in bytes.
 const maxAnswer = 32 << 20
 
-// forward sends the call and gives the answer back.
+// forward sends the call and gives the answer back. An answer that fails before the
+// caller got a byte of it is a failed attempt, and others may follow.
 func (g *Gateway) forward(x *exchange) error {
 	ctx, cancel := g.upstreamContext(x)
 	defer cancel()
-	resp, err := g.send(ctx, x)
-	if err != nil {
-		return err
+	for {
+		resp, err := g.send(ctx, x)
+		if err != nil {
+			return err
+		}
+		err = g.answer(x, resp, cancel)
+		f := x.unheard(err)
+		if f == nil {
+			if resp.Status >= 200 && resp.Status <= 299 {
+				g.judge(x)
+			}
+			return err
+		}
+		if moved, err := g.elseAnswered(ctx, x, f); !moved {
+			return err
+		}
 	}
-	defer resp.Body.Close()
-	if x.profile != nil {
-		x.answers = x.profile.Answer()
-	}
-	if resp.Status < 200 || resp.Status > 299 {
-		g.waited(x)
-		return g.upstreamRefused(x, resp)
-	}
-	x.unreadAnswer()
+}
+
+// read gives on an answer of success.
+func (g *Gateway) read(x *exchange, resp *provider.Response, cancel context.CancelFunc) error {
 	if x.stream && isEvents(resp.Header["Content-Type"]) {
-		err = g.stream(x, resp, cancel)
-	} else if x.call.op == dialect.Speech {
-		err = g.sound(x, resp)
-	} else {
-		err = g.whole(x, resp)
+		return g.stream(x, resp, cancel)
 	}
-	g.judge(x)
-	return err
+	if x.call.op == dialect.Speech {
+		return g.sound(x, resp)
+	}
+	return g.whole(x, resp)
 }
 
 func isEvents(contentType []string) bool {
