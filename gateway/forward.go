@@ -265,6 +265,9 @@ func (g *Gateway) readAnswer(x *exchange, body []byte) (err error) {
 			err = g.guardFailed(x, x.answers, p)
 		}
 	}()
+	if x.tooMuch(x.chunk.Text, nil) {
+		return x.answerTooLarge()
+	}
 	for _, s := range x.chunk.Text {
 		text := body[s.Start:s.End]
 		if s.Escaped {

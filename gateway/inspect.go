@@ -64,6 +64,9 @@ func (g *Gateway) readPrompt(x *exchange) (err error) {
 	if x.peeked.Media > 0 {
 		x.prompt.Unread()
 	}
+	if x.tooMuch(x.peeked.Text, x.form) {
+		return tooMuchText(x.prompt, http.StatusRequestEntityTooLarge, fmt.Sprintf("the request holds more text than its guards read (%s), and one of them fails closed; send less in one request", size(x.profile.MaxText)))
+	}
 	if x.form != nil {
 		x.readFormTexts()
 	}
@@ -81,6 +84,39 @@ func (g *Gateway) readPrompt(x *exchange) (err error) {
 		}
 	}
 	return nil
+}
+
+// tooMuch reports whether there is more text than guards read, of spans and of a form
+// or nil.
+func (x *exchange) tooMuch(spans []peek.Span, f *form) bool {
+	var n int64
+	for _, s := range spans {
+		n += int64(s.End - s.Start)
+	}
+	if f != nil {
+		for _, text := range f.texts {
+			n += int64(len(text))
+		}
+	}
+	return n > x.profile.MaxText
+}
+
+// tooMuchText: a text that is not read is one at which no guard looked. It returns nil
+// when every guard that would act fails open.
+func tooMuchText(in *guardrail.Inspector, status int, message string) error {
+	if in.Idle() || in.NotRun("too_large") {
+		return nil
+	}
+	return refuse(status, "text_too_large", message)
+}
+
+// answerTooLarge is tooMuchText of a whole answer.
+func (x *exchange) answerTooLarge() error {
+	err := tooMuchText(x.answers, http.StatusBadGateway, fmt.Sprintf("the answer holds more text than its guards read (%s), and one of them fails closed; ask for less, or for a stream", size(x.profile.MaxText)))
+	if err != nil {
+		x.ev.End = event.EndBlocked
+	}
+	return err
 }
 
 // guardFailed: a guard that breaks is a guard that did not run. It returns nil when

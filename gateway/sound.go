@@ -63,7 +63,11 @@ func (g *Gateway) sound(x *exchange, resp *provider.Response) error {
 func (g *Gateway) writtenDown(x *exchange, resp *provider.Response, body []byte) error {
 	x.textOut = int64(len(body))
 	if x.answers != nil && !x.answers.Idle() {
-		if out, changed := x.answers.Text(body); changed {
+		if int64(len(body)) > x.profile.MaxText {
+			if err := x.answerTooLarge(); err != nil {
+				return err
+			}
+		} else if out, changed := x.answers.Text(body); changed {
 			body = bytes.Clone(out)
 		}
 		if guard, class, hit := x.answers.Blocked(); hit {

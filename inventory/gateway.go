@@ -93,9 +93,12 @@ type GuardProfile struct {
 	ID     ProfileID      `json:"id" yaml:"id"`
 	Org    OrgID          `json:"org" yaml:"-"`
 	Guards []GuardSetting `json:"guards" yaml:"guards"`
-	Tiers  []RiskClass    `json:"tiers,omitempty" yaml:"tiers,omitempty"` // risk classes for which this profile is the required one
-	Stamp  `yaml:"-"`
-	Origin Origin `json:"origin,omitzero" yaml:"-"`
+	// MaxText is how much text of one request or whole answer guards read, in bytes; the
+	// gateway's default when zero. More is not read at all, and on_failure decides.
+	MaxText int64       `json:"max_text,omitempty" yaml:"max_text,omitempty"`
+	Tiers   []RiskClass `json:"tiers,omitempty" yaml:"tiers,omitempty"` // risk classes for which this profile is the required one
+	Stamp   `yaml:"-"`
+	Origin  Origin `json:"origin,omitzero" yaml:"-"`
 }
 
 // Policy is a Rego policy.

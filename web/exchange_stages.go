@@ -26,7 +26,7 @@ var stoppedIn = map[string]string{
 	"body_encoded": "decode", "body_unread": "decode", "body_too_large": "decode", "busy": "decode", "model_missing": "decode", "stream_unsupported": "decode", "model_malformed": "decode",
 	"system_unregistered": "admit", "system_retired": "admit", "system_suspended": "admit", "system_prohibited": "admit", "approval_expired": "admit", "system_unapproved": "admit", "system_not_in_use": "admit",
 	"model_not_allowed": "admit", "model_not_found": "admit", "provider_unavailable": "admit", "operation_unsupported": "admit", "response_not_found": "admit", "previous_response_not_found": "admit", "item_not_found": "admit", "responses_unavailable": "admit", "rate_limited": "admit", "concurrency_limited": "admit",
-	"policy_broken": "decide", "policy_denied": "decide", "guard_blocked": "inspect prompt", "guard_failed": "inspect prompt",
+	"policy_broken": "decide", "policy_denied": "decide", "guard_blocked": "inspect prompt", "guard_failed": "inspect prompt", "text_too_large": "inspect prompt",
 	"model_unpriced": "hold", "budget_exceeded": "hold", "not_carried": "commit intent", "body_invalid": "commit intent", "ledger_unavailable": "commit intent", "route_changed": "forward", "provider_credential_unavailable": "forward", "region_not_allowed": "admit", "no_target": "admit",
 }
 

@@ -8,6 +8,7 @@
 package guardrail
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -68,9 +69,14 @@ func Describe(guard string) string {
 	return ""
 }
 
+// MaxText is how much text of one request or whole answer is read where a profile does
+// not say, in bytes: several times what the largest model can take in.
+const MaxText = 16 << 20
+
 // Profile is a compiled guard profile.
 type Profile struct {
 	ID             string
+	MaxText        int64 // bytes that are read; of more nothing is
 	prompt, answer sync.Pool
 	hasP, hasA     bool
 }
@@ -103,7 +109,10 @@ func Compile(p inventory.GuardProfile) (*Profile, error) {
 			answer = append(answer, c)
 		}
 	}
-	out := &Profile{ID: string(p.ID), hasP: len(prompt) > 0, hasA: len(answer) > 0}
+	if p.MaxText < 0 {
+		return nil, fmt.Errorf("max_text %d is no number of bytes; leave it out for %d", p.MaxText, MaxText)
+	}
+	out := &Profile{ID: string(p.ID), MaxText: cmp.Or(p.MaxText, MaxText), hasP: len(prompt) > 0, hasA: len(answer) > 0}
 	out.prompt.New = func() any { return newInspector(prompt, &out.prompt) }
 	out.answer.New = func() any { return newInspector(answer, &out.answer) }
 	return out, nil
