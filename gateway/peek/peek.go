@@ -440,23 +440,38 @@ func (p *Body) str(i int) (Span, int, error) {
 	}
 }
 
-// plain passes over a string's bytes, eight at a time, to the first that ends it,
+// plain passes over a string's bytes, sixteen at a time, to the first that ends it,
 // begins an escape or is a control character.
 func plain(b []byte, at int) int {
-	for ; at+8 <= len(b); at += 8 {
-		// The high bit of each byte that is below 0x20, a quote or a backslash. A
-		// borrow can set it for others too, but only behind one that is. With bit 1
-		// turned over a quote is 0x20, and what is below 0x20 stays there.
-		v := binary.LittleEndian.Uint64(b[at:])
-		ends, escape := v^(ones*('"'^0x20)), v^(ones*'\\')
-		if found := ((ends-ones*0x21)&^ends | (escape-ones)&^escape) & (ones * 0x80); found != 0 {
+	for ; len(b)-at >= 16; at += 16 {
+		w := b[at : at+16]
+		first, second := stops(binary.LittleEndian.Uint64(w)), stops(binary.LittleEndian.Uint64(w[8:]))
+		switch {
+		case first != 0:
+			return at + bits.TrailingZeros64(first)>>3
+		case second != 0:
+			return at + 8 + bits.TrailingZeros64(second)>>3
+		}
+	}
+	if len(b)-at >= 8 {
+		if found := stops(binary.LittleEndian.Uint64(b[at:])); found != 0 {
 			return at + bits.TrailingZeros64(found)>>3
 		}
+		at += 8
 	}
 	for at < len(b) && b[at] >= 0x20 && b[at] != '"' && b[at] != '\\' {
 		at++
 	}
 	return at
+}
+
+// stops has the high bit of each byte of v that is below 0x20, a quote or a backslash.
+// A borrow can set it for others too, but only behind one that is. With bit 1 turned
+// over a quote is 0x20, and what is below 0x20 stays there; what is not of ASCII has
+// its own high bit and is none.
+func stops(v uint64) uint64 {
+	low, escape := (v^(ones*('"'^0x20)))-ones*0x21, (v^(ones*'\\'))-ones
+	return (low | escape) &^ v & (ones * 0x80)
 }
 
 const ones = 0x0101010101010101
