@@ -42,7 +42,8 @@ func (g *Gateway) readBody(x *exchange) error {
 		}
 	}
 	if plain && r.ContentLength >= 0 && r.ContentLength < firstRead {
-		x.body, err = readAll(make([]byte, 0, r.ContentLength+1), from, firstRead) // with room to see the end
+		x.lent = spill.Lend(int(r.ContentLength) + 1) // with room to see the end
+		x.body, err = readAll(x.lent.Memory(), from, firstRead)
 	} else if x.kept, err = g.c.Bodies.Read(from, make([]byte, 0, firstRead), g.c.MaxBody); err == nil {
 		if d, ok := x.w.(interface{ SetReadDeadline(time.Time) error }); ok {
 			err = d.SetReadDeadline(time.Time{})
@@ -101,6 +102,10 @@ func (x *exchange) dropBody() {
 	if x.unload != nil {
 		x.unload()
 		x.unload = nil
+	}
+	if x.lent != nil {
+		x.lent.Release()
+		x.lent = nil
 	}
 }
 

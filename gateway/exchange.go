@@ -52,8 +52,9 @@ type exchange struct {
 	// decode
 	attributes map[string]string // what the caller says of the call; nil unless some are declared
 	asked      string            // the model, or a response's id, in the path
-	body       []byte            // not pooled: see out
-	form       *form             // where the body is one
+	body       []byte
+	lent       *spill.Lent // whose memory a small body stands in
+	form       *form       // where the body is one
 	model      string
 
 	kept   *spill.Body // a large body; body is nil while it is not loaded
@@ -85,7 +86,7 @@ type exchange struct {
 	intent   bool
 	commit   *event.Commit
 	mode     event.CommitMode
-	out      []byte // the body as it goes upstream; not pooled, for a transport may read it when the exchange is over
+	out      []byte // the body as it goes upstream. A transport may read it when the exchange is over: it stands in lent, or in memory of its own
 	blind    [32]byte
 	blinded  bool
 	attempts uint32

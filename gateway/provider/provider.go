@@ -30,6 +30,7 @@ type Request struct {
 	Model     string // at the provider
 	Path      string // below the base URL, with its query
 	Body      []byte
+	Lent      *spill.Lent // whose memory Body stands in; nil: nobody writes to it any more
 	Spilled   *spill.Body // in place of Body when it is large; nil else
 	Stream    bool
 	ID        string         // x-request-id of the exchange
@@ -50,10 +51,14 @@ func (r *Request) Bytes(ctx context.Context) (body []byte, release func(), err e
 // open gives what reads the body, any number of times and when r is the caller's again
 // (GetBody), and its size in bytes.
 func (r *Request) open() (open func() (io.ReadCloser, error), size int64) {
-	if body := r.Body; r.Spilled == nil {
-		return func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }, int64(len(body))
+	body, lent := r.Body, r.Lent
+	switch {
+	case r.Spilled != nil:
+		return r.Spilled.Open, r.Spilled.Len()
+	case lent != nil:
+		return func() (io.ReadCloser, error) { return lent.Open(body) }, int64(len(body))
 	}
-	return r.Spilled.Open, r.Spilled.Len()
+	return func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }, int64(len(body))
 }
 
 // Response is what came back. Body is never nil and must be closed.
@@ -64,8 +69,8 @@ type Response struct {
 }
 
 // Provider is an upstream. Send returns once the head of the answer is there. It
-// keeps the bytes of r.Body as long as it likes, for nobody writes to them, and r
-// itself not beyond its return.
+// reads the bytes of r.Body after its return only where it holds r.Lent, and keeps r
+// itself not beyond that.
 type Provider interface {
 	Send(ctx context.Context, r *Request) (*Response, error)
 }
