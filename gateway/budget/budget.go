@@ -6,6 +6,7 @@ package budget
 import (
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -78,8 +79,8 @@ func (e *Exceeded) Error() string {
 
 // Hold reserves amount for x in every budget of the lists, or in none: it returns
 // *Exceeded for the first that has less left. The holds are appended to dst. A
-// second hold of the same exchange raises the first to amount, never lowers it. at
-// is now, which the caller has just read from its clock.
+// second hold of the same exchange raises the first to amount, never lowers it; on a
+// budget that is not in the lists any more the first stays until it is settled. at is now, which the caller has just read from its clock.
 func (c *Counters) Hold(x *Holds, dst []event.Hold, at time.Time, org inventory.OrgID, amount money.Nano, lists ...[]*inventory.Budget) ([]event.Hold, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -112,6 +113,11 @@ func (c *Counters) Hold(x *Holds, dst []event.Hold, at time.Time, org inventory.
 			if before[k].Budget == h.Budget {
 				h.in.held -= before[k].Amount
 			}
+		}
+	}
+	for k := range before { // of a budget that was removed meanwhile
+		if !slices.ContainsFunc(next, func(h held) bool { return h.Budget == before[k].Budget }) {
+			next, dst = append(next, before[k]), append(dst, before[k].Hold)
 		}
 	}
 	x.list, x.next = next, before

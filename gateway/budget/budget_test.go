@@ -52,6 +52,43 @@ func TestAllBudgetsOrNone(t *testing.T) {
 	}
 }
 
+// A budget that is removed while a call is under way keeps nothing held once that is
+// settled, and its charge, although the hold was raised in between.
+func TestRaisedWithoutABudget(t *testing.T) {
+	now := time.Now()
+	for _, c := range []struct {
+		name string
+		left func(a, b []*inventory.Budget) [][]*inventory.Budget // the lists of the second hold
+		want money.Nano                                           // held of a then
+	}{
+		{"removed", func(_, b []*inventory.Budget) [][]*inventory.Budget { return [][]*inventory.Budget{b} }, 10},
+		{"all are", func(_, _ []*inventory.Budget) [][]*inventory.Budget { return nil }, 10},
+		{"none is", func(a, b []*inventory.Budget) [][]*inventory.Budget { return [][]*inventory.Budget{b, a} }, 30},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			counters := New(func() time.Time { return now })
+			a, b := []*inventory.Budget{{ID: "a", Org: "acme", Limit: 100, Window: "total"}}, budgets(100, "total")
+			var x Holds
+			if _, err := counters.Hold(&x, nil, now, "acme", 10, a, b); err != nil {
+				t.Fatal(err)
+			}
+			list, err := counters.Hold(&x, nil, now, "acme", 30, c.left(a, b)...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := counters.Now(a[0]); got.Held != c.want {
+				t.Errorf("raised: %+v, recorded %+v", got, list)
+			}
+			counters.Settle(&x, 7)
+			for _, of := range []*inventory.Budget{a[0], b[0]} {
+				if got := counters.Now(of); got.Held != 0 || got.Charged != 7 {
+					t.Errorf("settled: %+v", got)
+				}
+			}
+		})
+	}
+}
+
 // A budget that the register gives anew goes on in its window, and a window that
 // begins is an empty one.
 func TestWindowsOutliveTheirBudgets(t *testing.T) {
