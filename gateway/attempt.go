@@ -180,12 +180,12 @@ func answeredBadly(resp *provider.Response, now time.Time) (*failure, routing.Re
 	unwanted := len(resp.Header["X-Should-Retry"]) > 0 && resp.Header["X-Should-Retry"][0] == "false"
 	switch s := resp.Status; {
 	case s == http.StatusTooManyRequests:
-		f.wait = routing.RetryAfter(resp.Header, now)
+		f.wait = provider.RetryAfter(resp.Header, now)
 		f.elsewhere, f.same = true, f.wait > 0 && f.wait <= longestWait && !unwanted
 		return f, routing.Limited
 	case s == http.StatusRequestTimeout || s >= 500:
 		f.elsewhere, f.same = true, !unwanted
-		f.wait = routing.RetryAfter(resp.Header, now)
+		f.wait = provider.RetryAfter(resp.Header, now)
 		return f, routing.Failed
 	case s == http.StatusUnauthorized || s == http.StatusForbidden || s == http.StatusPaymentRequired || s == http.StatusProxyAuthRequired:
 		f.elsewhere = true // this deployment refuses the gateway, not the caller

@@ -35,6 +35,9 @@ func (u *chatUsage) usage() event.Usage {
 	if u.Outputs != nil {
 		set(&out.Reasoning, u.Outputs.Reasoning)
 	}
+	if out.Reasoning > 0 && out.Input >= 0 && out.Output >= 0 && u.Total-out.Input-out.Output == out.Reasoning { // counted apart, as xAI does
+		out.Output += out.Reasoning
+	}
 	return out
 }
 

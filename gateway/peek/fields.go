@@ -118,6 +118,8 @@ func next(st state, key []byte) state {
 			return inputDetails
 		case "completion_tokens_details", "output_tokens_details", "output_token_details":
 			return outputDetails
+		case "total_tokens":
+			return usageSum
 		case "seconds":
 			return usageSeconds
 		}
@@ -258,7 +260,7 @@ func (p *Body) onNumber(st state, digits []byte) {
 		return
 	}
 	switch st {
-	case maxTokens, choices, choiceIndex, toolIndex, usageInput, usageOutput, cacheRead, cacheWrite, audioIn, audioOut, reasoning, usageSeconds:
+	case maxTokens, choices, choiceIndex, toolIndex, usageInput, usageOutput, cacheRead, cacheWrite, audioIn, audioOut, reasoning, usageSeconds, usageSum:
 	default:
 		return
 	}
@@ -289,12 +291,23 @@ func (p *Body) onNumber(st state, digits []byte) {
 		p.Usage.CacheWrite = n
 	case usageSeconds:
 		p.Usage.Seconds, p.HasUsage = n, true
+	case usageSum:
+		p.sum = n
 	case audioIn:
 		p.Usage.AudioIn = n
 	case audioOut:
 		p.Usage.AudioOut = n
 	case reasoning:
 		p.Usage.Reasoning = n
+	}
+}
+
+// apart adds thoughts to the output where the vendor counts them apart, as xAI does in
+// chat completions: there the sum is right with them alone
+// (docs.x.ai/docs/key-information/consumption-and-rate-limits).
+func (p *Body) apart() {
+	if u := &p.Usage; u.Reasoning > 0 && u.Input >= 0 && u.Output >= 0 && p.sum-u.Input-u.Output == u.Reasoning {
+		u.Output += u.Reasoning
 	}
 }
 

@@ -37,7 +37,7 @@ var grammars = [grammarCount]*grammar{OpenAI: &openAI, Messages: &messages, Gemi
 var openAI = grammar{
 	request: request, answer: answer, next: next, element: element,
 	onString: (*Body).onString, onNumber: (*Body).onNumber, onLiteral: (*Body).onLiteral, onValue: (*Body).onValue,
-	onBegin: (*Body).onBegin, onEnd: (*Body).onElement,
+	onBegin: (*Body).onBegin, onEnd: (*Body).onElement, finish: (*Body).apart,
 }
 
 // element is the state of an array's elements.

@@ -88,6 +88,7 @@ type Body struct {
 	sound      bool // what comes is no text
 	input      inputItem
 	total      int64
+	sum        int64 // what the usage says that it is altogether
 	by         by
 	seen       int // choices of an event
 
@@ -165,6 +166,7 @@ const (
 	items
 	item
 	usageSeconds
+	usageSum
 
 	lastShared // other grammars' own states begin here
 )

@@ -53,6 +53,28 @@ func TestAnswer(t *testing.T) {
 	}
 }
 
+// xAI counts thoughts apart from the output, and says so by the sum alone.
+func TestThoughtsApart(t *testing.T) {
+	for _, c := range []struct {
+		name, usage string
+		want        int64
+	}{
+		{"apart", `"prompt_tokens":32,"completion_tokens":9,"total_tokens":135,"completion_tokens_details":{"reasoning_tokens":94}`, 103},
+		{"apart, the sum last", `"completion_tokens_details":{"reasoning_tokens":94},"completion_tokens":9,"prompt_tokens":32,"total_tokens":135`, 103},
+		{"within", `"prompt_tokens":32,"completion_tokens":103,"total_tokens":135,"completion_tokens_details":{"reasoning_tokens":94}`, 103},
+		{"no sum", `"prompt_tokens":32,"completion_tokens":103,"completion_tokens_details":{"reasoning_tokens":94}`, 103},
+		{"a sum of something else", `"prompt_tokens":32,"completion_tokens":103,"total_tokens":1000,"completion_tokens_details":{"reasoning_tokens":94}`, 103},
+		{"none", `"prompt_tokens":0,"completion_tokens":0,"total_tokens":0,"completion_tokens_details":{"reasoning_tokens":0}`, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var p Body
+			if err := p.Answer([]byte(`{"choices":[],"usage":{`+c.usage+`}}`), OpenAI); err != nil || p.Usage.Output != c.want {
+				t.Errorf("%d, want %d, error %v", p.Usage.Output, c.want, err)
+			}
+		})
+	}
+}
+
 func TestRefused(t *testing.T) {
 	for _, c := range []struct{ name, body, code string }{
 		{"empty", "", "body_malformed"},

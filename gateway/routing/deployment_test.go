@@ -1,7 +1,6 @@
 package routing
 
 import (
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -284,30 +283,5 @@ func TestHealthOfWhatIsGoneIsForgotten(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"a open"}, got); diff != "" || len(r.Stands("other", r.now)) != 0 || len(r.turns) != 1 {
 		t.Error(diff)
-	}
-}
-
-func TestRetryAfter(t *testing.T) {
-	now := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
-	for _, c := range []struct {
-		name, header, value string
-		want                time.Duration
-	}{
-		{"seconds", "Retry-After", "30", 30 * time.Second},
-		{"part of one", "Retry-After", "0.5", 500 * time.Millisecond},
-		{"milliseconds", "Retry-After-Ms", "250", 250 * time.Millisecond},
-		{"date", "Retry-After", "Sun, 01 Nov 2026 13:00:00 GMT", time.Hour},
-		{"date gone by", "Retry-After", "Sun, 01 Nov 2026 11:00:00 GMT", 0},
-		{"nothing", "X", "1", 0},
-		{"negative", "Retry-After", "-5", 0},
-		{"words", "Retry-After", "soon", 0},
-		{"for ever", "Retry-After", "1e300", 366 * 24 * time.Hour},
-		{"no number", "Retry-After", "NaN", 0},
-	} {
-		h := http.Header{}
-		h.Set(c.header, c.value)
-		if got := RetryAfter(h, now); got != c.want {
-			t.Errorf("%s: %s, want %s", c.name, got, c.want)
-		}
 	}
 }

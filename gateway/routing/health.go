@@ -6,9 +6,7 @@ package routing
 import (
 	"cmp"
 	"math/rand/v2"
-	"net/http"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -122,23 +120,4 @@ func (h *Health) Stands(org inventory.OrgID, now time.Time) []Stand {
 		out = append(out, d.Stand(now))
 	}
 	return out
-}
-
-// RetryAfter is how long an answer asks to wait; zero when it does not say. It reads
-// retry-after-ms, and retry-after in seconds or as a date (RFC 9110 section 10.2.3).
-func RetryAfter(h http.Header, now time.Time) time.Duration {
-	const most = 366 * 24 * time.Hour
-	if v := h.Get("Retry-After-Ms"); v != "" {
-		if ms, err := strconv.ParseFloat(v, 64); err == nil && ms > 0 {
-			return time.Duration(min(ms*float64(time.Millisecond), float64(most)))
-		}
-	}
-	v := h.Get("Retry-After")
-	if s, err := strconv.ParseFloat(v, 64); err == nil && s > 0 {
-		return time.Duration(min(s*float64(time.Second), float64(most)))
-	}
-	if at, err := http.ParseTime(v); err == nil && at.After(now) {
-		return min(at.Sub(now), most)
-	}
-	return 0
 }
