@@ -252,7 +252,7 @@ func (m *measurement) approvedAt() (time.Time, error) {
 
 // controlled are the kinds of changes that another person should see.
 var controlled = []string{"policy.changed", "policy.deleted", "guard_profile.changed", "guard_profile.deleted", "settings.changed", "budget.changed", "budget.deleted", "route.changed", "route.deleted",
-	"provider.changed", "provider.deleted", "policy.declared", "guard_profile.declared", "settings.declared"}
+	"provider.changed", "provider.secret_entered", "provider.deleted", "policy.declared", "guard_profile.declared", "settings.declared"}
 
 // changeControlled: changes of what the gateway obeys that carry a second person
 // and a reason.

@@ -95,6 +95,7 @@ func (g *Gateway) upstreamRefused(x *exchange, resp *provider.Response) error {
 	if err != nil || !bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) {
 		return refuse(resp.Status, "upstream_refused", fmt.Sprintf("the provider %s refused the request (%d)", x.ev.Provider, resp.Status))
 	}
+	body = x.sent.Key.Hide(body)
 	h := x.w.Header()
 	copyHeader(h, resp.Header)
 	if x.carriage.from != nil {

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"fmt"
 	"time"
 
 	"plumbline/app/config"
@@ -12,6 +13,7 @@ type ProviderKey struct {
 	Ref     string  `json:"ref" yaml:"ref"`
 	Weight  int     `json:"weight,omitempty" yaml:"weight,omitempty"` // share of the calls beside the others; 0 is 1
 	Entered Entered `json:"entered,omitzero" yaml:"-"`
+	Secret  Secret  `json:"-" yaml:"-"` // entered now, in place of Ref; never kept
 }
 
 // Entered says who entered a sealed secret, and when. Of a reference that is not
@@ -32,10 +34,10 @@ const maxShare = 1000
 
 // Keys are a provider's keys: that of credential first.
 func (p *Provider) Keys() []ProviderKey {
-	if p.CredentialRef == "" {
+	if p.CredentialRef == "" && p.Secret == "" {
 		return p.Credentials
 	}
-	return append([]ProviderKey{{Ref: p.CredentialRef, Weight: 1, Entered: p.Entered}}, p.Credentials...)
+	return append([]ProviderKey{{Ref: p.CredentialRef, Weight: 1, Entered: p.Entered, Secret: p.Secret}}, p.Credentials...)
 }
 
 // checkCredentials says what is wrong with how a provider names its keys.
@@ -50,14 +52,15 @@ func (r *Register) checkCredentials(p *Provider) error {
 	}
 	seen := map[string]bool{p.CredentialRef: p.CredentialRef != ""}
 	for i, k := range p.Credentials {
+		field := fmt.Sprintf("credentials[%d]", i)
 		if err := r.checkReference(k.Ref); err != nil {
-			return fault.Field("credentials", "number %d: %v", i+1, err)
+			return fault.Field(field, "%v", err)
 		}
 		if k.Weight < 0 || k.Weight > maxShare {
-			return fault.Field("credentials", "number %d: a weight is between 1 and %d", i+1, maxShare)
+			return fault.Field(field+".weight", "a weight is between 1 and %d", maxShare)
 		}
 		if seen[k.Ref] {
-			return fault.Field("credentials", "number %d: this key is named already; give it one weight", i+1)
+			return fault.Field(field, "this key is named already; give it one weight")
 		}
 		seen[k.Ref] = true
 	}
@@ -79,10 +82,7 @@ func (r *Register) checkReference(reference string) error {
 // obeyed. What lies elsewhere may be away for a while.
 func (r *Register) declaredCredentials(p *Provider) error {
 	for i, k := range p.Keys() {
-		field := "credential"
-		if p.CredentialRef == "" || i > 0 {
-			field = "credentials"
-		}
+		field := p.KeyField(i)
 		named, err := config.ParseReference(k.Ref)
 		if err == nil && named.Kind == "sealed" {
 			return fault.Field(field, "a sealed secret is entered in the console or through the API; a file names where the secret is")

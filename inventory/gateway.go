@@ -62,6 +62,7 @@ type Provider struct {
 	CredentialRef string        `json:"credential,omitempty" yaml:"credential,omitempty"`   // where the secret is, see config.ParseReference
 	Credentials   []ProviderKey `json:"credentials,omitempty" yaml:"credentials,omitempty"` // further keys, beside the one of credential
 	Entered       Entered       `json:"entered,omitzero" yaml:"-"`                          // who entered the sealed secret of credential
+	Secret        Secret        `json:"-" yaml:"-"`                                         // of credential, entered now; never kept
 	Region        string        `json:"region,omitempty" yaml:"region,omitempty"`
 	NoStreamUsage bool          `json:"no_stream_usage,omitempty" yaml:"no_stream_usage,omitempty"` // refuses stream_options.include_usage
 	Stamp         `yaml:"-"`

@@ -22,6 +22,7 @@ var ofTheInstance = map[string]string{
 	"Declare":      "the file is the operator's and names its organisations",
 	"Drain":        "the outbox of every organisation",
 	"FirstRun":     "asked before there is an organisation",
+	"HostOf":       "where calls go is said by the provider alone",
 	"Link":         "a link signs an account in",
 	"Memberships":  "what an account may choose from when it signs in",
 	"Orgs":         "for jobs and the first run",

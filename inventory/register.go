@@ -26,6 +26,8 @@ type Checker interface {
 	Provider(Provider) error
 	Price(*Price) error
 	Credential(reference string) error // whether it can be followed here; never asks anybody
+	Host(Provider) (string, error)     // where its calls go: scheme://host[:port]; empty for nowhere
+	Secret(text string) error          // whether a provider can be sent it; quotes nothing
 }
 
 // Deps of a Register.
@@ -36,6 +38,8 @@ type Deps struct {
 	HashKey func(secret string) [32]byte           // keyed hash of a virtual key's secret
 	Resolve func(reference string) (string, error) // a secret named env:NAME or file:PATH
 	OnSwap  func(*Snapshot)                        // called before whoever made a change is answered
+	Sealer  Sealer                                 // of the secrets that people enter; nil: none can be
+	Bound   func(reference, host string) bool      // whether the operator lists them together; nil: none are
 	Now     func() time.Time
 	Rand    io.Reader
 	Log     *slog.Logger
@@ -117,6 +121,10 @@ func (r *Register) reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	secrets, err := r.store.secrets(ctx)
+	if err != nil {
+		return err
+	}
 	rows, err := r.store.inForce(ctx)
 	if err != nil {
 		return err
@@ -131,6 +139,9 @@ func (r *Register) reload(ctx context.Context) error {
 	r.loaded = m
 	if r.d.OnSwap != nil {
 		r.d.OnSwap(snap)
+	}
+	if err := r.forget(ctx, secrets, rows); err != nil {
+		r.d.Log.Warn("secrets that nothing names are still kept", "error", err)
 	}
 	r.confirmed.Store(r.d.Now().UnixMicro())
 	return nil
@@ -216,9 +227,10 @@ type spec struct {
 	reason    string
 	origin    Origin
 	delete    bool
-	fresh     bool // must not exist yet
-	beside    bool // a person's act that stands beside what the file declares
-	release   bool // the file does not declare the row any more
+	fresh     bool                                          // must not exist yet
+	beside    bool                                          // a person's act that stands beside what the file declares
+	release   bool                                          // the file does not declare the row any more
+	within    func(ctx context.Context, tx *rowStore) error // what is checked and written in the same transaction; may be nil
 	// mutate gives the new body from the old one; old is empty for a new row.
 	mutate func(old []byte) (any, error)
 }
@@ -305,6 +317,11 @@ func (r *Register) insert(ctx context.Context, tx *rowStore, actor authz.Actor, 
 	body, err := s.mutate(before)
 	if err != nil {
 		return row{}, err
+	}
+	if s.within != nil {
+		if err := s.within(ctx, tx); err != nil {
+			return row{}, err
+		}
 	}
 	after, err := json.Marshal(body)
 	if err != nil {

@@ -1,12 +1,14 @@
 package inventory
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"database/sql"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -18,6 +20,7 @@ import (
 	"plumbline/app/authz"
 	"plumbline/app/db"
 	"plumbline/app/fault"
+	"plumbline/app/seal"
 	"plumbline/migrations"
 )
 
@@ -98,6 +101,27 @@ func (picky) Credential(reference string) error {
 	return nil
 }
 
+func (picky) Host(p Provider) (string, error) {
+	if p.Kind == "simulated" {
+		return "", nil
+	}
+	if p.BaseURL == "" {
+		return "https://api.example", nil
+	}
+	u, err := url.Parse(p.BaseURL)
+	if err != nil {
+		return "", errors.New("base_url is no URL")
+	}
+	return u.Scheme + "://" + u.Host, nil
+}
+
+func (picky) Secret(text string) error {
+	if strings.ContainsAny(text, " \n") {
+		return errors.New("the secret is not one line of plain characters")
+	}
+	return nil
+}
+
 // desk is a register over a database, with its journal and a clock.
 type desk struct {
 	*Register
@@ -165,7 +189,11 @@ func newDesk(t testing.TB, c db.Config) *desk {
 	}
 	d := &desk{t: t, book: &book{changes: map[OrgID][]Change{}}, now: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)}
 	env := map[string]string{"env:UP": "sk-upstream", "env:APP_KEY": "a-secret-of-more-than-twenty", "env:SHORT": "short"}
-	d.d = Deps{DB: g, Journal: d.book, Check: picky{}, HashKey: func(s string) [32]byte { return sha256.Sum256([]byte(s)) },
+	sealer, err := seal.New(bytes.Repeat([]byte{9}, 32), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.d = Deps{DB: g, Sealer: sealer, Journal: d.book, Check: picky{}, HashKey: func(s string) [32]byte { return sha256.Sum256([]byte(s)) },
 		Resolve: func(ref string) (string, error) {
 			if v, ok := env[ref]; ok {
 				return v, nil

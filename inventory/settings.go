@@ -232,29 +232,65 @@ func checkBudgetIn(s *State, b Budget) error {
 	return nil
 }
 
-// PutProvider adds or changes a provider.
+// PutProvider adds or changes a provider. Secrets in it are sealed and then known by
+// reference alone. A sealed secret stays with its provider and host: one that was not
+// entered for them is refused with the code credential_reentry_required, and so is a
+// reference that was named for another host.
 func (r *Register) PutProvider(ctx context.Context, actor authz.Actor, p Provider, reason string) error {
-	if err := r.checkProvider(p); err != nil {
+	if err := r.checkUpstream(&p); err != nil {
 		return err
 	}
-	expect := p.Version
-	p.Stamp, p.Origin, p.Org = Stamp{}, Origin{}, ""
-	return r.put(ctx, actor, kindProvider, string(p.ID), reason, expect, p)
-}
-
-func (r *Register) checkProvider(p Provider) error {
-	if err := checkID("id", string(p.ID)); err != nil {
+	sealed, err := r.seal(actor, &p)
+	if err != nil {
 		return err
 	}
 	if err := r.checkCredentials(&p); err != nil {
 		return err
 	}
+	change := kindProvider + ".changed"
+	if len(sealed) > 0 {
+		change = secretChange
+	}
+	expect := p.Version
+	p.Stamp, p.Origin, p.Org = Stamp{}, Origin{}, ""
+	_, err = r.apply(ctx, actor, spec{org: actor.Org, kind: kindProvider, id: string(p.ID), change: change, reason: reason, expect: expect,
+		mutate: func(old []byte) (any, error) {
+			err := r.keep(old, &p, sealed)
+			return p, err
+		},
+		within: func(ctx context.Context, tx *rowStore) error {
+			if err := r.checkHosts(ctx, tx, &p); err != nil {
+				return err
+			}
+			for _, m := range sealed {
+				if err := tx.keepSecret(ctx, m); err != nil {
+					return err
+				}
+			}
+			return nil
+		}})
+	return err
+}
+
+func (r *Register) checkProvider(p Provider) error {
+	if err := r.checkUpstream(&p); err != nil {
+		return err
+	}
+	return r.checkCredentials(&p)
+}
+
+// checkUpstream says what is wrong with a provider but for its keys.
+func (r *Register) checkUpstream(p *Provider) error {
+	if err := checkID("id", string(p.ID)); err != nil {
+		return err
+	}
 	if r.d.Check != nil {
-		if err := r.d.Check.Provider(p); err != nil {
+		if err := r.d.Check.Provider(*p); err != nil {
 			return fault.Field("kind", "%v", err)
 		}
 	}
-	return nil
+	_, err := r.HostOf(*p)
+	return err
 }
 
 // PutProfile adds or changes a guard profile.

@@ -2,7 +2,6 @@ package web
 
 import (
 	"net/http"
-	"slices"
 
 	"plumbline/app/config"
 	"plumbline/app/fault"
@@ -12,7 +11,13 @@ import (
 type (
 	providerBody struct {
 		inventory.Provider `yaml:",inline"`
+		Secret             inventory.Secret  `json:"credential_secret" yaml:"credential_secret"` // write-only
+		Keys               []providerKeyBody `json:"credentials" yaml:"credentials"`
 		change             `yaml:",inline"`
+	}
+	providerKeyBody struct {
+		inventory.ProviderKey `yaml:",inline"`
+		Secret                inventory.Secret `json:"secret" yaml:"secret"` // write-only
 	}
 	routeBody struct {
 		inventory.Route `yaml:",inline"`
@@ -48,26 +53,23 @@ func (r *request) keyHealth() []inventory.KeyHealth {
 	return r.web.d.KeyHealth(r.actor.Org)
 }
 
-// mayName refuses a credential that the operator lets nobody name, and to send a
-// known one to another address: whoever sets the address gets the credential. What
-// is no reference is not quoted, for it may be the secret itself.
+// mayName refuses a credential that the operator lets nobody name: whoever sets the
+// address gets the credential. What is no reference is not quoted, for it may be the
+// secret itself.
 func (r *request) mayName(p inventory.Provider) error {
+	host, _ := r.web.d.Register.HostOf(p) // what is wrong with it, the register says
 	for i, k := range p.Keys() {
-		field := "credentials"
-		if i == 0 && p.CredentialRef != "" {
-			field = "credential"
-		}
-		if _, err := config.ParseReference(k.Ref); err != nil {
+		named, err := config.ParseReference(k.Ref)
+		field := p.KeyField(i)
+		switch {
+		case k.Ref == "" && k.Secret != "":
+			// Entered, not named.
+		case err != nil:
 			return fault.Field(field, "%v", err)
-		}
-		if r.web.d.Namable == nil || !r.web.d.Namable(k.Ref) {
+		case named.Kind == "sealed":
+			// The register holds it to the provider and the host that it was entered for.
+		case r.web.d.Namable == nil || !r.web.d.Namable(k.Ref, host):
 			return fault.Field(field, "%s may not be named here; the server's configuration lists under credentials what may", k.Ref)
-		}
-		for _, old := range r.state.Providers {
-			known := slices.ContainsFunc(old.Keys(), func(o inventory.ProviderKey) bool { return o.Ref == k.Ref })
-			if known && old.BaseURL != p.BaseURL {
-				return fault.Field(field, "the provider %s sends this credential to another address; name it under another reference, so that a key does not go where it was not meant to", old.ID)
-			}
 		}
 	}
 	return nil
@@ -82,7 +84,11 @@ func (r *request) apiPutProvider() error {
 		return err
 	}
 	p := in.Provider
-	p.Version = in.change.Version
+	p.Version, p.Secret, p.Credentials = in.change.Version, in.Secret, nil
+	for _, k := range in.Keys {
+		k.ProviderKey.Secret = k.Secret
+		p.Credentials = append(p.Credentials, k.ProviderKey)
+	}
 	if err := r.mayName(p); err != nil {
 		return err
 	}

@@ -83,7 +83,7 @@ func TestEveryPageInTheBrowser(t *testing.T) {
 		tabs <- [2]*tab{openTab(t, browser, c.admin), openTab(t, browser, newReader(c.base))}
 	}
 	t.Run("pages", func(t *testing.T) { // ends when all of its own have
-		for _, v := range visits(t) {
+		for _, v := range append(visits(t), visit{shot: "provider", path: "/gateway/providers/new?provider=unreachable"}) {
 			t.Run(v.name(), func(t *testing.T) {
 				t.Parallel()
 				pair := <-tabs

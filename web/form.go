@@ -7,6 +7,7 @@ import (
 	"sort"
 	"time"
 
+	"plumbline/app/config"
 	"plumbline/app/fault"
 )
 
@@ -25,6 +26,7 @@ type field struct {
 	Optional          bool
 	Auto              string // autocomplete
 	Mono              bool
+	Reference         bool // to a secret: what is none is not shown again, for it may be the secret
 }
 
 // form is a form as every page draws it. The names of its fields are those of the
@@ -74,9 +76,7 @@ func (r *request) again(p page, f *form, err error) error {
 	}
 	for i := range f.Fields {
 		x := &f.Fields[i]
-		if x.Kind != "password" && x.Kind != "file" {
-			x.Value, x.Values = r.value(x.Name), r.c.Request().Form[x.Name]
-		}
+		r.refill(x)
 		x.Error = left[x.Name]
 		delete(left, x.Name)
 	}
@@ -88,6 +88,17 @@ func (r *request) again(p page, f *form, err error) error {
 		r.web.d.Log.Warn("not recorded", "request", r.id.String(), "error", err)
 	}
 	return r.render(known.Kind.Status(), "form", p, f)
+}
+
+// refill puts what was entered into a box, but for secrets and files.
+func (r *request) refill(x *field) {
+	if x.Kind == "password" || x.Kind == "file" {
+		return
+	}
+	x.Value, x.Values = r.value(x.Name), r.c.Request().Form[x.Name]
+	if _, err := config.ParseReference(x.Value); x.Reference && err != nil {
+		x.Value = ""
+	}
 }
 
 func (r *request) formPage(p page, f *form) error { return r.render(http.StatusOK, "form", p, f) }

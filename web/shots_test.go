@@ -32,7 +32,7 @@ func TestShots(t *testing.T) {
 	only := regexp.MustCompile(os.Getenv("PLUMBLINE_SHOTS_ONLY"))
 	c, browser := sampleConsole(t), chromium(t)
 	admin, stranger := openTab(t, browser, c.admin), openTab(t, browser, newReader(c.base))
-	pages := append(visits(t), visit{shot: "control", path: "/frameworks/nist-ai-rmf-1.0?control=GOVERN+1.6&system=SYS-001"}, visit{shot: "exchange", path: "/exchanges?guard=%3Aredacted&system=SYS-001"})
+	pages := append(visits(t), visit{shot: "control", path: "/frameworks/nist-ai-rmf-1.0?control=GOVERN+1.6&system=SYS-001"}, visit{shot: "exchange", path: "/exchanges?guard=%3Aredacted&system=SYS-001"}, visit{shot: "provider", path: "/gateway/providers/new?provider=unreachable"})
 	for _, v := range pages {
 		if !only.MatchString(v.name()) {
 			continue

@@ -75,7 +75,8 @@ type Deps struct {
 	// Kinds are the kinds of providers that the gateway has, for its form.
 	Kinds []ProviderKind
 	// Namable says which credentials people may name for a provider; none when nil.
-	Namable   func(reference string) bool
+	// host is that which calls go to, as scheme://host[:port].
+	Namable   func(reference, host string) bool
 	KeyHealth func(inventory.OrgID) []inventory.KeyHealth // of providers' keys; may be nil
 	// Budgets says where a budget's current window stands.
 	Budgets func(*inventory.Budget) (charged, held, left money.Nano)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -101,6 +102,9 @@ func (c *Config) defaults() {
 	duration(&c.SessionLife, 12*time.Hour)
 }
 
+// hostForm: a * stands where only whoever has the domain can put something.
+var hostForm = regexp.MustCompile(`^(https?://)?(\*\.)?[A-Za-z0-9\[][A-Za-z0-9.:\[\]-]*/?$`)
+
 func dialable(listen string) string {
 	host, port, err := net.SplitHostPort(listen)
 	if err == nil && (host == "" || host == "0.0.0.0" || host == "::") {
@@ -132,6 +136,9 @@ func (c *Config) check() error {
 		if !ok || !slices.Contains([]string{"env", "file", "vault", "aws", "google", "azure"}, kind) {
 			return bad("credentials", "a credential is named as %s", strings.Join(referenceForms, ", "))
 		}
+		if _, host, bound := strings.Cut(reference, hostArrow); bound && !hostForm.MatchString(strings.TrimSpace(host)) {
+			return bad("credentials", "behind -> stands a host such as api.openai.com, *.openai.azure.com or http://10.0.0.5:8000")
+		}
 	}
 	if c.Vault != nil {
 		if key, err := c.Vault.check(); err != nil {
@@ -156,18 +163,47 @@ func (c *Config) check() error {
 }
 
 // Namable reports whether people may name a credential of that reference in the UI
-// and the API. Whoever sets a provider's address decides where its credential is
-// sent, so not every secret of the server may be named. The declarations file is
-// the operator's and may name any. A * stands for one or more characters.
-func (c *Config) Namable(reference string) bool {
+// and the API, for a provider at a host (scheme://host[:port]). Whoever sets a
+// provider's address decides where its credential is sent, so not every secret of the
+// server may be named. The declarations file is the operator's and may name any. A *
+// stands for one or more characters; "REFERENCE -> HOST" lets one be named for that
+// host alone.
+func (c *Config) Namable(reference, host string) bool {
+	return c.listed(reference, func(wanted string, bound bool) bool { return !bound || hostMatches(wanted, host) })
+}
+
+// Bound reports whether the operator lists that reference together with the host, so
+// that it may go there wherever it went before.
+func (c *Config) Bound(reference, host string) bool {
+	return c.listed(reference, func(wanted string, bound bool) bool { return bound && hostMatches(wanted, host) })
+}
+
+const hostArrow = " -> "
+
+func (c *Config) listed(reference string, fits func(host string, bound bool) bool) bool {
 	if r, err := ParseReference(reference); err != nil || r.Kind == "sealed" {
 		return false // a pattern names a folder, and .. would leave it
 	}
-	for _, pattern := range c.Credentials {
-		before, after, wild := strings.Cut(pattern, "*")
-		if reference == pattern || wild && len(reference) > len(before)+len(after) && strings.HasPrefix(reference, before) && strings.HasSuffix(reference, after) {
+	for _, entry := range c.Credentials {
+		pattern, host, bound := strings.Cut(entry, hostArrow)
+		if wildcard(pattern, reference) && fits(strings.TrimSpace(host), bound) {
 			return true
 		}
 	}
 	return false
+}
+
+// wildcard reports whether text is what a pattern with at most one * stands for.
+func wildcard(pattern, text string) bool {
+	before, after, wild := strings.Cut(pattern, "*")
+	return text == pattern || wild && len(text) > len(before)+len(after) && strings.HasPrefix(text, before) && strings.HasSuffix(text, after)
+}
+
+// hostMatches compares a host as the operator writes it, https when it names no
+// scheme, with scheme://host[:port].
+func hostMatches(wanted, host string) bool {
+	if !strings.Contains(wanted, "://") {
+		wanted = "https://" + wanted
+	}
+	return wildcard(strings.ToLower(strings.TrimRight(wanted, "/")), host)
 }

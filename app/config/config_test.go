@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -112,14 +113,53 @@ func TestNamable(t *testing.T) {
 		t.Fatal(err)
 	}
 	for reference, want := range map[string]bool{"env:OPENAI_API_KEY": true, "env:PLUMBLINE_POSTGRES": false, "env:_API_KEY": false, "env:A/B_API_KEY": true, "file:/etc/passwd": false, "": false} {
-		if got := c.Namable(reference); got != want {
+		if got := c.Namable(reference, "https://any.example"); got != want {
 			t.Errorf("%q: %v", reference, got)
 		}
 	}
 	c.Credentials = []string{"env:ONE", "file:/run/secrets/two", "file:/run/keys/*"}
 	for reference, want := range map[string]bool{"env:ONE": true, "file:/run/secrets/two": true, "file:/run/secrets/../two": false, "file:/run/keys/a": true, "file:/run/keys/../secrets/b": false, "env:OPENAI_API_KEY": false} {
-		if got := c.Namable(reference); got != want {
+		if got := c.Namable(reference, "https://any.example"); got != want {
 			t.Errorf("listed, %q: %v", reference, got)
+		}
+	}
+}
+
+// TestNamableForAHost: an entry with a host lets what it names go there and nowhere
+// else.
+func TestNamableForAHost(t *testing.T) {
+	c := &Config{Credentials: []string{"env:ONE -> api.one.example", "env:*_API_KEY", "env:B_API_KEY -> *.two.example", "env:LOCAL -> http://10.0.0.5:8000/"}}
+	for _, x := range []struct {
+		reference, host string
+		namable, bound  bool
+	}{
+		{"env:ONE", "https://api.one.example", true, true},
+		{"env:ONE", "http://api.one.example", false, false},
+		{"env:ONE", "https://api.one.example:444", false, false},
+		{"env:ONE", "https://api.one.example.evil.example", false, false},
+		{"env:ONE", "https://evil.example", false, false},
+		{"env:A_API_KEY", "https://any.example", true, false},
+		{"env:B_API_KEY", "https://any.example", true, false},
+		{"env:B_API_KEY", "https://eu.two.example", true, true},
+		{"env:B_API_KEY", "https://eviltwo.example", true, false},
+		{"env:B_API_KEY", "https://two.example", true, false},
+		{"env:LOCAL", "http://10.0.0.5:8000", true, true},
+		{"env:LOCAL", "https://10.0.0.5:8000", false, false},
+		{"sealed:abc", "https://api.one.example", false, false},
+		{"env:ONE -> api.one.example", "https://api.one.example", false, false},
+	} {
+		if n, b := c.Namable(x.reference, x.host), c.Bound(x.reference, x.host); n != x.namable || b != x.bound {
+			t.Errorf("%s at %s: namable %v, bound %v", x.reference, x.host, n, b)
+		}
+	}
+	for entry, ok := range map[string]bool{"env:ONE -> api.one.example": true, "env:ONE -> *.one.example:8443": true, "env:ONE -> https://[::1]:9": true, "env:ONE -> ": false, "env:ONE -> *": false,
+		"env:ONE -> a*.example": false, "env:ONE -> https://a.example/v1": false, "env:ONE -> a.example -> b.example": false} {
+		file := filepath.Join(t.TempDir(), "config.yaml")
+		if err := os.WriteFile(file, []byte("credentials: ["+strconv.Quote(entry)+"]\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Load(file, nothing); (err == nil) != ok {
+			t.Errorf("%q: %v", entry, err)
 		}
 	}
 }

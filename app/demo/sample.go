@@ -74,7 +74,8 @@ func (m *sample) people(ctx context.Context) error {
 // gateway declares providers, routes, guard profiles and budgets.
 func (m *sample) gateway(ctx context.Context) error {
 	r, a := m.s.Register, m.officer
-	providers := []inventory.Provider{simulated.provider, {ID: "unreachable", Kind: "openai", Vendor: "openai", BaseURL: "http://127.0.0.1:9/v1"}}
+	providers := []inventory.Provider{simulated.provider, {ID: "unreachable", Kind: "openai", Vendor: "openai", BaseURL: "http://127.0.0.1:9/v1",
+		Secret: "invented-and-nobodys-key", Credentials: []inventory.ProviderKey{{Ref: "env:SAMPLE_API_KEY", Weight: 3}}}}
 	if m.up.provider.ID != simulatedID {
 		providers = append(providers, m.up.provider)
 	}

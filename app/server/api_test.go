@@ -399,12 +399,12 @@ func TestAPIRefuses(t *testing.T) {
 	ada.refused(409, "exists", "SYS-001", "POST", "/api/v1/systems", `{"id":"SYS-001","name":"x","purpose":"p","owner":"o"}`)
 	ada.refused(409, "version", "version 1", "PUT", "/api/v1/systems/SYS-001", `{"name":"y","purpose":"p","owner":"o","lifecycle":"planned","version":9}`)
 	ada.must(200, "PUT", "/api/v1/providers/p", `{"kind":"openai","base_url":"https://one.example","credential":"env:A_API_KEY"}`)
-	ada.refused(400, "invalid_field", "another address", "PUT", "/api/v1/providers/q", `{"kind":"openai","base_url":"https://two.example","credential":"env:A_API_KEY"}`)
-	ada.refused(400, "invalid_field", "another address", "PUT", "/api/v1/providers/q", `{"kind":"openai","base_url":"https://two.example","credentials":[{"ref":"env:A_API_KEY"}]}`)
-	ada.refused(400, "invalid_field", "another address", "PUT", "/api/v1/providers/p", `{"kind":"openai","base_url":"https://two.example","credential":"env:A_API_KEY"}`)
+	ada.refused(400, "credential_reentry_required", "another host", "PUT", "/api/v1/providers/q", `{"kind":"openai","base_url":"https://two.example","credential":"env:A_API_KEY"}`)
+	ada.refused(400, "credential_reentry_required", "another host", "PUT", "/api/v1/providers/q", `{"kind":"openai","base_url":"https://two.example","credentials":[{"ref":"env:A_API_KEY"}]}`)
+	ada.refused(400, "credential_reentry_required", "another host", "PUT", "/api/v1/providers/p", `{"kind":"openai","base_url":"https://two.example","credential":"env:A_API_KEY"}`)
 	ada.refused(400, "invalid_field", "may not be named", "PUT", "/api/v1/providers/q", `{"kind":"openai","base_url":"https://two.example","credential":"env:B_API_KEY","credentials":[{"ref":"env:PLUMBLINE_POSTGRES"}]}`)
 	ada.refused(400, "invalid_field", "may not be named", "PUT", "/api/v1/providers/q", `{"kind":"openai","base_url":"https://two.example","credential":"google:"}`)
-	ada.refused(400, "invalid_field", "may not be named", "PUT", "/api/v1/providers/q", `{"kind":"openai","base_url":"https://two.example","credential":"sealed:x"}`)
+	ada.refused(400, "credential_reentry_required", "no secret of that id", "PUT", "/api/v1/providers/q", `{"kind":"openai","base_url":"https://two.example","credential":"sealed:x"}`)
 	ada.must(200, "GET", "/api/v1/health/credentials", "")
 }
 

@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"plumbline/app/authz"
 	"plumbline/app/server/load"
 )
 
@@ -45,18 +46,24 @@ func (l *logged) String() string {
 // every byte on disk, and error answers.
 func TestNothingSecretLeaks(t *testing.T) {
 	const inPrompt, inAnswer, inError, inKey = "canary-prompt-81f2", "canary-answer-93c4", "canary-error-55d7", "canary-credential-17e0"
+	const entered, entered2, pasted = "canary-entered-2c9a", "canary-entered-b6e3", "canary-pasted-40d8" // by people; the last where a reference belongs
+	const theKey = "THE-KEY"                                                                             // stands in an upstream's answer for the key that it was called with
 	fail := func(status int, body string) http.HandlerFunc {
-		return func(w http.ResponseWriter, _ *http.Request) {
+		return func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(status)
-			io.WriteString(w, body)
+			io.WriteString(w, strings.ReplaceAll(body, theKey, strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")))
 		}
 	}
 	answers := map[string]http.HandlerFunc{
 		"whole": fail(200, `{"model":"gpt-4o-mini","choices":[{"index":0,"message":{"content":"`+inAnswer+`"}}],"usage":{"prompt_tokens":5,"completion_tokens":5}}`),
 		"500":   fail(500, `{"error":{"message":"`+inError+`"}}`),
 		"503":   fail(503, inError),
-		"401":   fail(401, `{"error":{"message":"Incorrect key `+inKey+` `+inError+`"}}`),
+		"401":   fail(401, `{"error":{"message":"Incorrect key `+theKey+` `+inError+`"}}`),
+		"402":   fail(402, `{"error":{"message":"`+theKey+` is not paid for"}}`),
+		"403":   fail(403, `{"error":{"message":"`+theKey+` may not"}}`),
+		"429":   fail(429, `{"error":{"message":"too much of `+theKey+`"}}`),
+		"400":   fail(400, `{"error":{"message":"no such thing for `+theKey+`","param":"`+theKey+`"}}`),
 		"302":   fail(302, inError),
 		"html":  fail(200, "<html>"+inError),
 		"twice": fail(200, `{"`+inError+`":1,"`+inError+`":2}`),
@@ -95,13 +102,26 @@ func TestNothingSecretLeaks(t *testing.T) {
 	s := open(t, Options{Config: testConfig(dir), Env: func(string) string { return inKey }, Log: slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	key := furnish(t, s, up.URL)
 	secret := strings.SplitN(key, "-", 3)[2]
+	person(t, s, testOrg, "ada@example.com", authz.Admin)
 	base := serve(t, s)
 	look := func(where, text string) {
 		t.Helper()
-		for _, c := range []string{inPrompt, inAnswer, inError, inKey, secret} {
+		for _, c := range []string{inPrompt, inAnswer, inError, inKey, secret, entered, entered2, pasted} {
 			if i := strings.Index(text, c); i >= 0 {
 				t.Errorf("%s shows %q: %q", where, c, text[max(0, i-80):min(len(text), i+80)])
 			}
+		}
+	}
+	ada := newScript(t, base).signIn("ada@example.com")
+	keys := fmt.Sprintf(`{"kind":"openai","vendor":"openai","base_url":%q,"credential_secret":%q,"credentials":[{"secret":%q,"weight":2},{"ref":"env:UP_API_KEY"}]`, up.URL, entered, entered2)
+	look("the answer to who enters secrets", ada.must(200, "PUT", "/api/v1/providers/up", keys+`}`).text)
+	for _, bad := range []string{keys + `,"version":99}`, keys + `,"reason":7}`, keys + `,"` + `x":1}`, strings.Replace(keys, entered2, entered2+`\nX-Y: z`, 1) + "}", strings.Replace(keys, "env:UP_API_KEY", pasted, 1) + "}",
+		strings.Replace(keys, "env:UP_API_KEY", "env:"+`PLUMBLINE_POSTGRES`, 1) + "}", strings.Replace(keys, `"kind":"openai"`, `"kind":"none"`, 1) + "}", strings.Replace(keys, `"weight":2`, `"weight":"2"`, 1) + "}",
+		`{"kind":"openai","credential":"` + pasted + `"}`, `{"kind":"openai","credential_secret":["` + pasted + `"]}`, `{"kind":"openai","credential_secret":"` + pasted} {
+		if a := ada.do("PUT", "/api/v1/providers/up", bad); a.status < 400 {
+			t.Errorf("accepted: %s", bad)
+		} else {
+			look("an error of the API", a.text)
 		}
 	}
 	body := `{"model":"gpt-4o-mini","stream":%v,"user":"%s","metadata":{"note":"%s"},"messages":[{"role":"user","content":"%s %s"}]}`
@@ -140,6 +160,12 @@ func TestNothingSecretLeaks(t *testing.T) {
 	}
 	_, metrics := fetch(t, base+"/metrics")
 	look("/metrics", metrics)
+	for _, path := range []string{"/api/v1/health/credentials", "/api/v1/providers", "/api/v1/health/providers", "/gateway", "/gateway/providers/new?provider=up", "/exchanges"} {
+		a := ada.must(200, "GET", path, "")
+		if look(path, a.text); path == "/api/v1/health/credentials" && (strings.Count(a.text, `"ref":"sealed:`) != 2 || !strings.Contains(a.text, `"state":"set_aside"`)) {
+			t.Errorf("the health of keys: %s", a.text)
+		}
+	}
 	if err := s.Projection.CatchUp(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -73,6 +73,10 @@ func providerKinds() (out []web.ProviderKind) {
 	return out
 }
 
+func (c checker) Host(p inventory.Provider) (string, error) { return provider.Host(&p) }
+
+func (c checker) Secret(text string) error { return credential.Check(text) }
+
 func (c checker) Credential(reference string) error { return c.keys.Check(reference) }
 
 // keyHash is the keyed hash under which virtual keys are stored: SHA-256 over the

@@ -142,7 +142,8 @@ func (s *Server) open(ctx context.Context) error {
 	s.pins = newPins(&pinStore{state}, o.Now, s.log)
 	s.opened("places of responses", s.pins.Close)
 	var register *inventory.Register
-	if s.Credentials, err = credential.New(credential.Config{Resolve: config.Resolver(o.Env), Vault: c.Vault, Now: o.Now, Log: s.log}); err != nil {
+	if s.Credentials, err = credential.New(credential.Config{Resolve: config.Resolver(o.Env), Vault: c.Vault, Now: o.Now, Log: s.log,
+		Sealed: (&inventory.Secrets{DB: state, Sealer: sealer, Host: checker{}.Host}).Open}); err != nil {
 		return err
 	}
 	s.opened("credentials", s.Credentials.Close)
@@ -152,7 +153,7 @@ func (s *Server) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	register, err = inventory.New(ctx, inventory.Deps{DB: state, Journal: journal{s.Ledger}, Check: checker{ctx, s.Credentials}, HashKey: hashKey, Resolve: config.Resolver(o.Env),
+	register, err = inventory.New(ctx, inventory.Deps{DB: state, Journal: journal{s.Ledger}, Check: checker{ctx, s.Credentials}, HashKey: hashKey, Resolve: config.Resolver(o.Env), Sealer: sealer, Bound: c.Bound,
 		OnSwap: func(snap *inventory.Snapshot) {
 			if err := s.Gateway.Use(context.WithoutCancel(ctx), snap); err != nil {
 				s.log.Error("part of the register cannot be obeyed", "error", err)

@@ -20,15 +20,49 @@ type server struct {
 }
 
 func (k *Kind) server(p *inventory.Provider, transport http.RoundTripper) (Provider, error) {
+	u, err := k.base(p)
+	if err != nil {
+		return nil, err
+	}
+	return &server{kind: k, base: *u, transport: transport}, nil
+}
+
+// base is the URL that the provider's paths are below.
+func (k *Kind) base(p *inventory.Provider) (*url.URL, error) {
 	base := p.BaseURL
 	if base == "" {
 		base = k.BaseURL
 	}
 	u, err := url.Parse(strings.TrimRight(base, "/"))
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
 		return nil, errors.New("base_url must be an http or https URL such as https://api.openai.com/v1")
+	case u.User != nil:
+		return nil, errors.New("base_url holds a user name or a password; a secret has a place of its own")
 	}
-	return &server{kind: k, base: *u, transport: transport}, nil
+	return u, nil
+}
+
+// Host is where a provider's calls go, as scheme://host or scheme://host:port, in one
+// spelling; empty for a kind that calls nobody.
+func Host(p *inventory.Provider) (string, error) {
+	k, err := KindOf(p.Kind)
+	if err != nil || k.Simulated {
+		return "", err
+	}
+	u, err := k.base(p)
+	if err != nil {
+		return "", err
+	}
+	host, port := strings.ToLower(u.Hostname()), u.Port()
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	scheme := strings.ToLower(u.Scheme)
+	if port == "" || scheme == "https" && port == "443" || scheme == "http" && port == "80" {
+		return scheme + "://" + host, nil
+	}
+	return scheme + "://" + host + ":" + port, nil
 }
 
 var (

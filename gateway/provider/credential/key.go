@@ -1,6 +1,7 @@
 package credential
 
 import (
+	"bytes"
 	"errors"
 	"log/slog"
 	"regexp"
@@ -73,6 +74,27 @@ func (k Key) AWS() (AWS, bool) {
 	return k.value.aws, true
 }
 
+// Hide puts [credential] in the place of the secret where a text quotes it: what a
+// provider says of a call may be the key that it was called with. Without it the text
+// is given back as it is.
+func (k Key) Hide(text []byte) []byte {
+	if k.value == nil {
+		return text
+	}
+	for _, secret := range []string{k.value.token, k.value.aws.Secret, k.value.aws.Session} {
+		for _, written := range []string{secret, strings.ReplaceAll(secret, "/", `\/`)} {
+			if len(written) >= shortest && bytes.Contains(text, []byte(written)) {
+				text = bytes.ReplaceAll(text, []byte(written), []byte("[credential]"))
+			}
+		}
+	}
+	return text
+}
+
+// shortest is the shortest secret, in bytes, that Hide looks for: what is shorter is a
+// word that any text may have.
+const shortest = 8
+
 func (k Key) String() string               { return "key " + k.ID }
 func (k Key) GoString() string             { return "credential.Key{" + k.ID + "}" }
 func (k Key) LogValue() slog.Value         { return slog.StringValue(k.String()) }
@@ -86,6 +108,12 @@ func Static(secret string) (Key, error) {
 	}
 	v, err := newToken(secret, time.Time{})
 	return Key{ID: "1", value: v}, err
+}
+
+// Check says whether a text can be a secret. It quotes nothing of it.
+func Check(text string) error {
+	_, err := newToken(text, time.Time{})
+	return err
 }
 
 // longest is the longest secret in bytes: what a header may hold.

@@ -194,6 +194,23 @@ func TestKeysDoNotShow(t *testing.T) {
 	}
 }
 
+func TestHide(t *testing.T) {
+	for _, c := range []struct{ name, secret, text, want string }{
+		{"token", "sk-live/12345", `{"message":"Incorrect key sk-live/12345 (sk-live\/12345)"}`, `{"message":"Incorrect key [credential] ([credential])"}`},
+		{"elsewhere", "sk-live/12345", `{"message":"sk-live/1234"}`, `{"message":"sk-live/1234"}`},
+		{"aws", "AKIAIOSFODNN7EXAMPLE:wJalrXUtnFEMI:session-1", `AKIAIOSFODNN7EXAMPLE wJalrXUtnFEMI session-1`, `AKIAIOSFODNN7EXAMPLE [credential] [credential]`},
+		{"a word", "none", `{"param":none}`, `{"param":none}`},
+	} {
+		k, err := Static(c.secret)
+		if got := string(k.Hide([]byte(c.text))); got != c.want || err != nil {
+			t.Errorf("%s: %s %v", c.name, got, err)
+		}
+	}
+	if got := string(Key{}.Hide([]byte("x"))); got != "x" {
+		t.Errorf("without a key: %q", got)
+	}
+}
+
 func TestTokens(t *testing.T) {
 	for _, c := range []struct {
 		name, text string

@@ -15,15 +15,16 @@ import (
 	"time"
 
 	"plumbline/app/config"
+	"plumbline/app/fault"
 	"plumbline/inventory"
 )
 
 // Config makes a Source. Every zero value works.
 type Config struct {
-	Resolve func(reference string) (string, error)                                                                   // env: and file:
-	Sealed  func(ctx context.Context, org inventory.OrgID, provider inventory.ProviderID, id string) (string, error) // what people entered
-	Vault   *config.Vault                                                                                            // nil: vault: cannot be named
-	Client  *http.Client                                                                                             // to Vault; one of its own when nil
+	Resolve func(reference string) (string, error)                                                          // env: and file:
+	Sealed  func(ctx context.Context, org inventory.OrgID, p inventory.Provider, id string) (string, error) // what people entered for a provider as it is in p
+	Vault   *config.Vault                                                                                   // nil: vault: cannot be named
+	Client  *http.Client                                                                                    // to Vault; one of its own when nil
 	Now     func() time.Time
 	Log     *slog.Logger
 }
@@ -38,7 +39,7 @@ type Source struct {
 	end   context.CancelFunc
 
 	mu      sync.Mutex
-	entries map[string]*entry  // by reference; of sealed ones with organisation and provider
+	entries map[string]*entry  // by reference; of sealed ones with all that they are bound to
 	rings   map[place]*Keyring // those in force
 }
 
@@ -128,14 +129,14 @@ func (s *Source) ring(at place, p *inventory.Provider, named map[string]*entry) 
 	for i, k := range p.Keys() {
 		name := k.Ref
 		if r, err := config.ParseReference(k.Ref); err == nil && r.Kind == "sealed" {
-			name = string(at.org) + "/" + string(at.provider) + " " + k.Ref
+			name = strings.Join([]string{string(at.org), string(at.provider), p.Kind, p.BaseURL, k.Ref}, " ")
 		}
 		e := named[name]
 		if e == nil {
 			e = s.entries[name]
 		}
 		if e == nil {
-			e = &entry{load: s.loader(at, k.Ref), local: strings.HasPrefix(k.Ref, "env:")}
+			e = &entry{load: s.loader(at, *p, k.Ref), local: strings.HasPrefix(k.Ref, "env:")}
 		}
 		named[name] = e
 		ring.keys = append(ring.keys, &held{id: strconv.Itoa(i + 1), reference: k.Ref, weight: max(k.Weight, 1), entry: e})
@@ -182,7 +183,7 @@ func (s *Source) refresh(now time.Time) {
 }
 
 // loader is how a reference is followed.
-func (s *Source) loader(at place, reference string) loader {
+func (s *Source) loader(at place, p inventory.Provider, reference string) loader {
 	r, err := config.ParseReference(reference)
 	if err == nil {
 		err = s.Check(reference)
@@ -204,9 +205,9 @@ func (s *Source) loader(at place, reference string) loader {
 			if s.c.Sealed == nil {
 				return nil, time.Time{}, errors.New("nothing is sealed here")
 			}
-			text, err := s.c.Sealed(ctx, at.org, at.provider, r.Name)
+			text, err := s.c.Sealed(ctx, at.org, p, r.Name)
 			if err != nil {
-				return nil, time.Time{}, fmt.Errorf("the sealed secret could not be opened: %w", err)
+				return nil, time.Time{}, fmt.Errorf("the secret that was entered could not be opened: %s", sealedFailure(err))
 			}
 			v, err := newToken(text, time.Time{})
 			return v, time.Time{}, err
@@ -230,4 +231,13 @@ func (s *Source) local(r config.Reference, reference string) (*value, time.Time,
 		return v, time.Time{}, err
 	}
 	return v, s.now().Add(fileLife), err
+}
+
+// sealedFailure is what of an error is for people.
+func sealedFailure(err error) string {
+	var known *fault.Error
+	if errors.As(err, &known) {
+		return known.Message
+	}
+	return failure(err)
 }
