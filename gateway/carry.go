@@ -150,7 +150,7 @@ func (t *interpreter) take(data []byte) ([]byte, error) {
 
 // eachFrame calls f for every frame in a run of whole frames.
 func eachFrame(run []byte, f func(*frames, []byte) error) error {
-	in := &frames{lines: run}
+	in := &frames{buf: run}
 	for {
 		data, err := in.next()
 		if err == io.EOF {

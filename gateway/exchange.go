@@ -127,6 +127,7 @@ type reused struct {
 	buf      []byte
 	prompts  []event.Verdict
 	replies  []event.Verdict
+	streams  *streamer // nil until an answer was streamed
 
 	lastServed string        // a model's name that may be recorded, as it last came
 	random     *bufio.Reader // what ids are made of, a few ahead

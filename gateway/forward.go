@@ -210,7 +210,7 @@ func (g *Gateway) whole(x *exchange, resp *provider.Response) error {
 		x.ev.End, x.ev.UpstreamErr = event.EndUpstreamError, "in_answer"
 		return upstreamFailed(x)
 	}
-	x.takeImages()
+	x.takeImages(body)
 	g.pin(x, body)
 	if x.carriage.from != nil {
 		if body, err = x.translateAnswer(body); err == nil {
@@ -319,10 +319,11 @@ var (
 	noCache     = []string{"no-cache"}
 )
 
-// takeUsage keeps what the provider says it will bill.
-func (x *exchange) takeUsage() {
+// takeUsage keeps what the provider says it will bill, in an answer or an event that
+// x.chunk has read.
+func (x *exchange) takeUsage(answer []byte) {
 	if x.chunk.HasModel && x.ev.ModelServed == "" {
-		x.ev.ModelServed = x.servedName()
+		x.ev.ModelServed = x.servedName(answer)
 	}
 	if !x.chunk.HasUsage || x.call.free() { // a kept response says again what it used
 		return
@@ -334,8 +335,8 @@ func (x *exchange) takeUsage() {
 	x.ev.Source = event.UsageProvider
 }
 
-func (x *exchange) servedName() string {
-	b := x.buf[x.chunk.Model.Start:x.chunk.Model.End]
+func (x *exchange) servedName(answer []byte) string {
+	b := answer[x.chunk.Model.Start:x.chunk.Model.End]
 	if string(b) == x.target {
 		return x.target
 	}

@@ -1,55 +1,66 @@
 package gateway
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"io"
 )
 
-// maxFrame is the largest server-sent event that is read, in bytes.
-const maxFrame = 4 << 20
+// Of server-sent events, in bytes.
+const (
+	maxFrame  = 4 << 20 // the largest that is read, unless it is a picture
+	frameRoom = 4 << 10 // what is read at once; room for larger ones is made, and given back
+)
 
 var errFrame = errors.New("an event is larger than any may be")
 
 // frames reads server-sent events one by one, with all their bytes.
 type frames struct {
-	r     *bufio.Reader
-	lines []byte // what is read where there is no r
-	raw   []byte // of the frame read last, through its blank line
-	data  int    // where its data field begins
-	most  int    // bytes of a frame; maxFrame when zero
+	r      io.Reader // nil: there is no more than buf
+	buf    []byte
+	at     int    // where in buf the next frame begins
+	raw    []byte // the frame read last, through its blank line; holds until the next
+	data   int    // where its data field begins
+	failed error  // what r said with the last bytes it gave
+	joined []byte
+	most   int // bytes of a frame; maxFrame when zero
 }
 
 // next reads a frame. data is its data field, which begins at f.data in f.raw;
 // nil for a comment. A field of several lines is put into one. io.EOF is the clean
 // end; a frame without its blank line is io.ErrUnexpectedEOF.
 func (f *frames) next() (data []byte, err error) {
-	f.raw = f.raw[:0]
 	from, to, lines := -1, -1, 0
-	for {
-		start := len(f.raw)
-		if err := f.line(); err != nil {
+	for start := 0; ; { // of a line, from where the frame begins
+		end, err := f.line(start)
+		if err != nil {
 			return nil, err
 		}
-		line := bytes.TrimRight(f.raw[start:], "\r\n")
-		if len(line) == 0 {
-			if start == 0 {
-				f.raw = f.raw[:0] // a blank line before a frame
-				continue
-			}
-			break
-		}
-		if value, ok := dataField(line); ok {
+		line := bytes.TrimRight(f.buf[f.at+start:f.at+end], "\r\n")
+		switch value, ok := dataField(line); {
+		case ok:
 			to = start + len(line)
 			from = to - len(value)
 			lines++
+		case len(line) == 0 && start == 0: // a blank line before a frame
+			f.at += end
+			continue
+		case len(line) == 0:
+			f.raw = f.buf[f.at : f.at+end]
+			f.at += end
+			return f.field(from, to, lines)
 		}
+		start = end
 	}
-	switch lines {
-	case 0:
+}
+
+func (f *frames) field(from, to, lines int) ([]byte, error) {
+	switch {
+	case len(f.raw) > max(f.most, maxFrame):
+		return nil, errFrame
+	case lines == 0:
 		return nil, nil
-	case 1:
+	case lines == 1:
 		f.data = from
 		return f.raw[from:to], nil
 	}
@@ -59,35 +70,63 @@ func (f *frames) next() (data []byte, err error) {
 // more reports whether a whole frame waits to be read: what was sent is not held back
 // for the rest of one that may be long in coming.
 func (f *frames) more() bool {
-	waiting, err := f.r.Peek(f.r.Buffered())
-	return err == nil && (bytes.Contains(waiting, []byte("\n\n")) || bytes.Contains(waiting, []byte("\n\r\n")))
+	waiting := f.buf[f.at:]
+	return bytes.Contains(waiting, []byte("\n\n")) || bytes.Contains(waiting, []byte("\n\r\n"))
 }
 
-// line reads one line to the end of raw.
-func (f *frames) line() error {
-	if f.r == nil {
-		n := bytes.IndexByte(f.lines, '\n') + 1
-		if n == 0 {
-			return io.EOF
+// line gives the end of the line that begins at start, both from where the frame
+// begins.
+func (f *frames) line(start int) (end int, err error) {
+	for seen := start; ; {
+		waiting := f.buf[f.at:]
+		if n := bytes.IndexByte(waiting[seen:], '\n'); n >= 0 {
+			return seen + n + 1, nil
 		}
-		f.raw, f.lines = append(f.raw, f.lines[:n]...), f.lines[n:]
-		return nil
+		seen = len(waiting)
+		if err := f.fill(); err != nil {
+			if err == io.EOF && len(bytes.TrimSpace(f.buf[f.at:])) > 0 {
+				err = io.ErrUnexpectedEOF
+			}
+			return 0, err
+		}
 	}
-	for {
-		part, err := f.r.ReadSlice('\n')
-		f.raw = append(f.raw, part...)
-		switch {
-		case len(f.raw) > max(f.most, maxFrame):
-			return errFrame
-		case err == nil:
+}
+
+// fill waits for more bytes.
+func (f *frames) fill() error {
+	switch {
+	case f.r == nil:
+		return io.EOF
+	case f.failed != nil:
+		return f.failed
+	case len(f.buf)-f.at > max(f.most, maxFrame):
+		return errFrame
+	}
+	f.makeRoom()
+	for range 100 {
+		n, err := f.r.Read(f.buf[len(f.buf):cap(f.buf)])
+		f.buf, f.failed = f.buf[:len(f.buf)+n], err
+		if n > 0 {
 			return nil
-		case err == bufio.ErrBufferFull:
-		case err == io.EOF && len(bytes.TrimSpace(f.raw)) > 0:
-			return io.ErrUnexpectedEOF
-		default:
+		}
+		if err != nil {
 			return err
 		}
 	}
+	return io.ErrNoProgress
+}
+
+func (f *frames) makeRoom() {
+	waiting := f.buf[f.at:]
+	switch {
+	case len(waiting) < frameRoom/2 && cap(f.buf) != frameRoom:
+		f.buf = make([]byte, 0, frameRoom)
+	case len(waiting) == cap(f.buf):
+		f.buf = make([]byte, 0, 2*cap(f.buf))
+	default:
+		f.buf = f.buf[:0]
+	}
+	f.buf, f.at = append(f.buf, waiting...), 0
 }
 
 // dataOf is the data field of a frame of one data line.
@@ -124,8 +163,9 @@ func (f *frames) join() []byte {
 			data = append(append(data, ' '), value...)
 		}
 	}
-	f.raw = append(append(f.raw[:0], other...), "data: "...)
-	f.data = len(f.raw)
-	f.raw = append(append(f.raw, data...), "\n\n"...)
+	f.joined = append(append(f.joined[:0], other...), "data: "...)
+	f.data = len(f.joined)
+	f.joined = append(append(f.joined, data...), "\n\n"...)
+	f.raw = f.joined
 	return f.raw[f.data : f.data+len(data)]
 }

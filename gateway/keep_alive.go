@@ -16,6 +16,8 @@ type keepAlive struct {
 	over  bool
 }
 
+var comment = []byte(":\n\n")
+
 func (s *streamer) keepAlive() *keepAlive {
 	k := &keepAlive{s: s, every: s.g.c.KeepAlive}
 	k.mu.Lock()
@@ -32,7 +34,7 @@ func (k *keepAlive) look() {
 		return
 	}
 	if x := k.s.x; x.bytesOut == k.last {
-		if k.s.emit([]byte(":\n\n")) == nil && !k.s.gone {
+		if k.s.emit(comment); !k.s.gone {
 			x.flush()
 		}
 	}
@@ -41,10 +43,10 @@ func (k *keepAlive) look() {
 }
 
 // step takes in what was read, while no comment is written.
-func (k *keepAlive) step(f *frames, data []byte, err error) error {
+func (k *keepAlive) step(data []byte, err error) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.s.step(f, data, err)
+	return k.s.step(data, err)
 }
 
 // end waits for a comment that is being sent, and lets none follow.

@@ -50,10 +50,10 @@ func (x *exchange) endsStream() bool {
 
 // takeImages counts the pictures of an answer or an event, and takes the usage. Each
 // picture of a stream says its own.
-func (x *exchange) takeImages() {
+func (x *exchange) takeImages(answer []byte) {
 	before, more := x.ev.Usage, x.images > 0 && x.ev.Source == event.UsageProvider && x.chunk.HasUsage
 	x.images += x.chunk.Items
-	if x.takeUsage(); !more {
+	if x.takeUsage(answer); !more {
 		return
 	}
 	u, said := &x.ev.Usage, &x.chunk.Usage

@@ -1,53 +1,56 @@
 package gateway
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"time"
 
 	"plumbline/gateway/event"
-	"plumbline/gateway/guardrail"
 	"plumbline/gateway/peek"
 	"plumbline/gateway/provider"
 )
-
-// held is a frame that waits until the guards have decided its text.
-type held struct {
-	raw      []byte
-	base     int // offset of data in raw
-	parts    []part
-	logprobs []peek.Span
-}
-
-type part struct {
-	span     peek.Span // in data
-	channel  *guardrail.Stream
-	from, to int // of the channel's text
-}
 
 // streamer gives a streamed answer on, frame by frame.
 type streamer struct {
 	g         *Gateway
 	x         *exchange
-	queue     []held
-	channels  map[int]*channel
+	in        frames
+	holdback  holdback
+	like      peek.Like // of the provider's events
 	repeats   repeats
-	gone      bool // the caller is
-	over      bool // there is nothing more to read
-	finished  bool // the stream's last event was seen; nothing after it is given on
-	whole     bool // an answer that ends with its connection has come to its end
+	left      <-chan struct{} // closed when the caller hung up
+	gone      bool            // it was
+	over      bool            // there is nothing more to read
+	finished  bool            // the stream's last event was seen; nothing after it is given on
+	whole     bool            // an answer that ends with its connection has come to its end
 	through   *interpreter
 	unguarded bool // a guard broke and fails open
 }
 
-type channel struct {
-	stream *guardrail.Stream
-	size   int
+// streamer is one for the answer to this exchange, with memory that was used before.
+func (x *exchange) streamer(g *Gateway, body io.Reader) *streamer {
+	s := x.streams
+	if s == nil {
+		s = &streamer{}
+		x.streams = s
+	}
+	s.g, s.x, s.in.r, s.in.most, s.holdback.in = g, x, body, x.mostFrame(), x.answers
+	s.left, s.through = x.r.Context().Done(), x.interpreter()
+	return s
+}
+
+// reset lets go of the exchange.
+func (s *streamer) reset() {
+	in, holdback, like := s.in.buf, s.holdback, s.like
+	holdback.reset()
+	like.Forget()
+	if cap(in) > frameRoom {
+		in = nil
+	}
+	*s = streamer{in: frames{buf: in[:0]}, holdback: holdback, like: like}
 }
 
 // afterDone is how long the upstream may take to end its answer after [DONE]; an
@@ -66,8 +69,8 @@ func (g *Gateway) stream(x *exchange, resp *provider.Response, cancel context.Ca
 	if x.array {
 		h["Content-Type"] = jsonHeader
 	}
-	s := &streamer{g: g, x: x, channels: map[int]*channel{}, through: x.interpreter()}
-	f := &frames{r: bufio.NewReaderSize(resp.Body, 8<<10), most: x.mostFrame()}
+	s := x.streamer(g, resp.Body)
+	defer s.reset()
 	defer g.waited(x)
 	// A caller who hangs up ends the reading after a while, also when the upstream
 	// says nothing any more.
@@ -77,8 +80,8 @@ func (g *Gateway) stream(x *exchange, resp *provider.Response, cancel context.Ca
 	alive := s.keepAlive()
 	defer alive.end()
 	for !s.over {
-		data, err := f.next()
-		if err := alive.step(f, data, err); err != nil {
+		data, err := s.in.next()
+		if err := alive.step(data, err); err != nil {
 			return err
 		}
 		if timer == nil && s.finished {
@@ -90,7 +93,7 @@ func (g *Gateway) stream(x *exchange, resp *provider.Response, cancel context.Ca
 }
 
 // step takes in what was read: a frame, or the end.
-func (s *streamer) step(f *frames, data []byte, err error) error {
+func (s *streamer) step(data []byte, err error) error {
 	x := s.x
 	if s.finished { // nothing after the last event is given on
 		if err != nil {
@@ -104,16 +107,18 @@ func (s *streamer) step(f *frames, data []byte, err error) error {
 			return nil
 		}
 	}
-	if !s.gone && x.r.Context().Err() != nil {
+	select {
+	case <-s.left:
 		s.gone = true
+	default:
 	}
 	if err != nil {
 		return s.cut(err)
 	}
-	if err := s.frame(f, data); err != nil {
+	if err := s.frame(data); err != nil {
 		return err
 	}
-	if x.wrote && !s.gone && (s.finished || !f.more()) { // flushing would write the head
+	if x.wrote && !s.gone && (s.finished || !s.in.more()) { // flushing would write the head
 		x.flush()
 	}
 	return nil
@@ -142,25 +147,23 @@ func (s *streamer) settled() error {
 	if s.x.answers == nil || s.unguarded {
 		return nil
 	}
-	return s.inspect(nil, nil)
+	return s.inspect((*holdback).endAll)
 }
 
 // frame takes one frame of the provider's in and lets go what may go.
-func (s *streamer) frame(f *frames, data []byte) error {
+func (s *streamer) frame(data []byte) error {
 	x := s.x
-	if data == nil {
-		return s.emit(f.raw)
-	}
-	if string(bytes.TrimSpace(data)) == "[DONE]" {
+	switch {
+	case data == nil:
+		s.emit(s.in.raw)
+		return nil
+	case isDone(data):
 		if s.finished = true; s.through != nil {
 			return s.interpret(data)
 		}
-		if err := s.settled(); err != nil {
-			return err
-		}
-		return s.emit(f.raw)
+		return s.last(s.in.raw)
 	}
-	if err := x.chunk.Answer(data, x.carriage.grammar); err != nil {
+	if err := s.like.Answer(&x.chunk, data, x.carriage.grammar); err != nil {
 		s.ended(event.EndUpstreamError, "bad_answer")
 		return refuse(http.StatusBadGateway, "upstream_bad_answer", fmt.Sprintf("the provider %s sent an event that is not JSON", x.ev.Provider)).because(err)
 	}
@@ -168,8 +171,7 @@ func (s *streamer) frame(f *frames, data []byte) error {
 		s.ended(event.EndUpstreamError, "in_answer")
 		return upstreamFailed(x)
 	}
-	x.buf = append(x.buf[:0], data...)
-	x.takeImages()
+	x.takeImages(data)
 	s.g.pin(x, data)
 	if s.through != nil {
 		return s.interpret(data)
@@ -177,8 +179,19 @@ func (s *streamer) frame(f *frames, data []byte) error {
 	if x.chunk.NoChoices && x.chunk.HasUsage && !x.peeked.IncludeUsage {
 		return nil // asked for by the gateway, not by the caller
 	}
-	return s.give(f, data)
+	return s.give(&s.in, data)
 }
+
+// last gives the frame that ends the stream.
+func (s *streamer) last(raw []byte) error {
+	if err := s.settled(); err != nil {
+		return err
+	}
+	s.emit(raw)
+	return nil
+}
+
+func isDone(data []byte) bool { return string(bytes.TrimSpace(data)) == "[DONE]" }
 
 // interpret turns an event of the provider's into the caller's frames.
 func (s *streamer) interpret(data []byte) error {
@@ -193,11 +206,8 @@ func (s *streamer) interpret(data []byte) error {
 
 func (s *streamer) interpreted(run []byte) error {
 	return eachFrame(run, func(f *frames, data []byte) error {
-		if string(data) == "[DONE]" {
-			if err := s.settled(); err != nil {
-				return err
-			}
-			return s.emit(f.raw)
+		if isDone(data) {
+			return s.last(f.raw)
 		}
 		if err := s.x.chunk.Answer(data, s.x.call.grammar); err != nil {
 			return err
@@ -221,9 +231,11 @@ func (s *streamer) give(f *frames, data []byte) error {
 		}
 	}
 	if x.answers == nil || x.answers.Idle() || s.unguarded {
-		return s.emit(f.raw)
+		s.emit(f.raw)
+		return nil
 	}
-	if err := s.inspect(f, data); err != nil || !s.finished {
+	err := s.inspect(func(h *holdback) { h.take(f.raw, f.data, data, &x.chunk) })
+	if err != nil || !s.finished {
 		return err
 	}
 	return s.settled()
@@ -246,139 +258,44 @@ func (s *streamer) partial() {
 	}
 }
 
-// inspect takes a frame's text in and lets go what is decided; without a frame it
-// ends all texts.
-func (s *streamer) inspect(f *frames, data []byte) (err error) {
-	queued := false
+// inspect lets go what is decided once the guards looked at what take takes in.
+func (s *streamer) inspect(take func(*holdback)) (err error) {
 	defer func() {
-		p := recover()
-		if p == nil {
-			return
-		}
-		if err = s.g.guardFailed(s.x, s.x.answers, p); err != nil {
-			s.x.ev.End = event.EndAborted
-			return
-		}
-		s.unguarded = true
-		for _, h := range s.queue {
-			err = errors.Join(err, s.emit(h.raw))
-		}
-		if s.queue = nil; !queued && f != nil {
-			err = errors.Join(err, s.emit(f.raw))
+		if p := recover(); p != nil {
+			err = s.broken(p)
 		}
 	}()
-	if f == nil {
-		return s.release(true)
+	h := &s.holdback
+	take(h)
+	for raw, ok := h.next(); ok; raw, ok = h.next() {
+		s.emit(raw)
+		h.given()
 	}
-	h := held{base: f.data}
-	for _, span := range s.x.chunk.Text {
-		if span.Again && !s.x.answers.Holds() {
-			continue
-		}
-		h.parts = append(h.parts, s.push(span, data[span.Start:span.End]))
-	}
-	s.finish()
-	if !s.x.answers.Holds() {
-		for _, p := range h.parts {
-			p.channel.Given(p.to)
-		}
-		return s.emit(f.raw)
-	}
-	h.raw, h.logprobs = append([]byte(nil), f.raw...), append([]peek.Span(nil), s.x.chunk.Logprobs...)
-	s.queue = append(s.queue, h)
-	queued = true
-	return s.release(false)
-}
-
-func (s *streamer) push(span peek.Span, text []byte) part {
-	c := s.channels[span.Channel]
-	switch {
-	case span.Again:
-		c = &channel{stream: s.x.answers.Again()}
-	case c == nil || span.Whole:
-		c = &channel{stream: s.x.answers.Stream()}
-	}
-	whole := span.Whole || span.Again
-	if !whole {
-		s.channels[span.Channel] = c
-	}
-	if span.Escaped {
-		s.x.scratch = peek.Unescape(s.x.scratch[:0], text)
-		text = s.x.scratch
-	}
-	c.stream.Push(text)
-	c.size += len(text)
-	if whole {
-		c.stream.Close()
-	}
-	return part{span, c.stream, c.size - len(text), c.size}
-}
-
-// finish ends the texts of choices that say that they ended, so that the last word
-// of one does not hold back the others.
-func (s *streamer) finish() {
-	for _, choice := range s.x.chunk.Finished {
-		for id, c := range s.channels {
-			if id>>8 == choice {
-				c.stream.Close()
-				delete(s.channels, id)
-			}
-		}
-	}
-}
-
-// release emits from the head of the queue what is decided.
-func (s *streamer) release(all bool) error {
-	if all {
-		for _, c := range s.channels {
-			c.stream.Close()
-		}
-	}
-	for len(s.queue) > 0 {
-		h := &s.queue[0]
-		for _, p := range h.parts {
-			if p.channel.Decided() >= p.to {
-				continue
-			}
-			if p.channel.Blocked() {
-				return s.block()
-			}
-			return nil
-		}
-		if err := s.emit(s.rewrite(h)); err != nil {
-			return err
-		}
-		for _, p := range h.parts {
-			p.channel.Given(p.to)
-		}
-		s.queue = s.queue[1:]
-	}
-	if _, _, hit := s.x.answers.Blocked(); hit {
+	if _, _, hit := h.in.Blocked(); hit || h.blocked() {
 		return s.block()
+	}
+	h.keep()
+	return nil
+}
+
+// broken: the guards failed. Where they fail open, what waits for them is given.
+func (s *streamer) broken(cause any) error {
+	if err := s.g.guardFailed(s.x, s.x.answers, cause); err != nil {
+		s.x.ev.End = event.EndAborted
+		return err
+	}
+	s.unguarded = true
+	for _, e := range s.holdback.queue[s.holdback.first:] {
+		s.emit(e.raw)
 	}
 	return nil
 }
 
-// rewrite gives a frame's bytes, untouched when no match reaches into it.
-func (s *streamer) rewrite(h *held) []byte {
-	var edits []peek.Edit
-	for _, p := range h.parts {
-		if p.channel.Touched(p.from, p.to) {
-			text := p.channel.Append(nil, p.from, p.to)
-			edits = append(edits, peek.Edit{Start: h.base + p.span.Start, End: h.base + p.span.End, With: peek.Escape(nil, text)})
-			edits = withoutLogprobs(edits, h.logprobs, p.span.Choice(), h.base)
-		}
-	}
-	if edits == nil {
-		return h.raw
-	}
-	return peek.Splice(nil, h.raw, sorted(edits))
-}
-
-func (s *streamer) emit(raw []byte) error {
+// emit gives a frame out, unless the caller is gone.
+func (s *streamer) emit(raw []byte) {
 	x := s.x
 	if s.gone {
-		return nil
+		return
 	}
 	if !x.wrote {
 		x.facts(x.w.Header())
@@ -388,7 +305,6 @@ func (s *streamer) emit(raw []byte) error {
 	if !x.frame(raw) {
 		s.gone = true
 	}
-	return nil
 }
 
 func (s *streamer) block() error {
@@ -419,7 +335,7 @@ func (s *streamer) end() {
 func (s *streamer) cut(err error) error {
 	x := s.x
 	if x.answers != nil && !s.unguarded {
-		if err := s.inspect(nil, nil); err != nil && !s.gone {
+		if err := s.inspect((*holdback).endAll); err != nil && !s.gone {
 			return err
 		}
 	}

@@ -473,9 +473,9 @@ func TestABrokenGuard(t *testing.T) {
 		check("whole answer", x.answers.Verdicts(nil)[0])
 
 		x.answers = x.profile.Answer()
-		s := &streamer{g: r.g, x: x, channels: map[int]*channel{}}
-		s.queue = []held{{raw: []byte("held")}}
-		err := s.inspect(&frames{raw: []byte(" now")}, nil)
+		s := &streamer{g: r.g, x: x, holdback: holdback{in: x.answers}}
+		s.holdback.take([]byte("held"), 0, nil, &peek.Body{})
+		err := s.inspect(func(h *holdback) { h.take([]byte(" now"), 0, nil, &x.chunk) })
 		if (err == nil) != open || open && out.Body.String() != "held now" || !open && out.Body.Len() > 0 {
 			t.Errorf("stream, open %v: %v, %q", open, err, out.Body)
 		}

@@ -189,7 +189,8 @@ func (i *Inspector) Release() {
 	for n := range i.found {
 		i.found[n] = finding{classes: i.found[n].classes[:0]}
 	}
-	i.streams, i.media = i.streams[:0], false
+	i.closeStreams()
+	i.media = false
 	i.pool.Put(i)
 }
 

@@ -327,10 +327,38 @@ type Stream struct {
 
 // Stream opens a channel. It belongs to the inspector.
 func (i *Inspector) Stream() *Stream {
-	st := &Stream{}
+	n := len(i.streams)
+	if n == cap(i.streams) {
+		i.streams = append(i.streams, nil)
+	}
+	if i.streams = i.streams[:n+1]; i.streams[n] == nil {
+		i.streams[n] = &Stream{}
+	}
+	st := i.streams[n]
 	st.s.in = i
-	i.streams = append(i.streams, st)
 	return st
+}
+
+// What of an inspector's channels the next answer goes on with.
+const (
+	keptStreams = 16
+	keptText    = 16 << 10 // bytes of each
+)
+
+// closeStreams lets go of the channels, and keeps what memory the next will need.
+func (i *Inspector) closeStreams() {
+	if len(i.streams) > keptStreams {
+		i.streams = nil
+	}
+	for _, st := range i.streams {
+		text := st.s.text
+		if cap(text) > keptText {
+			text = nil
+		}
+		clear(st.s.matches)
+		*st = Stream{s: scan{text: text[:0], matches: st.s.matches[:0]}}
+	}
+	i.streams = i.streams[:0]
 }
 
 // Again opens a channel for a text that was looked at before, whole or in pieces.

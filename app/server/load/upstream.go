@@ -49,6 +49,9 @@ func buildStream() (events [][]byte) {
 		[]byte(head+`],"usage":{"prompt_tokens":42,"completion_tokens":20,"total_tokens":62}`+tail), []byte("data: [DONE]\n\n"))
 }
 
+// Stream is a streamed answer in one piece.
+func Stream() []byte { return bytes.Join(streamed, nil) }
+
 // Upstream is an OpenAI-compatible server on the loopback interface.
 type Upstream struct {
 	URL   string
