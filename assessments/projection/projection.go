@@ -228,18 +228,34 @@ func (s *Store) Run(ctx context.Context) error {
 	for {
 		behind := int64(0)
 		for _, log := range s.feed.Logs() {
-			if _, err := s.catchUp(ctx, log); err != nil && ctx.Err() == nil {
+			left, err := s.follow(ctx, log)
+			if err != nil && ctx.Err() == nil {
 				s.log.Error("projection stands still", "log", log, "error", err)
 			}
-			if at, err := s.Position(ctx, log); err == nil {
-				behind += int64(s.feed.Size(log)) - int64(at)
-			}
+			behind += left
 		}
 		s.behind.Store(behind)
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+		}
+	}
+}
+
+// fewLeaves wait for the next look: a batch costs something whatever is in it, and an
+// exchange whose two records are in one batch is one row that is written once.
+const fewLeaves = 1000
+
+// follow applies batches until few leaves are left, and says how many.
+func (s *Store) follow(ctx context.Context, log string) (left int64, err error) {
+	for {
+		applied, err := s.step(ctx, log)
+		if at, err := s.Position(ctx, log); err == nil {
+			left = int64(s.feed.Size(log)) - int64(at)
+		}
+		if err != nil || applied == 0 || left < fewLeaves {
+			return left, err
 		}
 	}
 }
