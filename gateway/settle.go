@@ -168,6 +168,9 @@ func (x *exchange) countUsage() {
 	case x.attempts > 0 && e.End == event.EndUpstreamError && e.UpstreamErr == "timeout":
 		e.Usage, e.Source = x.most, event.UsageEstimated // the provider may have answered, and bill it
 		return
+	case x.peeked.Background && x.attempts > 0 && e.End != event.EndUpstreamError:
+		e.Usage, e.Source = x.most, event.UsageEstimated // it is made after the answer, which says no usage
+		return
 	case x.attempts == 0 || e.End == event.EndUpstreamError:
 		e.Usage, e.Source = event.Usage{}, event.UsageCounted // nothing was answered
 		return

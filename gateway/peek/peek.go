@@ -56,6 +56,7 @@ type Body struct {
 	User          Span
 	Previous      Span // the id of the response to go on from (Responses)
 	Unstored      bool // store is false (Responses)
+	Background    bool // the provider works on after it answered (Responses)
 	Conversation  bool // a conversation is named that the provider keeps (Responses)
 	Media         int  // images, sounds and files: no guard reads them
 	MediaBytes    int  // of them, what stands in the body itself

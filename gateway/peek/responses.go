@@ -31,6 +31,7 @@ const (
 	resInputRole
 	resInputHeld
 	resConversation
+	resBackground
 	resMadeID // of an item in an answer
 )
 
@@ -95,6 +96,8 @@ func nextResponses(st state, key []byte) state {
 			return resItems
 		case "conversation":
 			return resConversation
+		case "background":
+			return resBackground
 		case "instructions", "metadata", "client_metadata":
 			return free
 		case "prompt":
@@ -241,7 +244,7 @@ func elementResponses(st state) state {
 		return resContent
 	case resItems:
 		return resInputItem
-	case resInputID, resInputType, resInputRole, resInputHeld, resConversation, resMadeID:
+	case resInputID, resInputType, resInputRole, resInputHeld, resConversation, resBackground, resMadeID:
 		return other
 	case stream, model, maxTokens, user, resType, resDelta, resAgain, resPlace, resPrevious, resStore, resID:
 		return other
@@ -288,8 +291,12 @@ func onStringResponses(p *Body, st state, s Span) {
 }
 
 func onLiteralResponses(p *Body, st state, value bool) {
-	if st == resStore {
+	switch st {
+	case resStore:
 		p.Unstored = !value
+		return
+	case resBackground:
+		p.Background = value
 		return
 	}
 	p.onLiteral(st, value)
