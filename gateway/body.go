@@ -99,6 +99,9 @@ func (g *Gateway) sealBody(x *exchange) error {
 func (x *exchange) dropBody() {
 	x.body, x.out = nil, nil
 	x.peeked.Release()
+	if x.prompt != nil {
+		x.prompt.Forget()
+	}
 	if x.unload != nil {
 		x.unload()
 		x.unload = nil

@@ -11,7 +11,7 @@ import (
 )
 
 // answer reads a provider's answer and gives it to the caller.
-func (g *Gateway) answer(x *exchange, resp *provider.Response, cancel context.CancelFunc) error {
+func (g *Gateway) answer(ctx context.Context, x *exchange, resp *provider.Response, cancel context.CancelFunc) error {
 	defer resp.Body.Close()
 	if x.profile != nil {
 		x.answers = x.profile.Answer()
@@ -21,7 +21,7 @@ func (g *Gateway) answer(x *exchange, resp *provider.Response, cancel context.Ca
 		return g.upstreamRefused(x, resp)
 	}
 	x.unreadAnswer()
-	return g.read(x, resp, cancel)
+	return g.read(ctx, x, resp, cancel)
 }
 
 // unheard says how an answer that began well failed before the caller got a byte of it;

@@ -18,9 +18,6 @@ import (
 	"plumbline/gateway/provider"
 )
 
-// maxAnswer is the largest answer that is not streamed, in bytes.
-const maxAnswer = 32 << 20
-
 // forward sends the call and gives the answer back. An answer that fails before the
 // caller got a byte of it is a failed attempt, and others may follow.
 func (g *Gateway) forward(x *exchange) error {
@@ -31,7 +28,7 @@ func (g *Gateway) forward(x *exchange) error {
 		if err != nil {
 			return err
 		}
-		err = g.answer(x, resp, cancel)
+		err = g.answer(ctx, x, resp, cancel)
 		f := x.unheard(err)
 		if f == nil {
 			if resp.Status >= 200 && resp.Status <= 299 {
@@ -46,14 +43,14 @@ func (g *Gateway) forward(x *exchange) error {
 }
 
 // read gives on an answer of success.
-func (g *Gateway) read(x *exchange, resp *provider.Response, cancel context.CancelFunc) error {
+func (g *Gateway) read(ctx context.Context, x *exchange, resp *provider.Response, cancel context.CancelFunc) error {
 	if x.stream && isEvents(resp.Header["Content-Type"]) {
 		return g.stream(x, resp, cancel)
 	}
 	if x.call.op == dialect.Speech {
 		return g.sound(x, resp)
 	}
-	return g.whole(x, resp)
+	return g.whole(ctx, x, resp)
 }
 
 func isEvents(contentType []string) bool {
@@ -191,16 +188,15 @@ func copyHeader(to, from http.Header) {
 }
 
 // whole reads an answer that is not streamed, inspects it and gives it back.
-func (g *Gateway) whole(x *exchange, resp *provider.Response) error {
-	body, err := readAll(x.buf[:0], resp.Body, maxAnswer)
-	x.buf = body
-	g.waited(x)
+func (g *Gateway) whole(ctx context.Context, x *exchange, resp *provider.Response) error {
+	a, err := g.readWhole(ctx, x, resp.Body)
 	if err != nil {
-		x.ev.End, x.ev.UpstreamErr = event.EndCut, provider.ClassOf(err)
-		return refuse(http.StatusBadGateway, "upstream_cut", fmt.Sprintf("the provider %s broke off its answer", x.ev.Provider)).because(err)
+		return err
 	}
+	defer a.close(x)
+	body := a.body
 	if x.call.takesForm() && isText(resp.Header["Content-Type"]) {
-		return g.writtenDown(x, resp, body)
+		return g.writtenDown(x, resp, &a)
 	}
 	if err := x.chunk.Answer(body, x.carriage.grammar); err != nil {
 		x.ev.End, x.ev.UpstreamErr = event.EndUpstreamError, "bad_answer"
@@ -227,23 +223,7 @@ func (g *Gateway) whole(x *exchange, resp *provider.Response) error {
 	if len(x.edits) > 0 {
 		body = peek.Splice(make([]byte, 0, len(body)+256), body, x.edits)
 	}
-	if err := x.durable(); err != nil {
-		return err
-	}
-	h := x.w.Header()
-	copyHeader(h, resp.Header)
-	h["Content-Type"] = jsonHeader
-	x.length[0] = strconv.Itoa(len(body))
-	h["Content-Length"] = x.length[:]
-	x.facts(h)
-	x.ev.FirstByte = g.c.Since(x.start).Microseconds()
-	x.head(resp.Status)
-	x.ev.End = event.EndComplete
-	if !x.write(body) {
-		x.ev.End = event.EndClientGone
-	}
-	x.done = true
-	return nil
+	return g.giveWhole(x, &a, body, resp, resp.Status, jsonHeader)
 }
 
 func upstreamFailed(x *exchange) error {

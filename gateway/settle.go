@@ -158,7 +158,7 @@ const bytesPerToken = 4
 
 func (x *exchange) countUsage() {
 	e := &x.ev
-	if e.Source == event.UsageProvider || e.Source == event.UsagePartial {
+	if e.Source == event.UsageProvider || e.Source == event.UsagePartial || e.Source == event.UsageEstimated {
 		return
 	}
 	switch {

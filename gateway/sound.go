@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"plumbline/gateway/event"
@@ -60,7 +59,8 @@ func (g *Gateway) sound(x *exchange, resp *provider.Response) error {
 }
 
 // writtenDown gives a transcript on that is no JSON: text, or subtitles.
-func (g *Gateway) writtenDown(x *exchange, resp *provider.Response, body []byte) error {
+func (g *Gateway) writtenDown(x *exchange, resp *provider.Response, a *wholeAnswer) error {
+	body := a.body
 	x.textOut = int64(len(body))
 	if x.answers != nil && !x.answers.Idle() {
 		if int64(len(body)) > x.profile.MaxText {
@@ -75,24 +75,11 @@ func (g *Gateway) writtenDown(x *exchange, resp *provider.Response, body []byte)
 			return refuse(http.StatusBadRequest, "guard_blocked", fmt.Sprintf("the guard %q found %s in the answer, so it is not given out (request %s)", guard, class, x.idHdr[0]))
 		}
 	}
-	if err := x.durable(); err != nil {
-		return err
+	kind := resp.Header["Content-Type"]
+	if len(kind) == 0 {
+		kind = []string{"text/plain; charset=utf-8"}
 	}
-	h := x.w.Header()
-	copyHeader(h, resp.Header)
-	h["Content-Type"] = []string{"text/plain; charset=utf-8"}
-	if kind := resp.Header["Content-Type"]; len(kind) > 0 {
-		h["Content-Type"] = kind
-	}
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	x.facts(h)
-	x.ev.FirstByte = g.c.Since(x.start).Microseconds()
-	x.head(http.StatusOK)
-	if x.ev.End = event.EndComplete; !x.write(body) {
-		x.ev.End = event.EndClientGone
-	}
-	x.done = true
-	return nil
+	return g.giveWhole(x, a, body, resp, http.StatusOK, kind)
 }
 
 // isText reports whether an answer's type says that it is plain text of some form.

@@ -147,6 +147,8 @@ func TestHostileRequests(t *testing.T) {
 		{"two keys", func(p string) string { return body(p, "X-Api-Key: a\r\nX-Api-Key: b\r\n", good) }, 400, "header_repeated"},
 		{"a loop", func(p string) string { return body(p, "X-Plumbline-Hops: 9\r\n", good) }, 400, "hop_limit"},
 		{"two hosts", func(p string) string { return body(p, "Host: y\r\n", good) }, 400, ""},
+		{"no host", func(p string) string { return "POST " + p + " HTTP/1.1\r\nContent-Length: 0\r\n\r\n" }, 400, ""},
+		{"another version", func(p string) string { return "POST " + p + " HTTP/7.0" + head + "\r\n" }, 505, ""},
 		{"two lengths", func(p string) string { return body(p, "Content-Length: 3\r\n", good) }, 400, ""},
 		{"a length that is none", func(p string) string {
 			return "POST " + p + " HTTP/1.1" + head + "Content-Length: +5\r\n\r\n{   }"
@@ -166,6 +168,9 @@ func TestHostileRequests(t *testing.T) {
 				}
 				if resp.StatusCode != c.status {
 					t.Fatalf("%d %.300s", resp.StatusCode, answer)
+				}
+				if c.code == "" && (!strings.HasPrefix(resp.Header.Get("Content-Type"), "text/plain") || !resp.Close) {
+					t.Errorf("%v %.300s is not the server's own", resp.Header, answer)
 				}
 				if c.code != "" && (codeIn(answer) != c.code || dialectOf(answer) != dialect || resp.Header.Get("X-Request-Id") == "") {
 					t.Errorf("%.300s, want %s of %s", answer, c.code, dialect)

@@ -70,8 +70,9 @@ func Describe(guard string) string {
 }
 
 // MaxText is how much text of one request or whole answer is read where a profile does
-// not say, in bytes: several times what the largest model can take in.
-const MaxText = 16 << 20
+// not say, in bytes: all of the largest body and of the largest answer that the gateway
+// takes unless it is told otherwise.
+const MaxText = 32 << 20
 
 // Profile is a compiled guard profile.
 type Profile struct {
@@ -184,8 +185,19 @@ func newInspector(settings []setting, pool *sync.Pool) *Inspector {
 	return i
 }
 
+// mostKept is the largest text that an inspector holds on to, in bytes.
+const mostKept = 256 << 10
+
+// Forget lets go of a large text that Text gave out.
+func (i *Inspector) Forget() {
+	if cap(i.out) > mostKept {
+		i.out = nil
+	}
+}
+
 // Release gives the inspector back; nothing of it may be used afterwards.
 func (i *Inspector) Release() {
+	i.Forget()
 	for n := range i.found {
 		i.found[n] = finding{classes: i.found[n].classes[:0]}
 	}

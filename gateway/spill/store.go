@@ -1,4 +1,4 @@
-// Package spill keeps bodies of requests. A small one stays in memory. A large one
+// Package spill keeps bodies of requests and of whole answers. A small one stays in memory. A large one
 // goes to a file without a name, encrypted with a key that lives and dies with the
 // process, so that a slow caller or a slow provider holds disk and not memory. What
 // is brought back from files into memory at one time is bounded for the whole
