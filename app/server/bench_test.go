@@ -24,7 +24,7 @@ import (
 
 // The environment of a child process of a benchmark.
 const (
-	benchRole     = "PLUMBLINE_BENCH_ROLE" // upstream, yardstick, server
+	benchRole     = "PLUMBLINE_BENCH_ROLE" // upstream, silent (an upstream too), yardstick, server
 	benchDir      = "PLUMBLINE_BENCH_DIR"  // data directory of a server
 	benchUpstream = "PLUMBLINE_BENCH_UPSTREAM"
 	benchDelay    = "PLUMBLINE_BENCH_DELAY"   // of the upstream
@@ -116,6 +116,8 @@ func benchChild(role string) {
 	case "upstream":
 		delay, _ := time.ParseDuration(os.Getenv(benchDelay))
 		go http.Serve(l, &load.Upstream{Delay: delay})
+	case "silent":
+		go http.Serve(l, http.HandlerFunc(load.Silent))
 	case "yardstick":
 		go http.Serve(l, load.Yardstick(os.Getenv(benchUpstream)))
 	case "server":
@@ -167,15 +169,14 @@ type bench struct {
 }
 
 func newBench(b *testing.B, delay time.Duration, commit string, guards ...inventory.GuardSetting) *bench {
-	x := prepare(b, delay, commit, guards...)
+	x := prepare(b, start(b, "upstream", benchDelay+"="+delay.String()), commit, guards...)
 	x.server = start(b, "server", benchDir+"="+x.dir)
 	return x
 }
 
-// prepare starts an upstream and furnishes a data directory for it. Guards take the
-// place of those that furnish sets.
-func prepare(b *testing.B, delay time.Duration, commit string, guards ...inventory.GuardSetting) *bench {
-	up := start(b, "upstream", benchDelay+"="+delay.String())
+// prepare furnishes a data directory for an upstream. Guards take the place of those
+// that furnish sets.
+func prepare(b *testing.B, up *process, commit string, guards ...inventory.GuardSetting) *bench {
 	dir := b.TempDir()
 	s, err := New(b.Context(), Options{Config: testConfig(dir), Env: func(string) string { return "upstream-secret" }})
 	if err != nil {
@@ -329,7 +330,7 @@ func BenchmarkBinary(b *testing.B) {
 	if binary == "" {
 		b.Skip(benchBinary + " is not set")
 	}
-	x := prepare(b, 0, "")
+	x := prepare(b, start(b, "upstream"), "")
 	for b.Loop() {
 		p, _ := x.serve(binary)
 		const callers, total = 64, 100_000
@@ -346,6 +347,34 @@ func BenchmarkBinary(b *testing.B) {
 			p.end()
 		}
 		b.ReportMetric(median(cold), "cold-start-ms")
+	}
+}
+
+// BenchmarkIdleStreams is the memory of the built binary while it holds 2,000 streams
+// on which nothing comes, after each was kept alive by a comment. The guard redacts.
+func BenchmarkIdleStreams(b *testing.B) {
+	binary := os.Getenv(benchBinary)
+	if binary == "" {
+		b.Skip(benchBinary + " is not set")
+	}
+	const streams = 2000
+	x := prepare(b, start(b, "silent"), "", inventory.GuardSetting{Guard: "pii", Mode: inventory.Redact})
+	for b.Loop() {
+		p, _ := x.serve(binary)
+		before := memory(b, p.cmd.Process.Pid, "VmRSS")
+		idle, err := load.OpenIdle(b.Context(), p.addr, x.key, streams)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := idle.Await(time.Minute); err != nil {
+			b.Fatal(err)
+		}
+		rss := memory(b, p.cmd.Process.Pid, "VmRSS")
+		b.ReportMetric(rss, "rss-MiB")
+		b.ReportMetric((rss-before)*1024/streams, "KiB/stream")
+		b.ReportMetric(memory(b, p.cmd.Process.Pid, "VmHWM"), "peak-rss-MiB")
+		idle.Close()
+		p.end()
 	}
 }
 
