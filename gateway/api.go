@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"encoding/json"
 	"strconv"
 	"time"
 
@@ -14,6 +15,8 @@ type api struct {
 	failure func(dst []byte, r *refusal, id string) []byte
 	event   func(dst []byte, r *refusal, id string, number int) []byte // an error as an event of a stream
 	models  func(dst []byte, list []listed, single bool) []byte
+	kind    func(r *refusal) string // of an error, for AWS's header of errors; nil for none
+	binary  bool                    // streams go in AWS's binary framing
 }
 
 // listed is a model in a list.
@@ -23,11 +26,30 @@ type listed struct {
 }
 
 var (
-	openAIAPI    = api{"openai", openAIFailure, openAIEvent, openAIModels}
-	responsesAPI = api{"openai", openAIFailure, responsesEvent, openAIModels}
-	anthropicAPI = api{"anthropic", anthropicFailure, anthropicEvent, anthropicModels}
-	geminiAPI    = api{"gemini", geminiFailure, geminiEvent, geminiModels}
+	openAIAPI    = api{name: "openai", failure: openAIFailure, event: openAIEvent, models: openAIModels}
+	responsesAPI = api{name: "openai", failure: openAIFailure, event: responsesEvent, models: openAIModels}
+	anthropicAPI = api{name: "anthropic", failure: anthropicFailure, event: anthropicEvent, models: anthropicModels}
+	geminiAPI    = api{name: "gemini", failure: geminiFailure, event: geminiEvent, models: geminiModels}
 )
+
+// says reports whether a provider's error is in the words of the API. A cloud that has
+// another's models says some errors in its own.
+func (a *api) says(body []byte) bool {
+	var e struct {
+		Type           string
+		Error, Message json.RawMessage
+	}
+	if json.Unmarshal(body, &e) != nil {
+		return false
+	}
+	switch a {
+	case &anthropicAPI:
+		return e.Type == "error" && e.Error != nil
+	case &bedrockAPI:
+		return e.Message != nil
+	}
+	return e.Error != nil
+}
 
 func field(dst []byte, before, text string) []byte {
 	dst = append(dst, before...)

@@ -18,6 +18,8 @@ func (g *Gateway) decode(x *exchange) error {
 		if n, err := strconv.ParseUint(v[0], 10, 16); err == nil {
 			x.ev.ClientRetry = uint32(n)
 		}
+	} else if x.call.api == &bedrockAPI {
+		x.ev.ClientRetry = amazonRetry(x.r.Header)
 	}
 	x.attribute()
 	if x.call.op == dialect.ResponseGet && x.r.URL.RawQuery != "" {

@@ -34,15 +34,28 @@ var askers = map[dialect.Operation]func(model, text string, stream bool) (path, 
 		}
 		return "/gemini/v1beta/models/" + model + ":" + verb, fmt.Sprintf(`{"contents":[{"role":"user","parts":[{"text":%q}]}]}`, text)
 	},
+	dialect.ConverseCreate: func(model, text string, stream bool) (string, string) {
+		verb := "converse"
+		if stream {
+			verb = "converse-stream"
+		}
+		return "/bedrock/model/" + model + "/" + verb, fmt.Sprintf(`{"messages":[{"role":"user","content":[{"text":%q}]}]}`, text)
+	},
 }
 
-// speaking are provider kinds, one for each dialect out, with the base URL below a
-// wiretest server and a model that has a price.
+// speaking are provider kinds, one for each dialect out and for each cloud that has
+// another's models, with the base URL below a wiretest server and a model that has a
+// price.
 var speaking = map[string]struct{ base, model string }{
 	"compatible": {"/v1", "gpt-4o-mini"},
 	"openai":     {"/v1", "gpt-4o-mini"},
 	"anthropic":  {"/v1", "claude-haiku-4-5"},
 	"gemini":     {"/v1beta", "gemini-2.5-flash"},
+
+	"vertex":            {"/v1/projects/p/locations/europe-west4", "gemini-2.5-flash"},
+	"vertex-anthropic":  {"/v1/projects/p/locations/europe-west4", "claude-haiku-4-5@20251001"},
+	"bedrock":           {"", "amazon.nova-lite-v1:0"},
+	"bedrock-anthropic": {"", "anthropic.claude-haiku-4-5-20251001-v1:0"},
 }
 
 // Whatever an app speaks and whatever its provider does: the answer arrives in the
@@ -73,7 +86,10 @@ func TestEveryDialectReachesEveryProvider(t *testing.T) {
 					if own := resp.Header.Get("Request-Id"); op == dialect.MessagesCreate && own != resp.Header.Get("X-Request-Id") {
 						t.Errorf("request-id is %q", own)
 					}
-					if their := resp.Header.Get("X-Upstream-Request-Id"); kind != "gemini" && !strings.HasPrefix(their, "req_") {
+					if own := resp.Header.Get("X-Amzn-Requestid"); op == dialect.ConverseCreate && own != resp.Header.Get("X-Request-Id") {
+						t.Errorf("x-amzn-requestid is %q", own)
+					}
+					if their := resp.Header.Get("X-Upstream-Request-Id"); kind != "gemini" && kind != "vertex" && !strings.HasPrefix(their, "req_") {
 						t.Errorf("the provider's id is %q", their)
 					}
 					e := r.rec.last()
@@ -95,7 +111,7 @@ func TestEveryDialectReachesEveryProvider(t *testing.T) {
 func TestEveryEndpointRunsThroughEveryStage(t *testing.T) {
 	reached := 0
 	r := newRig(t, func(w http.ResponseWriter, _ *http.Request) { reached++ })
-	for model, kind := range map[string]string{"claude-haiku-4-5": "anthropic", "gemini-2.5-flash": "gemini"} {
+	for model, kind := range map[string]string{"claude-haiku-4-5": "anthropic", "gemini-2.5-flash": "gemini", "amazon.nova-lite-v1:0": "bedrock"} {
 		id := inventory.ProviderID(kind)
 		r.org().Providers[id] = &inventory.Provider{ID: id, Kind: kind, BaseURL: r.up.URL}
 		r.org().Routes[model] = &inventory.Route{Model: model, Provider: id}
@@ -110,6 +126,8 @@ func TestEveryEndpointRunsThroughEveryStage(t *testing.T) {
 			model = "claude-haiku-4-5"
 		case strings.Contains(path, ":"):
 			model = "gemini-2.5-flash"
+		case strings.Contains(path, "/converse"):
+			model = "amazon.nova-lite-v1:0"
 		}
 		made := strings.Contains(path, "/responses/*")
 		if made {

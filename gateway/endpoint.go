@@ -32,6 +32,7 @@ var bases = []struct {
 	{"/anthropic/v1", anthropicCalls()},
 	{"/gemini/v1beta", geminiCalls},
 	{"/gemini/v1", geminiCalls},
+	{"/bedrock", bedrockCalls},
 }
 
 // call is an endpoint below a base. One * in its path stands for the model, which
@@ -92,6 +93,11 @@ var geminiCalls = []call{
 	{"/models/*:batchEmbedContents", endpoint{dialect.BatchEmbedContents, http.MethodPost, &geminiAPI, peek.Gemini, true, true, false}},
 	{"/models", endpoint{dialect.Models, http.MethodGet, &geminiAPI, peek.OpenAI, false, false, false}},
 	{"/models/*", endpoint{dialect.Models, http.MethodGet, &geminiAPI, peek.OpenAI, false, true, false}},
+}
+
+var bedrockCalls = []call{
+	{"/model/*/converse", endpoint{dialect.ConverseCreate, http.MethodPost, &bedrockAPI, peek.Converse, true, true, false}},
+	{"/model/*/converse-stream", endpoint{dialect.ConverseCreate, http.MethodPost, &bedrockAPI, peek.Converse, true, true, true}},
 }
 
 // embeds reports that nothing is generated, so that no answer is held for.
@@ -172,6 +178,8 @@ func unknownEndpoint(path string) *endpoint {
 		return &endpoint{api: &anthropicAPI}
 	case strings.HasPrefix(path, "/gemini/"):
 		return &endpoint{api: &geminiAPI}
+	case strings.HasPrefix(path, "/bedrock/"):
+		return &endpoint{api: &bedrockAPI}
 	}
 	return &endpoint{api: &openAIAPI}
 }
@@ -188,4 +196,6 @@ func (g *Gateway) Paths() []string {
 }
 
 // Prefixes are the paths below which the gateway serves.
-func Prefixes() []string { return []string{"/v1/", "/openai/", "/azure/", "/anthropic/", "/gemini/"} }
+func Prefixes() []string {
+	return []string{"/v1/", "/openai/", "/azure/", "/anthropic/", "/gemini/", "/bedrock/"}
+}

@@ -40,6 +40,7 @@ type exchange struct {
 	endpoint string // its operation
 	stream   bool   // the caller asked for a stream
 	array    bool   // and wants it as one JSON array
+	binary   bool   // or in AWS's binary framing
 
 	// identify
 	view   *view
@@ -125,6 +126,7 @@ type reused struct {
 	reserved budget.Holds
 	digest   hash.Hash
 	buf      []byte
+	framed   []byte // a message of a binary stream
 	prompts  []event.Verdict
 	replies  []event.Verdict
 	streams  *streamer // nil until an answer was streamed
@@ -165,6 +167,7 @@ func (x *exchange) reset() {
 	clear(x.edits)
 	clear(x.guarded)
 	x.guarded, x.edits, x.holds, x.buf, x.scratch = x.guarded[:0], x.edits[:0], x.holds[:0], keep(x.buf), keep(x.scratch)
+	x.framed = keep(x.framed)
 	x.prompts, x.replies = x.ev.Prompt[:0], x.ev.AnswerGuard[:0]
 	*x = exchange{reused: x.reused}
 }

@@ -16,10 +16,10 @@ import (
 	"plumbline/inventory"
 )
 
-func broken(event string) func(http.ResponseWriter, *http.Request, *wiretest.Answer) {
+func broken(event func(e []byte) []byte) func(http.ResponseWriter, *http.Request, *wiretest.Answer) {
 	return altered(func(i, _ int, e []byte) []byte {
 		if i == 0 {
-			return []byte(event)
+			return event(e)
 		}
 		return e
 	})
@@ -37,11 +37,10 @@ var unheardOf = []struct {
 	{"reset before the first event", sendUntil(0, 0, true), true, "", true, false},
 	{"reset within the first event", sendUntil(0, 9, true), true, "", true, false},
 	{"ended before the first event", sendUntil(0, 0, false), true, "", true, false},
-	{"overloaded, as the first event", broken("event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"x\",\"code\":529}}\n\n"), true, "in_answer", false, true},
-	{"a first event that is no JSON", broken("data: {\"broken\": \n\n"), true, "bad_answer", false, false},
-	{"a stall before the first event", func(w http.ResponseWriter, r *http.Request, _ *wiretest.Answer) {
-		w.Header().Set("Content-Type", "text/event-stream")
-		w.WriteHeader(200)
+	{"overloaded, as the first event", broken(failing), true, "in_answer", false, true},
+	{"a first event that is no JSON", broken(func(e []byte) []byte { return resaid(e, `{"broken": `) }), true, "bad_answer", false, false},
+	{"a stall before the first event", func(w http.ResponseWriter, r *http.Request, a *wiretest.Answer) {
+		begin(w, a)
 		w.(http.Flusher).Flush()
 		<-r.Context().Done()
 	}, true, "timeout", true, false},
@@ -121,7 +120,7 @@ func TestFaultsBeforeTheFirstByte(t *testing.T) {
 					if f.same {
 						calls = 2
 					}
-					if e := events[len(events)-1]; resp.StatusCode != 502 || !strings.Contains(answer, `"error"`) || e.End == event.EndComplete || e.UpstreamErr == "" || e.Abandoned != 0 || len(bad.Received()) != calls {
+					if e := events[len(events)-1]; resp.StatusCode != 502 || !saysError(op, resp, answer) || e.End == event.EndComplete || e.UpstreamErr == "" || e.Abandoned != 0 || len(bad.Received()) != calls {
 						t.Errorf("alone: %d %s; %d calls; %+v", resp.StatusCode, answer, len(bad.Received()), e)
 					}
 				})

@@ -95,10 +95,16 @@ func (g *Gateway) upstreamRefused(x *exchange, resp *provider.Response) error {
 	body = x.sent.Key.Hide(body)
 	h := x.w.Header()
 	copyHeader(h, resp.Header)
-	if x.carriage.from != nil {
+	if x.carriage.from != nil || !x.call.api.says(body) {
 		return refuse(resp.Status, "upstream_refused", said(body))
 	}
 	x.failure = refuse(resp.Status, "upstream_refused", "")
+	if x.call.api.kind != nil {
+		h.Set(amazonError, x.call.api.kind(x.failure))
+		if v, ok := resp.Header[amazonError]; ok {
+			h[amazonError] = v
+		}
+	}
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	x.head(resp.Status)
@@ -168,7 +174,7 @@ var passed = []string{"Retry-After", "Retry-After-Ms", "X-Should-Retry", "X-Rate
 	"Anthropic-Ratelimit-Output-Tokens-Limit", "Anthropic-Ratelimit-Output-Tokens-Remaining", "Anthropic-Ratelimit-Output-Tokens-Reset"}
 
 // requestIDs are the headers in which providers say their own id of a call.
-var requestIDs = []string{"X-Request-Id", "Request-Id", "Apim-Request-Id"}
+var requestIDs = []string{"X-Request-Id", "Request-Id", "Apim-Request-Id", amazonID}
 
 func copyHeader(to, from http.Header) {
 	if len(from) <= 2 {
@@ -346,8 +352,12 @@ func (x *exchange) write(b []byte) bool {
 	return err == nil
 }
 
-// frame sends one server-sent event, or what stands for it in an array.
+// frame sends one server-sent event, or what stands for it in an array or in AWS's
+// binary framing.
 func (x *exchange) frame(raw []byte) bool {
+	if x.binary {
+		return x.message(raw)
+	}
 	if !x.array {
 		x.framesOut++
 		return x.write(raw)

@@ -28,7 +28,7 @@ var single = [...]string{"Authorization", "X-Api-Key", "Api-Key", "X-Goog-Api-Ke
 // read are the names, in small letters, that the gateway or a server before it obeys.
 var read = func() map[string]bool {
 	out := map[string]bool{}
-	for _, name := range []string{"Host", "Content-Length", "Content-Encoding", "Transfer-Encoding", "Connection", "X-Stainless-Retry-Count", "Upgrade"} {
+	for _, name := range []string{"Host", "Content-Length", "Content-Encoding", "Transfer-Encoding", "Connection", "X-Stainless-Retry-Count", amazonAttempt, "Upgrade"} {
 		out[strings.ToLower(name)] = true
 	}
 	for _, names := range [][]string{single[:], metadataHeaders, userHeaders} {

@@ -25,6 +25,9 @@ func (g *Gateway) identify(x *exchange) error {
 		return refuse(http.StatusServiceUnavailable, "register_stale", "the gateway cannot confirm keys and approvals at the moment; send the request again").retryAfter(2)
 	}
 	text := carried(x.r)
+	if text == "" && signedByAWS(x.r) {
+		return refuse(http.StatusUnauthorized, "signature_unsupported", "the call is signed with AWS keys, which the gateway cannot check; give the client a virtual key as its Bedrock API key (AWS_BEARER_TOKEN_BEDROCK), which goes as `Authorization: Bearer pk-…`")
+	}
 	if text == "" {
 		return refuse(http.StatusUnauthorized, "key_missing", "send a virtual key as `Authorization: Bearer pk-…`")
 	}
@@ -66,6 +69,12 @@ func (g *Gateway) locate(x *exchange) error {
 	if len(to) == 0 {
 		x.call = unknownEndpoint(x.r.URL.Path)
 		x.ev.Dialect = x.call.api.name
+		if x.call.api == &bedrockAPI {
+			x.w.Header()[amazonID] = x.idHdr[:]
+			if invokesModel(x.r.URL.Path) {
+				return refuse(http.StatusNotFound, "unknown_endpoint", "of Bedrock's calls the gateway has Converse and ConverseStream, and not InvokeModel, whose body is another for each model; send the call as Converse")
+			}
+		}
 		return refuse(http.StatusNotFound, "unknown_endpoint", "the gateway has no such endpoint; its documentation lists those that it has, by base URL")
 	}
 	x.call = to[0]
@@ -74,12 +83,16 @@ func (g *Gateway) locate(x *exchange) error {
 			x.call = e
 		}
 	}
-	if x.call.api == &anthropicAPI { // whose clients look there
+	switch x.call.api { // whose clients look there
+	case &anthropicAPI:
 		x.w.Header()["Request-Id"] = x.idHdr[:]
+	case &bedrockAPI:
+		x.w.Header()[amazonID] = x.idHdr[:]
 	}
 	x.endpoint, x.stream, x.asked = string(x.call.op), x.call.stream, model
 	x.ev.Endpoint, x.ev.Dialect = x.endpoint, x.call.api.name
-	x.array = x.call.stream && !strings.Contains(x.r.URL.RawQuery, "alt=sse")
+	x.array = x.call.stream && x.call.api == &geminiAPI && !strings.Contains(x.r.URL.RawQuery, "alt=sse")
+	x.binary = x.call.api.binary
 	if x.call.method != x.r.Method {
 		if _, ok := x.r.Header["Upgrade"]; ok {
 			return refuse(http.StatusUpgradeRequired, "websocket_unsupported", "the gateway has no WebSocket; send the request by POST")

@@ -30,7 +30,7 @@ func (k *keepAlive) look() {
 	defer k.s.g.survive()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.over || k.s.gone || k.s.x.array {
+	if k.over || k.s.gone || k.s.x.array || k.s.x.binary {
 		return
 	}
 	if x := k.s.x; x.bytesOut == k.last {

@@ -83,6 +83,9 @@ func (g *Gateway) fail(x *exchange, err error) {
 	h := x.w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
+	if api.kind != nil {
+		h.Set(amazonError, api.kind(r))
+	}
 	if r.wait > 0 {
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(r.wait.Seconds()))))
 		h.Set("Retry-After-Ms", strconv.FormatInt(r.wait.Milliseconds()+1, 10))

@@ -66,8 +66,11 @@ func (g *Gateway) stream(x *exchange, resp *provider.Response, cancel context.Ca
 	h := x.w.Header()
 	copyHeader(h, resp.Header)
 	h["Content-Type"], h["Cache-Control"], h["X-Accel-Buffering"] = sseHeader, noCache, noBuffering
-	if x.array {
+	switch {
+	case x.array:
 		h["Content-Type"] = jsonHeader
+	case x.binary:
+		h["Content-Type"] = amazonHeader
 	}
 	s := x.streamer(g, resp.Body)
 	defer s.reset()

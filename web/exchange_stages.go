@@ -21,7 +21,7 @@ var stageNames = []string{"identify", "decode", "admit", "decide", "inspect prom
 // stoppedIn is the stage that gives each code of a refusal. A record holds the
 // code and not the stage; what is not here is shown without one.
 var stoppedIn = map[string]string{
-	"unknown_endpoint": "identify", "method_not_allowed": "identify", "websocket_unsupported": "identify", "register_stale": "identify", "key_missing": "identify", "key_unknown": "identify", "key_revoked": "identify", "key_expired": "identify", "draining": "identify", "no_randomness": "identify",
+	"unknown_endpoint": "identify", "method_not_allowed": "identify", "websocket_unsupported": "identify", "register_stale": "identify", "key_missing": "identify", "signature_unsupported": "identify", "key_unknown": "identify", "key_revoked": "identify", "key_expired": "identify", "draining": "identify", "no_randomness": "identify",
 	"headers_too_large": "identify", "header_underscore": "identify", "header_repeated": "identify", "hop_limit": "identify",
 	"body_encoded": "decode", "body_unread": "decode", "body_too_large": "decode", "busy": "decode", "model_missing": "decode", "stream_unsupported": "decode", "model_malformed": "decode",
 	"system_unregistered": "admit", "system_retired": "admit", "system_suspended": "admit", "system_prohibited": "admit", "approval_expired": "admit", "system_unapproved": "admit", "system_not_in_use": "admit",

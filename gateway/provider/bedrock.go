@@ -2,7 +2,6 @@ package provider
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 
@@ -31,7 +30,7 @@ func init() {
 type awsEvents struct {
 	body  io.ReadCloser
 	in    *eventstream.Reader
-	frame func(event string, payload []byte) ([]byte, error)
+	frame func(event string, m *eventstream.Message) ([]byte, error)
 	out   []byte
 	err   error
 }
@@ -51,7 +50,7 @@ func (a *awsEvents) Read(p []byte) (int, error) {
 			a.out = failureFrame(exception, m.Payload)
 			continue
 		}
-		if a.out, a.err = a.frame(event, m.Payload); a.err != nil {
+		if a.out, a.err = a.frame(event, m); a.err != nil {
 			a.out = nil
 		}
 	}
@@ -76,20 +75,21 @@ func failureFrame(exception string, payload []byte) []byte {
 	return fmt.Appendf(nil, "event: error\ndata: %s\n\n", b)
 }
 
-var errNoChunk = errors.New("bedrock: an event holds no bytes of the model's")
+// notJSON stands for an event that is none. Who reads it refuses it as such.
+var notJSON = []byte("data: {\n\n")
 
 // anthropicFrame unwraps an event of Anthropic's from a chunk.
-func anthropicFrame(event string, payload []byte) ([]byte, error) {
+func anthropicFrame(event string, m *eventstream.Message) ([]byte, error) {
 	if event != "chunk" {
 		return nil, nil
 	}
 	var chunk struct{ Bytes []byte }
 	var kind struct{ Type string }
-	if err := json.Unmarshal(payload, &chunk); err != nil || len(chunk.Bytes) == 0 {
-		return nil, errNoChunk
+	if err := json.Unmarshal(m.Payload, &chunk); err != nil || len(chunk.Bytes) == 0 {
+		return notJSON, nil
 	}
 	if err := json.Unmarshal(chunk.Bytes, &kind); err != nil {
-		return nil, errNoChunk
+		return notJSON, nil
 	}
 	return fmt.Appendf(nil, "event: %s\ndata: %s\n\n", kind.Type, chunk.Bytes), nil
 }

@@ -141,9 +141,14 @@ func (s *server) Send(ctx context.Context, r *Request) (*Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.kind.Events != nil && resp.Header.Get("Content-Type") == "application/vnd.amazon.eventstream" {
-		resp.Body = s.kind.Events(resp.Body)
-		resp.Header.Set("Content-Type", "text/event-stream")
+	if s.kind.Events != nil {
+		switch kind, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";"); kind {
+		case "application/vnd.amazon.eventstream":
+			resp.Body = s.kind.Events(resp.Body)
+			resp.Header.Set("Content-Type", "text/event-stream")
+		case "text/event-stream": // what would come as such was not made here
+			resp.Header.Del("Content-Type")
+		}
 	}
 	return &Response{resp.StatusCode, resp.Header, resp.Body}, nil
 }

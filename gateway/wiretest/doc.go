@@ -1,5 +1,5 @@
 // Package wiretest has upstreams for tests: one server that answers as OpenAI,
-// Anthropic and Google do, in the shapes that their APIs and their official clients
+// Anthropic, Google and AWS Bedrock do, in the shapes that their APIs and their official clients
 // agree on, streamed and not. Nothing in the product imports it.
 //
 // An answer depends on the request alone, so a test knows it beforehand:

@@ -13,6 +13,7 @@ const (
 	azure     vendor = "azure"
 	anthropic vendor = "anthropic"
 	google    vendor = "google"
+	bedrock   vendor = "bedrock"
 )
 
 // authorised tells whether the vendor's header carries the key. OpenAI's shape is
@@ -25,6 +26,8 @@ func (c *call) authorised() bool {
 		return h.Get("X-Api-Key") == Key || bearer == Key
 	case google:
 		return h.Get("X-Goog-Api-Key") == Key || bearer == Key || strings.Contains("&"+c.query+"&", "&key="+Key+"&")
+	case bedrock:
+		return bearer == Key
 	case azure:
 		return h.Get("Api-Key") == Key || bearer == Key
 	}
@@ -70,6 +73,10 @@ var vendorWords = map[int]struct {
 	529: {"server_error", "", "overloaded_error", "UNAVAILABLE", "Overloaded"},
 }
 
+// bedrockWords are how Bedrock names a status, in a header.
+var bedrockWords = map[int]string{400: "ValidationException", 403: "AccessDeniedException", 404: "ResourceNotFoundException", 408: "ModelTimeoutException", 424: "ModelErrorException",
+	429: "ThrottlingException", 500: "InternalServerException", 503: "ServiceUnavailableException"}
+
 // fail is an error in the vendor's shape. message "" takes the usual one.
 func (c *call) fail(status int, message string) *Answer { return c.failCode(status, message, "") }
 
@@ -90,6 +97,8 @@ func (c *call) failCode(status int, message, code string) *Answer {
 		body = anthropicError(w.anthropic, message, "req_"+c.id)
 	case google:
 		body = object{"error", object{"code", status, "message", message, "status", w.google}}
+	case bedrock:
+		body = object{"message", message}
 	case azure:
 		body = object{"error", object{"message", message, "type", w.openaiType, "param", nil, "code", orNull(code)}}
 		if status == http.StatusUnauthorized || status == http.StatusNotFound { // those come from before the model
@@ -100,6 +109,12 @@ func (c *call) failCode(status int, message, code string) *Answer {
 	}
 	a := c.whole(body)
 	a.Status = status
+	if c.vendor == bedrock {
+		if status == http.StatusUnauthorized { // there is no such
+			a.Status = http.StatusForbidden
+		}
+		a.Header.Set("X-Amzn-Errortype", bedrockWords[a.Status]+":http://internal.amazon.com/coral/com.amazon.bedrock/")
+	}
 	if status == http.StatusTooManyRequests {
 		a.Header.Set("Retry-After", "1")
 		if c.vendor == openai {
@@ -121,11 +136,14 @@ func (c *call) whole(body any) *Answer {
 	return &Answer{Status: http.StatusOK, Header: c.head("application/json"), Body: encode(body)}
 }
 
-// events is an answer of server-sent events.
+// events is an answer of server-sent events, or of AWS's.
 func (c *call) events(frames [][]byte) *Answer {
 	kind := "text/event-stream; charset=utf-8"
-	if c.vendor == google {
+	switch c.vendor {
+	case google:
 		kind = "text/event-stream"
+	case bedrock:
+		kind = "application/vnd.amazon.eventstream"
 	}
 	return &Answer{Status: http.StatusOK, Header: c.head(kind), Events: frames}
 }
@@ -150,6 +168,8 @@ func (c *call) head(kind string) http.Header {
 		h.Set("Anthropic-Ratelimit-Requests-Limit", "50")
 		h.Set("Anthropic-Ratelimit-Requests-Remaining", "49")
 		h.Set("Anthropic-Ratelimit-Requests-Reset", "2026-01-01T00:00:01Z")
+	case bedrock:
+		h.Set("X-Amzn-Requestid", "req_"+c.id)
 	case google:
 		h.Set("Vary", "Origin")
 		h.Set("Server", "scaffolding on HTTPServer2")
@@ -170,6 +190,8 @@ func (c *call) unknown(body node, known string) *Answer {
 		switch c.vendor {
 		case anthropic:
 			return c.fail(400, name+": Extra inputs are not permitted")
+		case bedrock:
+			return c.fail(400, "The model returned the following errors: extraneous key ["+name+"] is not permitted")
 		case google:
 			return c.fail(400, `Invalid JSON payload received. Unknown name "`+name+`": Cannot find field.`)
 		}

@@ -57,13 +57,18 @@ func (c *call) messages() *Answer {
 	if failure != nil {
 		return failure
 	}
-	if body.at("max_tokens").number() <= 0 {
-		return c.fail(400, "max_tokens: Field required")
-	}
 	a, failure := c.readMessages(body)
 	if failure != nil {
 		return failure
 	}
+	if body.at("max_tokens").number() <= 0 {
+		return c.fail(400, "max_tokens: Field required")
+	}
+	return c.message(a)
+}
+
+// message says what the model answers.
+func (c *call) message(a *ask) *Answer {
 	r := c.reply(a)
 	m := &messageStream{call: c, ask: a, reply: r}
 	m.write()
@@ -100,6 +105,9 @@ func (c *call) countTokens() *Answer {
 func (c *call) readMessages(body node) (*ask, *Answer) {
 	a := &ask{}
 	a.model, a.stream = body.at("model").text(), body.at("stream").truth()
+	if c.model != "" {
+		a.model = c.model
+	}
 	if a.model == "" {
 		return nil, c.fail(400, "model: Field required")
 	}

@@ -15,7 +15,8 @@ import (
 const Key = "upstream-secret"
 
 // Server is one upstream. Its base URLs are URL+"/v1" for OpenAI's clients, URL
-// for Anthropic's and Google's, and URL+"/openai" below which Azure's paths lie.
+// for Anthropic's, Google's and AWS's, URL+"/openai" below which Azure's paths lie,
+// and URL+"/v1/projects/P/locations/L" for Vertex AI.
 type Server struct {
 	URL string
 
@@ -117,6 +118,7 @@ type call struct {
 	body   []byte
 	words  []string // that begin with wire:, without it
 	id     string   // hex, of path and body
+	model  string   // in the path of a cloud that has another's models
 }
 
 var word = regexp.MustCompile(`wire:([A-Za-z0-9_.-]*[A-Za-z0-9_])`)
@@ -149,6 +151,11 @@ var geminiPath = regexp.MustCompile(`^/(v1beta|v1beta1)/|^/v1/.*models/[^/]+:[a-
 func (c *call) route(method string) func() *Answer {
 	p := c.path
 	switch {
+	case strings.HasPrefix(p, "/model/"):
+		c.vendor = bedrock
+		return c.routeBedrock(method, strings.TrimPrefix(p, "/model/"))
+	case strings.Contains(p, "/publishers/anthropic/models/"):
+		return c.routeVertexClaude(p)
 	case geminiPath.MatchString(p), c.header.Get("X-Goog-Api-Key") != "":
 		c.vendor = google
 		return c.routeGemini(method, p[strings.Index(p[1:], "/")+2:])

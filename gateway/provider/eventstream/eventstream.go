@@ -22,6 +22,7 @@ var ErrMalformed = errors.New("eventstream: malformed")
 // what a message is.
 type Message struct {
 	Headers map[string]string
+	Raw     []byte // all headers, as they came; valid until the next call of Next
 	Payload []byte // valid until the next call of Next
 }
 
@@ -80,9 +81,9 @@ func (d *Reader) Next() (*Message, error) {
 	if crc32.ChecksumIEEE(b[:end]) != binary.BigEndian.Uint32(b[end:]) {
 		return nil, fmt.Errorf("%w: a message's checksum", ErrMalformed)
 	}
-	m := &Message{Payload: b[preludeSize+headers : end]}
+	m := &Message{Raw: b[preludeSize : preludeSize+headers], Payload: b[preludeSize+headers : end]}
 	var err error
-	m.Headers, err = readHeaders(b[preludeSize : preludeSize+headers])
+	m.Headers, err = readHeaders(m.Raw)
 	return m, err
 }
 
@@ -132,6 +133,19 @@ func Append(dst, payload []byte, headers ...string) []byte {
 		dst = binary.BigEndian.AppendUint16(dst, uint16(len(headers[i+1])))
 		dst = append(dst, headers[i+1]...)
 	}
+	return seal(dst, start, payload)
+}
+
+// AppendRaw writes a message with the headers of one that was read: with its payload
+// too, the same bytes.
+func AppendRaw(dst, headers, payload []byte) []byte {
+	start := len(dst)
+	dst = append(dst, make([]byte, preludeSize)...)
+	return seal(append(dst, headers...), start, payload)
+}
+
+// seal ends a message of which the headers are written.
+func seal(dst []byte, start int, payload []byte) []byte {
 	size := len(dst) - start - preludeSize
 	dst = append(dst, payload...)
 	prelude := dst[start:]
