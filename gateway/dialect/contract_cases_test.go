@@ -102,6 +102,7 @@ var contract = []struct {
 		Responses: `{"type":"response.failed","response":{"status":"failed","error":{"code":"server_error","message":"sorry"},"output":[]}}`,
 		Messages:  `{"type":"error","error":{"type":"overloaded_error","message":"sorry"}}`,
 		Gemini:    `{"error":{"code":503,"message":"sorry","status":"UNAVAILABLE"}}`,
+		Converse:  `{"serviceUnavailableException":{"message":"sorry"}}`,
 	}},
 }
 

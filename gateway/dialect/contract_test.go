@@ -15,7 +15,7 @@ import (
 var update = flag.Bool("update", false, "write docs/dialects.md anew")
 
 // mainDialects are those of which every ordered pair is held to the contract.
-var mainDialects = []Name{Chat, Responses, Messages, Gemini}
+var mainDialects = []Name{Chat, Responses, Messages, Gemini, Converse}
 
 // A side is what passes between two dialects: a request from the caller's into the
 // provider's, an answer or a stream from the provider's into the caller's.
