@@ -22,7 +22,7 @@ func (g *Gateway) admit(x *exchange) error {
 	if r := g.admissible(x.org, x.system, x.now); r != nil {
 		return r
 	}
-	if x.call.op != dialect.Models {
+	if x.call.op != dialect.Models && !x.call.lists() {
 		if err := g.recall(x); err != nil {
 			return err
 		}
@@ -41,6 +41,9 @@ func (g *Gateway) admit(x *exchange) error {
 	}
 	if x.call.op == dialect.Models {
 		return g.models(x)
+	}
+	if x.call.lists() {
+		return g.list(x)
 	}
 	return nil
 }

@@ -30,6 +30,9 @@ const (
 
 // mostAttempts is how many there may be.
 func (x *exchange) mostAttempts() uint32 {
+	if x.call.makes() {
+		return 1
+	}
 	r := x.route
 	if r.Declared.MaxAttempts > 0 {
 		return uint32(r.Declared.MaxAttempts)

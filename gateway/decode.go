@@ -29,11 +29,14 @@ func (g *Gateway) decode(x *exchange) error {
 	if !x.call.body {
 		return nil
 	}
-	if !x.call.takesForm() && !isJSON(x.r.Header["Content-Type"]) {
+	if !x.call.takesForm() && x.call.op != dialect.FileCreate && !isJSON(x.r.Header["Content-Type"]) {
 		return refuse(http.StatusUnsupportedMediaType, "body_not_json", "send JSON, with Content-Type: application/json")
 	}
 	if err := g.readBody(x); err != nil {
 		return err
+	}
+	if x.call.op == dialect.FileCreate {
+		return g.readUpload(x)
 	}
 	if x.call.takesForm() {
 		if err := x.readForm(); err != nil {
@@ -43,6 +46,9 @@ func (g *Gateway) decode(x *exchange) error {
 		var bad *peek.Error
 		errors.As(err, &bad)
 		return refuse(http.StatusBadRequest, bad.Code, bad.Error())
+	}
+	if x.call.lasts() {
+		return g.decodeBatch(x)
 	}
 	p := &x.peeked
 	if !x.call.inPath && x.asked == "" && (!p.HasModel || p.Model.Start == p.Model.End) {

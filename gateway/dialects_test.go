@@ -117,6 +117,15 @@ func TestEveryEndpointRunsThroughEveryStage(t *testing.T) {
 		r.org().Routes[model] = &inventory.Route{Model: model, Provider: id}
 	}
 	r.g.pins.put(Pin{Org: "acme", System: "SYS-001", ID: sha256.Sum256([]byte("resp_1")), Provider: "up", Target: "gpt-4o-mini", Model: "gpt-4o-mini", At: time.Now()})
+	for kind, id := range map[ObjectKind]string{KeptFile: "file-1", KeptBatch: "batch_1", KeptMessageBatch: "msgbatch_1"} {
+		o := Object{Org: "acme", System: "SYS-001", Kind: kind, ID: id, Provider: "up", Target: "gpt-4o-mini", Model: "gpt-4o-mini", At: time.Now(), Op: dialect.ChatCompletions, Purpose: purposeBatch, Lot: Lot{Requests: 1, Input: 9}}
+		if kind == KeptMessageBatch {
+			o.Provider, o.Target, o.Model, o.Op = "anthropic", "claude-haiku-4-5", "claude-haiku-4-5", dialect.MessagesCreate
+		}
+		if err := r.g.c.Kept.Put(t.Context(), &o); err != nil {
+			t.Fatal(err)
+		}
+	}
 	var failures []string
 	for _, p := range r.g.Paths() {
 		method, path, _ := strings.Cut(p, " ")
@@ -129,17 +138,20 @@ func TestEveryEndpointRunsThroughEveryStage(t *testing.T) {
 		case strings.Contains(path, "/converse"):
 			model = "amazon.nova-lite-v1:0"
 		}
-		made := strings.Contains(path, "/responses/*")
-		if made {
-			path = strings.ReplaceAll(path, "*", "resp_1")
+		made := false
+		for _, kept := range [][2]string{{"/responses/", "resp_1"}, {"/files/", "file-1"}, {"/messages/batches/", "msgbatch_1"}, {"/batches/", "batch_1"}} {
+			if strings.Contains(path, kept[0]+"*") {
+				made, path = true, strings.Replace(path, "*", kept[1], 1)
+			}
 		}
 		path = strings.ReplaceAll(path, "*", model)
-		body := fmt.Sprintf(`{"model":%q,"max_tokens":5,"messages":[{"role":"user","content":"x"}],"input":"x","contents":[],"content":{}}`, model)
+		body := fmt.Sprintf(`{"model":%q,"max_tokens":5,"messages":[{"role":"user","content":"x"}],"input":"x","contents":[],"content":{},
+			"input_file_id":"file-1","endpoint":"/v1/chat/completions","completion_window":"24h","requests":[{"custom_id":"a","params":{"model":%[1]q,"max_tokens":5,"messages":[]}}]}`, model)
 		if method == http.MethodGet || made {
 			body = ""
 		}
-		if to, _ := r.g.router.find(path); to[0].takesForm() {
-			continue // its body is a form: TestFormsRunThroughEveryStage
+		if to, _ := r.g.router.find(path); to[0].takesForm() || strings.HasSuffix(path, "/files") && method == http.MethodPost {
+			continue // its body is a form: TestFormsRunThroughEveryStage, TestOtherFiles
 		}
 		call := func(want int, why string) {
 			if resp, answer := r.send(method, path, testKey, body); resp.StatusCode != want {

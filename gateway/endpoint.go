@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"plumbline/gateway/dialect"
+	"plumbline/gateway/event"
 	"plumbline/gateway/peek"
 )
 
@@ -36,14 +37,14 @@ var bases = []struct {
 }
 
 // call is an endpoint below a base. One * in its path stands for the model, which
-// may hold slashes, or for the id of a response.
+// may hold slashes, or for the id of a response, a file or a batch.
 type call struct {
 	path string
 	to   endpoint
 }
 
 func openAICalls() []call {
-	return []call{
+	return append([]call{
 		{"/chat/completions", endpoint{dialect.ChatCompletions, http.MethodPost, &openAIAPI, peek.OpenAI, true, false, false}},
 		{"/completions", endpoint{dialect.Completions, http.MethodPost, &openAIAPI, peek.OpenAI, true, false, false}},
 		{"/responses", endpoint{dialect.ResponsesCreate, http.MethodPost, &responsesAPI, peek.Responses, true, false, false}},
@@ -63,19 +64,37 @@ func openAICalls() []call {
 		{"/audio/translations", endpoint{dialect.TranslateSound, http.MethodPost, &openAIAPI, peek.Media, true, false, false}},
 		{"/models", endpoint{dialect.Models, http.MethodGet, &openAIAPI, peek.OpenAI, false, false, false}},
 		{"/models/*", endpoint{dialect.Models, http.MethodGet, &openAIAPI, peek.OpenAI, false, true, false}},
-	}
+	}, openAIBatches...)
 }
 
-var azureCalls = []call{
+var openAIBatches = []call{
+	{"/files", endpoint{dialect.FileCreate, http.MethodPost, &openAIAPI, peek.OpenAI, true, false, false}},
+	{"/files", endpoint{dialect.FileList, http.MethodGet, &openAIAPI, peek.OpenAI, false, false, false}},
+	{"/files/*", endpoint{dialect.FileGet, http.MethodGet, &openAIAPI, peek.OpenAI, false, false, false}},
+	{"/files/*", endpoint{dialect.FileDelete, http.MethodDelete, &openAIAPI, peek.OpenAI, false, false, false}},
+	{"/files/*/content", endpoint{dialect.FileContent, http.MethodGet, &openAIAPI, peek.OpenAI, false, false, false}},
+	{"/batches", endpoint{dialect.BatchCreate, http.MethodPost, &openAIAPI, peek.OpenAI, true, false, false}},
+	{"/batches", endpoint{dialect.BatchList, http.MethodGet, &openAIAPI, peek.OpenAI, false, false, false}},
+	{"/batches/*", endpoint{dialect.BatchGet, http.MethodGet, &openAIAPI, peek.OpenAI, false, false, false}},
+	{"/batches/*/cancel", endpoint{dialect.BatchCancel, http.MethodPost, &openAIAPI, peek.OpenAI, false, false, false}},
+}
+
+var azureCalls = append([]call{
 	{"/deployments/*/chat/completions", endpoint{dialect.ChatCompletions, http.MethodPost, &openAIAPI, peek.OpenAI, true, true, false}},
 	{"/deployments/*/completions", endpoint{dialect.Completions, http.MethodPost, &openAIAPI, peek.OpenAI, true, true, false}},
 	{"/deployments/*/embeddings", endpoint{dialect.Embeddings, http.MethodPost, &openAIAPI, peek.OpenAI, true, true, false}},
 	{"/models", endpoint{dialect.Models, http.MethodGet, &openAIAPI, peek.OpenAI, false, false, false}},
-}
+}, openAIBatches...)
 
 var anthropicMessages = []call{
 	{"/messages", endpoint{dialect.MessagesCreate, http.MethodPost, &anthropicAPI, peek.Messages, true, false, false}},
 	{"/messages/count_tokens", endpoint{dialect.MessagesCount, http.MethodPost, &anthropicAPI, peek.Messages, true, false, false}},
+	{"/messages/batches", endpoint{dialect.MessageBatchCreate, http.MethodPost, &anthropicAPI, peek.Messages, true, false, false}},
+	{"/messages/batches", endpoint{dialect.MessageBatchList, http.MethodGet, &anthropicAPI, peek.Messages, false, false, false}},
+	{"/messages/batches/*", endpoint{dialect.MessageBatchGet, http.MethodGet, &anthropicAPI, peek.Messages, false, false, false}},
+	{"/messages/batches/*", endpoint{dialect.MessageBatchDelete, http.MethodDelete, &anthropicAPI, peek.Messages, false, false, false}},
+	{"/messages/batches/*/cancel", endpoint{dialect.MessageBatchCancel, http.MethodPost, &anthropicAPI, peek.Messages, false, false, false}},
+	{"/messages/batches/*/results", endpoint{dialect.MessageBatchResults, http.MethodGet, &anthropicAPI, peek.Messages, false, false, false}},
 }
 
 func anthropicCalls() []call {
@@ -119,9 +138,34 @@ func (e *endpoint) ofResponse() bool {
 	return false
 }
 
+// ofKept reports that the call is about something that a provider keeps, whose id stands
+// in the path: a response, a file or a batch.
+func (e *endpoint) ofKept() bool {
+	return e.ofResponse() || kindOf[e.op] != "" && !e.lists() && !e.makes()
+}
+
+// lists reports that the gateway itself answers, with what it knows of its own.
+func (e *endpoint) lists() bool {
+	return e.op == dialect.FileList || e.op == dialect.BatchList || e.op == dialect.MessageBatchList
+}
+
+// makes reports that the call makes a file or a batch, which are made once: no further
+// attempt is sent elsewhere.
+func (e *endpoint) makes() bool { return e.op == dialect.FileCreate || e.lasts() }
+
+// lasts reports that the call makes a batch: it is billed when its results arrive.
+func (e *endpoint) lasts() bool { return event.Lasts(string(e.op)) }
+
+// givesLines reports that the answer is a file, or lines of answers.
+func (e *endpoint) givesLines() bool {
+	return e.op == dialect.FileContent || e.op == dialect.MessageBatchResults
+}
+
 // free reports that providers bill nothing: what a response cost was billed when it was
-// made.
-func (e *endpoint) free() bool { return e.ofResponse() || e.op == dialect.ResponseCount }
+// made, and what a batch costs belongs to the call that made it.
+func (e *endpoint) free() bool {
+	return e.ofKept() || e.op == dialect.ResponseCount || e.op == dialect.FileCreate
+}
 
 // router finds endpoints. It is built once and only read.
 type router struct {
@@ -184,7 +228,7 @@ func unknownEndpoint(path string) *endpoint {
 	return &endpoint{api: &openAIAPI}
 }
 
-// Paths lists what the gateway serves, as METHOD path; * stands for a model, or for the id of a response.
+// Paths lists what the gateway serves, as METHOD path; * stands for a model, or for the id of what a provider keeps.
 func (g *Gateway) Paths() []string {
 	var out []string
 	for _, b := range bases {

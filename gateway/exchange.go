@@ -56,6 +56,9 @@ type exchange struct {
 	body       []byte
 	lent       *spill.Lent // whose memory a small body stands in
 	form       *form       // where the body is one
+	upload     *fileUpload // where that is a file to be kept
+	batch      batchAsk    // where a batch is made
+	lot        *lot        // its requests, or what is known of them
 	model      string
 
 	kept   *spill.Body // a large body; body is nil while it is not loaded
@@ -68,7 +71,8 @@ type exchange struct {
 	carriage carriage
 	neutral  *dialect.Request // when it goes through the neutral exchange
 	target   string
-	origin   *Pin // of the response that the call goes on from or is about; nil for none
+	origin   *Pin    // of the response, file or batch that the call goes on from or is about; nil for none
+	object   *Object // that file or batch
 	items    items
 	rate     price.Rate
 	priced   bool
@@ -98,8 +102,11 @@ type exchange struct {
 	sent      provider.Request
 	wrote     bool // the head of the answer is out
 	done      bool
-	pinned    bool // where the response is made was noted
-	abort     bool // the caller's connection is broken at the end
+	pinned    bool    // where the response is made was noted
+	lasting   bool    // a batch was made: the outcome comes with its results
+	arrived   *Object // a batch whose results are there, as the answer says
+	perLine   bool    // guards read the answer by lines, and their verdicts stand in ev
+	abort     bool    // the caller's connection is broken at the end
 	bytesOut  uint64
 	framesOut int
 	images    int           // that were made

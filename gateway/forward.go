@@ -34,6 +34,10 @@ func (g *Gateway) forward(x *exchange) error {
 			if resp.Status >= 200 && resp.Status <= 299 {
 				g.judge(x)
 			}
+			if x.arrived != nil && err == nil {
+				x.flush()
+				g.arrive(x)
+			}
 			return err
 		}
 		if moved, err := g.elseAnswered(ctx, x, f); !moved {
@@ -49,6 +53,9 @@ func (g *Gateway) read(ctx context.Context, x *exchange, resp *provider.Response
 	}
 	if x.call.op == dialect.Speech {
 		return g.sound(x, resp)
+	}
+	if x.call.givesLines() {
+		return g.results(x, resp)
 	}
 	return g.whole(ctx, x, resp)
 }
@@ -132,7 +139,7 @@ func said(body []byte) string {
 // upstreamPath is where the call goes below the provider's base URL.
 func (x *exchange) upstreamPath() string {
 	path := x.carriage.path.Of(x.target, x.stream)
-	if x.call.ofResponse() {
+	if x.call.ofKept() {
 		return x.ofResponsePath(path)
 	}
 	if x.call.api == &anthropicAPI && x.carriage.from == nil && x.r.URL.Query().Get("beta") == "true" {
@@ -208,12 +215,15 @@ func (g *Gateway) whole(ctx context.Context, x *exchange, resp *provider.Respons
 		x.ev.End, x.ev.UpstreamErr = event.EndUpstreamError, "bad_answer"
 		return refuse(http.StatusBadGateway, "upstream_bad_answer", fmt.Sprintf("the provider %s answered with something else than JSON", x.ev.Provider)).because(err)
 	}
-	if x.chunk.Failed && !x.call.ofResponse() { // which tells of one that failed before
+	if x.chunk.Failed && !x.call.ofKept() { // which tells of one that failed before
 		x.ev.End, x.ev.UpstreamErr = event.EndUpstreamError, "in_answer"
 		return upstreamFailed(x)
 	}
 	x.takeImages(body)
 	g.pin(x, body)
+	if err := g.keeps(x, body); err != nil {
+		return err
+	}
 	if x.carriage.from != nil {
 		if body, err = x.translateAnswer(body); err == nil {
 			err = x.chunk.Answer(body, x.call.grammar)
@@ -226,6 +236,7 @@ func (g *Gateway) whole(ctx context.Context, x *exchange, resp *provider.Respons
 	if err := g.readAnswer(x, body); err != nil {
 		return err
 	}
+	x.edits = sorted(append(x.edits, resultsHere(kindOf[x.call.op], body)...))
 	if len(x.edits) > 0 {
 		body = peek.Splice(make([]byte, 0, len(body)+256), body, x.edits)
 	}
@@ -311,7 +322,7 @@ func (x *exchange) takeUsage(answer []byte) {
 	if x.chunk.HasModel && x.ev.ModelServed == "" {
 		x.ev.ModelServed = x.servedName(answer)
 	}
-	if !x.chunk.HasUsage || x.call.free() { // a kept response says again what it used
+	if !x.chunk.HasUsage || x.call.free() || x.call.lasts() { // a kept response says again what it used, a batch what it has so far
 		return
 	}
 	if x.ev.Source != event.UsageProvider {

@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"plumbline/app/ident"
 	"plumbline/gateway/budget"
 	"plumbline/gateway/dialect"
 	"plumbline/gateway/event"
@@ -48,6 +49,7 @@ type Config struct {
 	Prices      *price.Table
 	Credentials *credential.Source // of providers' keys; when nil no provider can have one
 	Pins        Pins               // where responses were made; nil: what memory holds
+	Kept        Kept               // whose files and batches are where; in memory, as long as the process lives, when nil
 	Bodies      *spill.Store       // of large bodies; one in the system's directory for such when nil
 	MaxBody     int64              // bytes, inflated; the constant when zero
 	Transport   http.RoundTripper  // to providers; provider.Transport() when nil
@@ -79,6 +81,7 @@ type Gateway struct {
 	router *router
 	health *routing.Health
 	pins   *recent
+	open   *openBatches
 	view   atomic.Pointer[view]
 	useMu  sync.Mutex
 	pool   sync.Pool
@@ -172,10 +175,13 @@ func New(c Config) (*Gateway, error) {
 	if c.Hangup == 0 {
 		c.Hangup = 10 * time.Second
 	}
+	if c.Kept == nil {
+		c.Kept = newKeptMemory()
+	}
 	if c.Health == nil {
 		c.Health = routing.NewHealth(routing.Limits{}, nil)
 	}
-	g := &Gateway{c: c, router: newRouter(), health: c.Health, pins: newRecent(recentPins), stages: []stage{
+	g := &Gateway{c: c, router: newRouter(), health: c.Health, pins: newRecent(recentPins), open: &openBatches{by: map[ident.ID]*opened{}}, stages: []stage{
 		{"identify", (*Gateway).identify},
 		{"decode", (*Gateway).decode},
 		{"admit", (*Gateway).admit},

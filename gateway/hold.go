@@ -71,6 +71,9 @@ const mediaTokens = 50_000
 // most is the usage that is held: a token is at least a byte of the body, and an
 // answer is at most what the request allows or the model can.
 func most(x *exchange, rate *price.Rate) event.Usage {
+	if x.lot != nil {
+		return x.lot.most(rate)
+	}
 	p := &x.peeked
 	u := event.Usage{Input: int64(x.ev.BytesIn) - int64(p.MediaBytes) + mediaTokens*int64(p.Media), Output: p.MaxTokens, CacheRead: -1, CacheWrite: -1, Reasoning: -1, CacheWrite1h: -1, AudioOut: -1, ImageOut: -1}
 	if p.Media > 0 {
@@ -105,7 +108,9 @@ func (g *Gateway) commitIntent(x *exchange) error {
 	e := &x.ev
 	e.Kind, e.Commit, e.Try = event.Intent, x.mode, 1
 	e.Address = addressPrefix(x.r.RemoteAddr)
-	e.Deadline = x.end.UnixMicro()
+	if e.Deadline = x.end.UnixMicro(); x.call.lasts() {
+		e.Deadline = x.start.Add(x.batch.window + batchGrace).UnixMicro()
+	}
 	if u := x.peeked.User; u.End > u.Start {
 		if err := g.pseudonym(x, x.body[u.Start:u.End]); err != nil {
 			return ledgerDown(err)
@@ -154,6 +159,10 @@ func (x *exchange) prepareBody() (err error) {
 	if err := x.loadBody(); err != nil {
 		return err
 	}
+	if x.upload != nil {
+		x.out, err = x.writeUpload()
+		return err
+	}
 	if x.form != nil {
 		x.out, err = x.writeForm()
 		return err
@@ -162,7 +171,9 @@ func (x *exchange) prepareBody() (err error) {
 	edits := x.edits
 	translated := x.carriage.from != nil
 	switch path := &x.carriage.path; {
-	case !x.call.body:
+	case !x.call.body || x.call.op == dialect.BatchCreate:
+	case x.lot != nil:
+		edits = x.lot.named(x.target, edits)
 	case translated || path.NamesModel() && !p.HasModel:
 	case !p.HasModel:
 		at := bytes.IndexByte(x.body, '{') + 1
@@ -176,6 +187,9 @@ func (x *exchange) prepareBody() (err error) {
 	}
 	if !translated && x.stream && !p.IncludeUsage && !x.silent() && (x.call.op == dialect.ChatCompletions || x.call.op == dialect.Completions) {
 		edits = append(edits, askUsage(p, x.body))
+	}
+	if x.lot != nil {
+		inOrder(edits)
 	}
 	x.edits = sorted(edits)
 	if x.out = x.body; len(edits) > 0 {

@@ -64,6 +64,9 @@ func (g *Gateway) readPrompt(x *exchange) (err error) {
 	if x.peeked.Media > 0 {
 		x.prompt.Unread()
 	}
+	if x.lot != nil {
+		return x.readRequestTexts()
+	}
 	if x.tooMuch(x.peeked.Text, x.form) {
 		return tooMuchText(x.prompt, http.StatusRequestEntityTooLarge, fmt.Sprintf("the request holds more text than its guards read (%s), and one of them fails closed; send less in one request", size(x.profile.MaxText)))
 	}

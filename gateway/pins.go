@@ -129,6 +129,12 @@ func hashOf(body []byte, s peek.Span) [32]byte {
 // recall finds where the response was made that a call names. Another organisation's,
 // or another system's, is as unknown as one that was never made.
 func (g *Gateway) recall(x *exchange) error {
+	if kindOf[x.call.op] != "" {
+		if x.call.ofKept() || x.call.op == dialect.BatchCreate {
+			return g.recallKept(x)
+		}
+		return nil
+	}
 	previous := x.peeked.Previous
 	named := previous.End > previous.Start
 	var unknown *refusal
@@ -190,6 +196,9 @@ func plainID(id string) bool {
 
 // leadsElsewhere says that the model's route does not lead to where the response is.
 func (x *exchange) leadsElsewhere() *refusal {
+	if x.object != nil {
+		return refuse(http.StatusNotFound, "kept_elsewhere", fmt.Sprintf("the %s is kept by a provider to which the model %q does not lead any more", map[bool]string{true: "file", false: "batch"}[x.object.Kind == KeptFile], x.model))
+	}
 	if x.call.ofResponse() {
 		return refuse(http.StatusNotFound, "response_not_found", fmt.Sprintf("the response was made at a provider to which the model %q does not lead any more", x.model)).about("response_id")
 	}

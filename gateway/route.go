@@ -7,7 +7,9 @@ import (
 	"strings"
 
 	"plumbline/app/money"
+	"plumbline/gateway/dialect"
 	"plumbline/gateway/event"
+	"plumbline/gateway/provider"
 	"plumbline/gateway/routing"
 	"plumbline/inventory"
 )
@@ -79,7 +81,7 @@ func allowed(s *inventory.System) []string {
 // place makes a target the one that the call goes to.
 func (x *exchange) place(t *routing.Target) {
 	x.up, x.target = x.org.providers[t.Provider], t.Model
-	if x.call.ofResponse() {
+	if x.call.ofKept() || x.call.op == dialect.BatchCreate {
 		x.target = x.origin.Target
 	}
 	x.carriage, _ = x.up.carriage(x.call.op)
@@ -116,6 +118,9 @@ func (x *exchange) nowhere(s *inventory.System) *refusal {
 	case routing.NotMeant:
 		return refuse(http.StatusForbidden, "no_target", fmt.Sprintf("no target of the model %q is meant for such a call: the conditions of its route are not met", x.model)).about("model")
 	case operationUnsupported:
+		if kindOf[x.call.op] != "" {
+			return refuse(http.StatusNotFound, operationUnsupported, fmt.Sprintf("the provider of the model %q has no %s; these kinds of provider have: %s", x.model, x.endpoint, speakersOf(x.call.op))).about("model")
+		}
 		return refuse(http.StatusNotFound, operationUnsupported, fmt.Sprintf("the provider of the model %q has no %s", x.model, x.endpoint)).about("model")
 	case elsewhere:
 		return x.leadsElsewhere()
@@ -125,6 +130,17 @@ func (x *exchange) nowhere(s *inventory.System) *refusal {
 		return refuse(http.StatusServiceUnavailable, targetGone, "the route of this model changed while the call was under way; send it again").retryAfter(1)
 	}
 	return refuse(http.StatusServiceUnavailable, providerUnavailable, fmt.Sprintf("the provider of the model %q is not set up", x.model))
+}
+
+// speakersOf are the kinds of providers that have an operation, for a refusal.
+func speakersOf(op dialect.Operation) string {
+	var names []string
+	for _, name := range provider.Kinds() {
+		if k, err := provider.KindOf(name); err == nil && k.Speaks[op].At != "" {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // Price is the most that the call can cost at a target.
@@ -147,6 +163,9 @@ func (x *exchange) Cannot(t *routing.Target) string {
 		return providerUnavailable
 	}
 	if _, ok := up.carried[x.call.op]; !ok {
+		return operationUnsupported
+	}
+	if x.lot != nil && up.kind.Speaks[x.lot.op].At == "" { // the requests of a batch go as they are
 		return operationUnsupported
 	}
 	if x.origin != nil && x.origin.Provider != t.Provider {

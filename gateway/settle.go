@@ -117,6 +117,9 @@ func causeText(r *refusal) string {
 
 func (g *Gateway) outcome(x *exchange) {
 	e := &x.ev
+	if x.lasting { // the batch's results settle it
+		return
+	}
 	e.Kind, e.Tries = event.Outcome, x.attempts
 	reported := e.Source != event.UsageUnknown
 	x.countUsage()
@@ -127,7 +130,8 @@ func (g *Gateway) outcome(x *exchange) {
 	if x.bytesOut > 0 {
 		x.digest.Sum(e.Answer[:0])
 	}
-	if x.answers != nil {
+	if x.perLine {
+	} else if x.answers != nil {
 		e.AnswerGuard = x.answers.Verdicts(e.AnswerGuard[:0])
 	} else if x.profile != nil {
 		e.AnswerGuard = notAnswered(x.profile, e.AnswerGuard[:0])
@@ -170,6 +174,9 @@ func (x *exchange) countUsage() {
 		return
 	case x.peeked.Background && x.attempts > 0 && e.End != event.EndUpstreamError:
 		e.Usage, e.Source = x.most, event.UsageEstimated // it is made after the answer, which says no usage
+		return
+	case x.call.lasts() && (e.End == event.EndCut || e.UpstreamErr == "bad_answer"):
+		e.Usage, e.Source = x.most, event.UsageEstimated // the batch may have been made
 		return
 	case x.attempts == 0 || e.End == event.EndUpstreamError:
 		e.Usage, e.Source = event.Usage{}, event.UsageCounted // nothing was answered

@@ -199,10 +199,19 @@ func (p *exchangePane) finishAttempts() {
 	last := &p.Attempts[len(p.Attempts)-1]
 	last.Tone, last.Icon = "mute", "clock"
 	if last.Result = "no outcome on record yet"; p.End == nil {
+		if event.Lasts(p.Began.Endpoint) {
+			last.Result = "a batch, whose results are waited for"
+		}
 		return
 	}
 	last.Tone, last.Icon = "mute", "allowed"
 	switch e := p.End; {
+	case e.Code == overdue:
+		last.Tone, last.Icon, last.Result = "blind", "broken", "there was no word of the batch's results at its deadline; charged at its hold"
+	case event.Lasts(e.Endpoint) && e.End == event.EndComplete:
+		last.Result = "the batch's results arrived"
+	case event.Lasts(e.Endpoint) && strings.HasPrefix(e.Code, "batch_"):
+		last.Tone, last.Icon, last.Result = "blind", "failed", "the batch ended as "+strings.TrimPrefix(e.Code, "batch_")
 	case e.Kind == event.Incomplete:
 		last.Tone, last.Icon, last.Result = "blind", "broken", "the outcome was lost in a crash; charged at its hold"
 	case e.UpstreamErr != "":

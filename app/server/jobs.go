@@ -85,7 +85,23 @@ func (j *jobs) start() {
 	}
 	// Documents' schedules change while the server runs, so each minute asks.
 	j.cron.Schedule(every(time.Minute), cron.FuncJob(j.documents))
+	j.cron.Schedule(every(batchEvery), cron.FuncJob(j.batches))
 	j.cron.Start()
+}
+
+// batchEvery is how often providers are asked for the results of batches that are open.
+const batchEvery = 5 * time.Minute
+
+// batches settles the batches whose results are there, or whose deadline passed. What it
+// did is in the ledger, so it has no history of its own.
+func (j *jobs) batches() {
+	settled, err := j.s.Gateway.SettleBatches(j.ctx)
+	if err != nil {
+		j.s.log.Warn("batches are not settled yet", "error", err)
+	}
+	if settled > 0 {
+		j.s.log.Info("batches settled", "count", settled)
+	}
 }
 
 // every is a schedule on whole minutes.

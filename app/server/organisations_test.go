@@ -21,6 +21,7 @@ import (
 	"plumbline/app/authz"
 	"plumbline/app/config"
 	"plumbline/app/db"
+	"plumbline/app/ident"
 	"plumbline/app/server/load"
 	"plumbline/assessments"
 	"plumbline/assessments/projection"
@@ -93,7 +94,7 @@ func acrossOrganisations(t *testing.T, c *config.Config) {
 		t.Fatalf("the first organisation has rows in %d tables alone", len(before))
 	}
 	marks := []string{string(testOrg), its.key, its.exchange, its.document, its.evidence, its.proposal, its.schedule, "SYS-001", "Acme"}
-	stores := []ofStore{ofProjection(ctx, s.Projection, its), ofEngine(ctx, s.Engine, its), ofReports(ctx, s.Reports, its), ofPins(ctx, s.pins.pinStore)}
+	stores := []ofStore{ofProjection(ctx, s.Projection, its), ofEngine(ctx, s.Engine, its), ofReports(ctx, s.Reports, its), ofPins(ctx, s.pins.pinStore), ofKept(ctx, s.kept)}
 	for _, store := range stores {
 		store.complete(t)
 		for name, read := range store.reads {
@@ -220,6 +221,7 @@ func belong(t *testing.T, s *Server, url string) belongings {
 	must(err)
 	its.schedule = sch.ID
 	must(s.pins.Put(ctx, testOrg, []gateway.Pin{{System: "SYS-001", ID: [32]byte{1}, Provider: "up", Target: "gpt-4o-mini", Model: "gpt-4o-mini", At: time.Now()}}))
+	must(s.kept.Put(ctx, keptBatch(testOrg)))
 	return its
 }
 
@@ -324,6 +326,25 @@ func ofPins(ctx context.Context, p *pinStore) ofStore {
 		writes: map[string]func(inventory.OrgID) error{
 			"Put":    func(o inventory.OrgID) error { return p.Put(ctx, o, []gateway.Pin{pin}) },
 			"Expire": func(o inventory.OrgID) error { return p.Expire(ctx, o, time.Now().Add(time.Hour)) },
+		}}
+}
+
+func keptBatch(o inventory.OrgID) *gateway.Object {
+	return &gateway.Object{Org: o, System: "SYS-001", Kind: gateway.KeptBatch, ID: "batch_1", Provider: "up", Target: "gpt-4o-mini", Model: "gpt-4o-mini", At: time.Now(),
+		Op: "chat.completions", Lot: gateway.Lot{Requests: 3, Input: 5}, Exchange: ident.ID{1}, Said: []byte(`{"id":"batch_1"}`)}
+}
+
+func ofKept(ctx context.Context, k *keptStore) ofStore {
+	b := keptBatch(testOrg)
+	return ofStore{of: k,
+		reads: map[string]func(inventory.OrgID) (any, error){
+			"Find":       func(o inventory.OrgID) (any, error) { return k.Find(ctx, o, b.System, b.Kind, b.ID) },
+			"OfExchange": func(o inventory.OrgID) (any, error) { return k.OfExchange(ctx, o, b.Exchange) },
+			"List":       func(o inventory.OrgID) (any, error) { return k.List(ctx, o, b.System, b.Kind) },
+		},
+		writes: map[string]func(inventory.OrgID) error{
+			"Put":    func(o inventory.OrgID) error { return k.Put(ctx, keptBatch(o)) },
+			"Forget": func(o inventory.OrgID) error { return k.Forget(ctx, o, b.System, b.Kind, b.ID) },
 		}}
 }
 

@@ -71,6 +71,7 @@ type Server struct {
 	jobs  *jobs
 	meter *meter
 	pins  *pins
+	kept  *keptStore
 	http  *http.Server
 	close []step // in the order in which they were opened
 }
@@ -140,6 +141,7 @@ func (s *Server) open(ctx context.Context) error {
 		return err
 	}
 	s.pins = newPins(&pinStore{state}, o.Now, s.log)
+	s.kept = &keptStore{state, sealer}
 	s.opened("places of responses", s.pins.Close)
 	var register *inventory.Register
 	if s.Credentials, err = credential.New(credential.Config{Resolve: config.Resolver(o.Env), Vault: c.Vault, Now: o.Now, Log: s.log,
@@ -149,7 +151,7 @@ func (s *Server) open(ctx context.Context) error {
 	s.opened("credentials", s.Credentials.Close)
 	s.Gateway, err = gateway.New(gateway.Config{Credentials: s.Credentials, Recorder: s.Ledger, ContentKey: s.Ledger.ContentKey, Pseudonym: s.Ledger.PseudonymKey, HashKey: hashKey,
 		Fresh:   func() bool { return register != nil && o.Now().Sub(register.Confirmed()) < snapshotLife },
-		Budgets: s.Budgets, Prices: s.Prices, Pins: s.pins, Bodies: bodies, MaxBody: int64(c.MaxBody), Now: o.Now, Since: o.since, Rand: nil, Log: s.log, Timeout: c.Timeout, Observe: s.observe})
+		Budgets: s.Budgets, Prices: s.Prices, Pins: s.pins, Kept: s.kept, Bodies: bodies, MaxBody: int64(c.MaxBody), Now: o.Now, Since: o.since, Rand: nil, Log: s.log, Timeout: c.Timeout, Observe: s.observe})
 	if err != nil {
 		return err
 	}
@@ -175,6 +177,7 @@ func (s *Server) open(ctx context.Context) error {
 	if err := s.restoreBudgets(ctx); err != nil {
 		return err
 	}
+	s.Gateway.Reopen(s.Ledger.Lasting())
 	if s.Engine, err = assessments.New(assessments.Deps{Store: assessments.NewStore(db.SQL(state), db.Dialect(state)), Catalog: s.Catalog, Projection: s.Projection,
 		Ledger: s.Ledger, Register: register, Now: o.Now, Rand: o.Rand, Log: s.log}); err != nil {
 		return err

@@ -87,6 +87,8 @@ type Ledger struct {
 	unlock func() error
 	writer string // id of this run
 
+	lasting []*event.Event // see Lasting; not written to once the ledger is open
+
 	mu       sync.Mutex // guards what follows and the counters of every logState
 	logs     map[string]*logState
 	pending  *batch

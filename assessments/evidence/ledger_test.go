@@ -269,6 +269,39 @@ func TestOpenIntentsAreClosedAtTheirHoldAfterACrash(t *testing.T) {
 	})
 }
 
+// A batch's intent outlives the process: it is given to whoever opens the ledger next,
+// with its hold, and stays open until its end is on record, however many runs that takes.
+func TestBatchesStayOpenAfterACrash(t *testing.T) {
+	backends(t, func(t *testing.T, c Config) {
+		l := open(t, c)
+		lost, batch := intent(t), intent(t)
+		batch.Endpoint = "batches.create"
+		submit(t, l, lost)
+		submit(t, l, batch)
+		abandon(l)
+		for range 2 {
+			again := open(t, c)
+			open := again.Lasting()
+			if len(open) != 1 || open[0].Exchange != batch.Exchange || open[0].Log != "acme" || len(open[0].Holds) != len(batch.Holds) || open[0].Holds[0] != batch.Holds[0] {
+				t.Fatalf("open: %+v", open)
+			}
+			if n := count(records(t, again, "acme"), record.ExchangeIncomplete); n != 1 {
+				t.Fatalf("%d closed, of which the batch is none", n)
+			}
+			if _, err := again.SignNow(t.Context(), "acme"); err != nil { // no checkpoint forgets it
+				t.Fatal(err)
+			}
+			abandon(again)
+		}
+		last := open(t, c)
+		submit(t, last, outcome(batch))
+		abandon(last)
+		if open := open(t, c).Lasting(); len(open) != 0 {
+			t.Errorf("open after its end: %+v", open)
+		}
+	})
+}
+
 // A checkpoint says before which leaf nothing is open, and the next start looks no
 // further back. An end that is not durable yet must not count there, nor must the
 // closings of an earlier run's intents.

@@ -254,7 +254,8 @@ func parseCheckpoint(raw []byte) (origin string, size uint64, root tlog.Hash, er
 }
 
 // begin makes the instance's log on first start, says in every log that a writer
-// started, and closes what an earlier run left open.
+// started, and closes what an earlier run left open. Batches stay open: they are
+// settled when their results arrive, or at their own deadline.
 func (l *Ledger) begin(ctx context.Context) error {
 	if _, ok := l.logs[Instance]; !ok {
 		if err := l.CreateLog(ctx, Instance); err != nil {
@@ -271,9 +272,16 @@ func (l *Ledger) begin(ctx context.Context) error {
 			return err
 		}
 		l.mu.Lock()
+		lost := open[:0:0]
 		for _, o := range open {
 			s.open[o.intent.Exchange] = o.leaf
+			if o.intent.Log = s.name; event.Lasts(o.intent.Endpoint) {
+				l.lasting = append(l.lasting, o.intent)
+				continue
+			}
+			lost = append(lost, o)
 		}
+		open = lost
 		l.putBody(s, record.LedgerStarted, "ledger", &record.Started{Version: l.c.Version, Previous: previous, Open: uint64(len(open))})
 		last = l.pending.promise
 		l.mu.Unlock()
@@ -290,6 +298,10 @@ func (l *Ledger) begin(ctx context.Context) error {
 		return ctx.Err()
 	}
 }
+
+// Lasting are the intents of batches that earlier runs left open, with their holds. Whoever
+// opened the ledger settles them.
+func (l *Ledger) Lasting() []*event.Event { return l.lasting }
 
 // openIntent is an intent without an end.
 type openIntent struct {

@@ -199,6 +199,20 @@ func (c *Counters) Restore(balances []Balance) {
 	}
 }
 
+// Reopen takes up what an earlier run held for an exchange, in the windows that it is in,
+// whether it fits or not: what it is for is under way.
+func (c *Counters) Reopen(org inventory.OrgID, holds []event.Hold) Holds {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var x Holds
+	for _, h := range holds {
+		w := c.at(windowID{org, inventory.BudgetID(h.Budget), h.Window})
+		w.held += h.Amount
+		x.list = append(x.list, held{h, w})
+	}
+	return x
+}
+
 // Now is a budget's window as it stands.
 func (c *Counters) Now(b *inventory.Budget) Balance {
 	c.mu.Lock()

@@ -26,6 +26,23 @@ const (
 	ResponseCount   Operation = "responses.input_tokens"
 	ResponseCompact Operation = "responses.compact"
 
+	FileCreate  Operation = "files.create"
+	FileList    Operation = "files.list"
+	FileGet     Operation = "files.get"
+	FileContent Operation = "files.content"
+	FileDelete  Operation = "files.delete"
+	BatchCreate Operation = "batches.create"
+	BatchList   Operation = "batches.list"
+	BatchGet    Operation = "batches.get"
+	BatchCancel Operation = "batches.cancel"
+
+	MessageBatchCreate  Operation = "messages.batches.create"
+	MessageBatchList    Operation = "messages.batches.list"
+	MessageBatchGet     Operation = "messages.batches.get"
+	MessageBatchResults Operation = "messages.batches.results"
+	MessageBatchCancel  Operation = "messages.batches.cancel"
+	MessageBatchDelete  Operation = "messages.batches.delete"
+
 	MessagesCreate Operation = "messages"
 	MessagesCount  Operation = "messages.count_tokens"
 

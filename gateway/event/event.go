@@ -21,9 +21,16 @@ const (
 	Outcome    Kind = 3 // how it ended
 	Refused    Kind = 4 // never sent
 	Cached     Kind = 5 // answered without an upstream
-	Incomplete Kind = 6 // an intent whose outcome was lost in a crash; charged at its hold
+	Incomplete Kind = 6 // an intent whose outcome was lost in a crash, or a batch without word of its results at its deadline; charged at its hold
 	Adjusted   Kind = 7 // a later correction of the charge
 )
+
+// Lasts reports whether an exchange of an endpoint goes on when its answer is out: it
+// made a batch, whose results arrive later. Its intent stays open, and its hold with it,
+// until they do or its deadline passes, whatever becomes of the process meanwhile.
+func Lasts(endpoint string) bool {
+	return endpoint == "batches.create" || endpoint == "messages.batches.create"
+}
 
 // UsageSource says where token counts come from.
 type UsageSource uint8

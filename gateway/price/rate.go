@@ -164,6 +164,10 @@ func (r *Rate) tier(batch bool, input int64) (t tier) {
 	return t
 }
 
+// Tiered reports whether the price of a token depends on the size of its call, so that
+// the cost of several calls is not that of their sum.
+func (r *Rate) Tiered(batch bool) bool { return len(r.tiers(batch)) > 1 }
+
 // HasForms reports whether the price of a call depends on its form.
 func (r *Rate) HasForms() bool { return len(r.forms) > 0 }
 

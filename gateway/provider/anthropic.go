@@ -9,7 +9,9 @@ import (
 
 func init() {
 	register(Kind{Name: "anthropic", Title: "Anthropic", Vendor: "anthropic", BaseURL: "https://api.anthropic.com/v1",
-		Speaks: map[dialect.Operation]Path{dialect.MessagesCreate: {At: "/messages"}, dialect.MessagesCount: {At: "/messages/count_tokens"}},
+		Speaks: map[dialect.Operation]Path{dialect.MessagesCreate: {At: "/messages"}, dialect.MessagesCount: {At: "/messages/count_tokens"},
+			dialect.MessageBatchCreate: {At: "/messages/batches"}, dialect.MessageBatchGet: {At: "/messages/batches/{id}"}, dialect.MessageBatchDelete: {At: "/messages/batches/{id}"},
+			dialect.MessageBatchCancel: {At: "/messages/batches/{id}/cancel"}, dialect.MessageBatchResults: {At: "/messages/batches/{id}/results"}},
 		// The version of the API that codecs are written for; a caller's own goes before.
 		Header:    http.Header{"Anthropic-Version": {"2023-06-01"}},
 		Authorize: inHeader("X-Api-Key")})

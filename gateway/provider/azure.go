@@ -8,7 +8,8 @@ import "plumbline/gateway/dialect"
 func init() {
 	register(Kind{Name: "azure", Title: "Azure OpenAI (base URL with /openai/v1)", Vendor: "azure", NewerLimit: true, Speaks: openAISpeech(
 		dialect.ChatCompletions, dialect.ResponsesCreate, dialect.ResponseGet, dialect.ResponseDelete, dialect.ResponseCancel, dialect.ResponseItems,
-		dialect.Completions, dialect.Embeddings),
+		dialect.Completions, dialect.Embeddings,
+		dialect.FileCreate, dialect.FileGet, dialect.FileContent, dialect.FileDelete, dialect.BatchCreate, dialect.BatchGet, dialect.BatchCancel),
 		Authorize: inHeader("Api-Key")})
 	const version = "?api-version=2024-10-21"
 	register(Kind{Name: "azure-deployments", Title: "Azure OpenAI (base URL with /openai, a path for each deployment)", Vendor: "azure", NewerLimit: true,

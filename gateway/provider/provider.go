@@ -108,7 +108,7 @@ func (k *Kind) KeepsResponses() bool {
 }
 
 // Path says where an operation is found below the base URL. {model} stands for the
-// escaped name of the model, {id} for that of a response which the gateway puts in.
+// escaped name of the model, {id} for that of a response, a file or a batch which the gateway puts in.
 type Path struct {
 	At     string
 	Stream string // where streamed calls go; "" for the same

@@ -21,6 +21,9 @@ func (c *call) routeAnthropic(method, path string) func() *Answer {
 	if id, ok := strings.CutPrefix(path, "/models/"); ok && method == http.MethodGet {
 		return func() *Answer { return c.anthropicModel(id) }
 	}
+	if rest, ok := strings.CutPrefix(path, "/messages/batches"); ok {
+		return c.routeMessageBatches(method, rest)
+	}
 	return nil
 }
 

@@ -45,6 +45,9 @@ func (c *call) routeOpenAI(method, path string) func() *Answer {
 	if rest, ok := strings.CutPrefix(path, "/responses/"); ok {
 		return c.routeResponse(method, rest)
 	}
+	if strings.HasPrefix(path, "/files") || strings.HasPrefix(path, "/batches") {
+		return c.routeFiles(method, path)
+	}
 	return nil
 }
 

@@ -27,12 +27,20 @@ type Server struct {
 	// before the first call.
 	Write func(w http.ResponseWriter, r *http.Request, a *Answer)
 
+	// Pending says that batches are not done yet; nil: they are when they are asked for.
+	Pending func() bool
+	// Forge changes the results of batches; nil for none.
+	Forge Forgery
+
 	http *httptest.Server
 
 	mu       sync.Mutex
 	received []Received                 // guarded by mu
 	seen     map[string]bool            // guarded by mu: words of the kind wire:once-N-ID
 	kept     map[string]*storedResponse // guarded by mu: by id
+	files    []*storedFile              // guarded by mu
+	batches  map[string]*storedBatch    // guarded by mu: by id
+	made     int                        // guarded by mu: ids of both
 }
 
 // Received is one request as it arrived.
@@ -53,7 +61,7 @@ type Answer struct {
 
 // Start runs a server on a free port of this machine, until Close.
 func Start() *Server {
-	s := &Server{seen: map[string]bool{}, kept: map[string]*storedResponse{}}
+	s := &Server{seen: map[string]bool{}, kept: map[string]*storedResponse{}, batches: map[string]*storedBatch{}}
 	s.http = httptest.NewServer(http.HandlerFunc(s.serve))
 	s.URL = s.http.URL
 	return s

@@ -1,0 +1,306 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"plumbline/app/ident"
+	"plumbline/app/money"
+	"plumbline/gateway/budget"
+	"plumbline/gateway/dialect"
+	"plumbline/gateway/event"
+	"plumbline/gateway/jsonl"
+	"plumbline/gateway/provider"
+	"plumbline/inventory"
+)
+
+// openBatches are the exchanges that made a batch whose results did not arrive yet.
+// Their holds stand in the budgets, and their intents are open in the ledger.
+type openBatches struct {
+	mu sync.Mutex // guards by, and busy
+	by map[ident.ID]*opened
+}
+
+type opened struct {
+	end   event.Event // as far as it is known: what stays of the intent
+	holds budget.Holds
+	busy  bool // someone counts its results, whose the other fields are meanwhile
+}
+
+// openBatch is what stays of an intent until its outcome. e is reused by who calls.
+func openBatch(e *event.Event, held money.Nano) event.Event {
+	return event.Event{Log: e.Log, Exchange: e.Exchange, System: e.System, SystemVersion: e.SystemVersion, Key: e.Key, Dialect: e.Dialect, Endpoint: e.Endpoint,
+		ModelAsked: e.ModelAsked, Route: e.Route, Provider: e.Provider, ModelTarget: e.ModelTarget, Region: e.Region, Simulated: e.Simulated,
+		ConfigRevision: e.ConfigRevision, PriceTable: e.PriceTable, Holds: slices.Clone(e.Holds), Held: held, Deadline: e.Deadline, Tries: 1}
+}
+
+func (b *openBatches) add(e event.Event, holds budget.Holds) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.by[e.Exchange] = &opened{end: e, holds: holds}
+}
+
+// take gives an open batch to the one who settles it, until give; false when it is settled, or
+// another one is about to.
+func (b *openBatches) take(id ident.ID) (*opened, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	o := b.by[id]
+	if o == nil || o.busy {
+		return nil, false
+	}
+	o.busy = true
+	return o, true
+}
+
+// give takes it back.
+func (b *openBatches) give(id ident.ID, settled bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if settled {
+		delete(b.by, id)
+	} else if o := b.by[id]; o != nil {
+		o.busy = false
+	}
+}
+
+func (b *openBatches) has(id ident.ID) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.by[id] != nil
+}
+
+func (b *openBatches) list() (ids []ident.ID) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for id := range b.by {
+		ids = append(ids, id)
+	}
+	slices.SortFunc(ids, func(a, b ident.ID) int { return strings.Compare(a.String(), b.String()) })
+	return ids
+}
+
+// Reopen takes up the batches that an earlier run of the process left open, with their
+// holds, from their intents.
+func (g *Gateway) Reopen(intents []*event.Event) {
+	for _, e := range intents {
+		var held money.Nano
+		for _, h := range e.Holds {
+			held = max(held, h.Amount)
+		}
+		g.open.add(openBatch(e, held), g.c.Budgets.Reopen(inventory.OrgID(e.Log), e.Holds))
+	}
+}
+
+// OpenBatches is how many batches wait for their results.
+func (g *Gateway) OpenBatches() int { return len(g.open.list()) }
+
+// askWait is how long a provider may take to say how a batch stands, and to give its
+// results.
+const askWait = 5 * time.Minute
+
+// SettleBatches asks providers for the results of every open batch, and settles those
+// that ended: apps need not ask. One whose deadline passed without word of its results is
+// charged at its hold. It returns how many were settled, and what failed.
+func (g *Gateway) SettleBatches(ctx context.Context) (settled int, err error) {
+	var errs []error
+	for _, id := range g.open.list() {
+		if ctx.Err() != nil {
+			break
+		}
+		done, err := g.settleBatch(ctx, id)
+		if done {
+			settled++
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("batch of exchange %s: %w", id, err))
+		}
+	}
+	return settled, errors.Join(errs...)
+}
+
+// settleBatch settles one batch if it can be. A panic ends here.
+func (g *Gateway) settleBatch(ctx context.Context, id ident.ID) (done bool, err error) {
+	b, ok := g.open.take(id)
+	if !ok {
+		return false, nil
+	}
+	e := b.end
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("it could not be read: %s", panicText(p))
+		}
+		g.open.give(id, done)
+	}()
+	ctx, cancel := context.WithTimeout(ctx, askWait)
+	defer cancel()
+	o, err := g.c.Kept.OfExchange(ctx, inventory.OrgID(e.Log), id)
+	if err == nil {
+		var said *state
+		if said, err = g.stands(ctx, o); err == nil && said.ended {
+			if err = g.outcomeOf(ctx, &e, o, said); err == nil {
+				err = g.close(&e, &b.holds)
+			}
+			if err == nil {
+				return true, nil
+			}
+		}
+	} else if errors.Is(err, ErrNotKept) {
+		err = nil // a crash came before the provider's answer was noted
+	}
+	if g.c.Now().UnixMicro() < e.Deadline {
+		return false, err
+	}
+	e = b.end
+	e.Kind, e.At, e.Code, e.Source, e.Charge = event.Incomplete, g.c.Now().UnixMicro(), "batch_overdue", event.UsageEstimated, e.Held
+	closing := g.close(&e, &b.holds)
+	return closing == nil, errors.Join(err, closing)
+}
+
+// stands asks how a batch stands, and notes it.
+func (g *Gateway) stands(ctx context.Context, o *Object) (*state, error) {
+	op := dialect.BatchGet
+	if o.Kind == KeptMessageBatch {
+		op = dialect.MessageBatchGet
+	}
+	resp, err := g.fetch(ctx, o, op, o.ID)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := readAll(nil, resp.Body, 1<<20)
+	if err != nil {
+		return nil, fmt.Errorf("read how it stands: %s", provider.LogText(err))
+	}
+	said, err := readState(o.Kind, body)
+	if err != nil || said.ID != o.ID {
+		return nil, errors.New("the provider answered with something that its API does not say")
+	}
+	return said, g.keepResults(ctx, o, said)
+}
+
+// fetch asks a provider for what it keeps, with the gateway's own credential.
+func (g *Gateway) fetch(ctx context.Context, o *Object, op dialect.Operation, id string) (*provider.Response, error) {
+	org := g.view.Load().orgs[o.Org]
+	if org == nil || org.providers[o.Provider] == nil {
+		return nil, fmt.Errorf("the provider %s is not set up any more", o.Provider)
+	}
+	up := org.providers[o.Provider]
+	way, ok := up.carriage(op)
+	if !ok {
+		return nil, fmt.Errorf("the provider %s has no %s any more", o.Provider, op)
+	}
+	now := g.c.Now()
+	key, err := up.keys.PickMarked(ctx, now, o.Credential)
+	if err != nil {
+		return nil, fmt.Errorf("no credential of the provider %s is there", o.Provider)
+	}
+	resp, err := up.Send(ctx, &provider.Request{Operation: op, Method: http.MethodGet, Model: o.Target, Path: strings.Replace(way.path.Of(o.Target, false), "{id}", id, 1), ID: o.Exchange.String(), Key: key})
+	if err != nil {
+		return nil, fmt.Errorf("the provider %s: %s", o.Provider, provider.LogText(err))
+	}
+	up.keys.Report(key, now, resp.Status, provider.RetryAfter(resp.Header, now))
+	if resp.Status != http.StatusOK {
+		resp.Body.Close()
+		return nil, fmt.Errorf("the provider %s answered with %d", o.Provider, resp.Status)
+	}
+	return resp, nil
+}
+
+// outcomeOf counts what a batch that ended used, line by line, and makes e its outcome.
+func (g *Gateway) outcomeOf(ctx context.Context, e *event.Event, o *Object, said *state) error {
+	t := tally{usage: event.Usage{Input: -1, Output: -1, CacheRead: -1, CacheWrite: -1, Reasoning: -1, Batch: true}}
+	org := g.view.Load().orgs[o.Org]
+	if org == nil || org.providers[o.Provider] == nil {
+		return fmt.Errorf("the provider %s is not set up any more", o.Provider)
+	}
+	t.rate, t.priced = org.prices.Rate(org.providers[o.Provider].vendor, o.Target, o.Exchange.Time())
+	ids, op := said.files(), linesOf[KeptFile]
+	if o.Kind == KeptMessageBatch {
+		ids, op = []string{o.ID}, linesOf[o.Kind]
+	}
+	for _, id := range ids {
+		if err := g.count(ctx, &t, o, op, id); err != nil {
+			return err
+		}
+	}
+	e.Kind, e.At, e.PriceTable, e.Status, e.End = event.Outcome, g.c.Now().UnixMicro(), org.prices.Hash(), http.StatusOK, event.EndComplete
+	if o.Kind == KeptBatch && said.Status != "completed" {
+		e.Code, e.End = "batch_"+said.Status, event.EndUpstreamError
+	}
+	e.Usage = t.sum()
+	e.ModelServed, e.Charge = t.served, t.charge
+	if e.Source = event.UsageProvider; t.counted {
+		e.Source = event.UsageCounted
+	}
+	return nil
+}
+
+// count reads a file of results.
+func (g *Gateway) count(ctx context.Context, t *tally, o *Object, op dialect.Operation, id string) error {
+	resp, err := g.fetch(ctx, o, op, id)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	results := *o
+	if o.Kind == KeptBatch {
+		results.Kind, results.Purpose = KeptFile, purposeResults
+	}
+	for in := jsonl.NewReader(resp.Body, maxAnswer); ; {
+		line, err := in.Next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read results: %s", provider.LogText(err))
+		}
+		t.line(&results, line)
+	}
+}
+
+// close puts a batch's end on record and turns its hold into a charge. The hold stays
+// when the ledger cannot write.
+func (g *Gateway) close(e *event.Event, holds *budget.Holds) error {
+	commit, err := g.c.Recorder.Submit(e)
+	if err != nil {
+		return fmt.Errorf("put the outcome on record: %w", err)
+	}
+	<-commit.Done()
+	if err := commit.Err(); err != nil {
+		g.c.Log.Warn("a batch's outcome is not durable yet", "request", e.Exchange.String(), "error", err)
+	}
+	g.c.Budgets.Settle(holds, e.Charge)
+	return nil
+}
+
+// arrive settles a batch of which the caller just learned that its results are there.
+// The answer is out before, so the caller does not wait. What fails is done by
+// SettleBatches later.
+func (g *Gateway) arrive(x *exchange) {
+	if !g.open.has(x.arrived.Exchange) {
+		return
+	}
+	if _, err := g.settleBatch(context.WithoutCancel(x.r.Context()), x.arrived.Exchange); err != nil {
+		g.c.Log.Warn("a batch's results are not counted yet", "request", x.arrived.Exchange.String(), "error", err)
+	}
+}
+
+// settleFirst settles a batch before it, or a file with its results, is deleted: what it
+// cost could not be found out afterwards.
+func (g *Gateway) settleFirst(x *exchange) error {
+	if x.call.op != dialect.FileDelete && x.call.op != dialect.MessageBatchDelete || !g.open.has(x.object.Exchange) {
+		return nil
+	}
+	if _, err := g.settleBatch(x.r.Context(), x.object.Exchange); err != nil || g.open.has(x.object.Exchange) {
+		return refuse(http.StatusConflict, "batch_open", "the results of this batch are not counted yet; delete it when it has ended").because(err)
+	}
+	return nil
+}
