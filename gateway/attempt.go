@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -23,8 +24,9 @@ const (
 	fewestAttempts = 2 // of a route that does not say
 	mostAttempts   = 5
 	firstBackoff   = 100 * time.Millisecond // doubled with each attempt, and spread by half
-	// longestWait is how long the gateway waits for a deployment that answered 429. A
-	// caller waits better itself: it holds no place, and may have something else to do.
+	// longestWait is how long the gateway waits for a deployment that asks for it, with
+	// 429 or another status. A caller waits better itself: it holds no place, and may have
+	// something else to do.
 	longestWait = 10 * time.Second
 )
 
@@ -109,6 +111,7 @@ func (g *Gateway) send(ctx context.Context, x *exchange) (*provider.Response, er
 // try makes one attempt.
 func (g *Gateway) try(ctx context.Context, x *exchange) (*provider.Response, *failure) {
 	x.attempts++
+	x.perhaps = false
 	x.sentAt = g.c.Since(x.start)
 	bound := x.bound()
 	key, err := x.up.keys.PickMarked(ctx, x.start.Add(x.sentAt), bound)
@@ -137,8 +140,8 @@ func (g *Gateway) try(ctx context.Context, x *exchange) (*provider.Response, *fa
 		if x.watch != nil {
 			x.watch.end()
 		}
-		f := failed(err)
-		x.ev.UpstreamErr = f.class
+		f := failed(err, x.call.lasts())
+		x.ev.UpstreamErr, x.perhaps = f.class, f.billed
 		g.c.Log.Warn("provider failed", "request", x.idHdr[0], "provider", x.ev.Provider, "class", f.class, "error", provider.LogText(err))
 		result := routing.Failed
 		if f.class == "aborted" {
@@ -165,12 +168,14 @@ func (g *Gateway) try(ctx context.Context, x *exchange) (*provider.Response, *fa
 }
 
 // failed is a failure to get an answer at all. A connection that did not come about
-// cannot be billed; a request that was not answered in time can.
-func failed(err error) *failure {
+// cannot be billed; a request that was not answered in time can. One that makes a batch
+// can be, too, however its connection broke: the batch is made though nobody was told.
+func failed(err error, lasts bool) *failure {
 	f := &failure{class: provider.ClassOf(err), err: err}
 	var op *net.OpError
-	dialed := errors.As(err, &op) && op.Op == "dial"
-	f.billed = f.class == "timeout" && !dialed
+	var stranger *tls.CertificateVerificationError
+	unsent := errors.As(err, &op) && op.Op == "dial" || errors.As(err, &stranger)
+	f.billed = !unsent && (f.class == "timeout" || lasts)
 	f.elsewhere = f.class != "aborted"
 	f.same = f.elsewhere && !f.billed
 	return f
@@ -187,8 +192,8 @@ func answeredBadly(resp *provider.Response, now time.Time) (*failure, routing.Re
 		f.elsewhere, f.same = true, f.wait > 0 && f.wait <= longestWait && !unwanted
 		return f, routing.Limited
 	case s == http.StatusRequestTimeout || s >= 500:
-		f.elsewhere, f.same = true, !unwanted
 		f.wait = provider.RetryAfter(resp.Header, now)
+		f.elsewhere, f.same = true, f.wait <= longestWait && !unwanted
 		return f, routing.Failed
 	case s == http.StatusUnauthorized || s == http.StatusForbidden || s == http.StatusPaymentRequired || s == http.StatusProxyAuthRequired:
 		f.elsewhere = true // this deployment refuses the gateway, not the caller

@@ -311,6 +311,21 @@ func TestTooManyRequestsForAnHour(t *testing.T) {
 	}
 }
 
+// A server error that asks for an hour is not waited for within the call, and nor is
+// one that asks for longer than is sensible.
+func TestServerErrorForAnHour(t *testing.T) {
+	for _, after := range []string{"3600", "11"} {
+		for _, code := range []int{500, 503, 408} {
+			r, p := routed(t, func(v *inventory.Route) { v.Targets = v.Targets[:1] })
+			p["a"].answer = status(code, "Retry-After", after)
+			resp, answer := r.post(ask("chat", "x"))
+			if resp.StatusCode < 400 || p["a"].asked() != 1 {
+				t.Errorf("%d after %s seconds: %d after %d calls: %s", code, after, resp.StatusCode, p["a"].asked(), answer)
+			}
+		}
+	}
+}
+
 // A short wait is waited out at the only deployment there is, and no longer than the
 // caller waits.
 func TestWaitingForTheSameDeployment(t *testing.T) {

@@ -95,6 +95,7 @@ type exchange struct {
 	blind    [32]byte
 	blinded  bool
 	attempts uint32
+	perhaps  bool // the last was not answered, and its provider may bill it
 
 	// forward, answer
 	end       time.Time // deadline of the exchange

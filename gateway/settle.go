@@ -169,7 +169,7 @@ func (x *exchange) countUsage() {
 	case x.call.free():
 		e.Usage, e.Source = event.Usage{}, event.UsageCounted
 		return
-	case x.attempts > 0 && e.End == event.EndUpstreamError && e.UpstreamErr == "timeout":
+	case x.attempts > 0 && e.End == event.EndUpstreamError && (x.perhaps || e.UpstreamErr == "timeout"):
 		e.Usage, e.Source = x.most, event.UsageEstimated // the provider may have answered, and bill it
 		return
 	case x.peeked.Background && x.attempts > 0 && e.End != event.EndUpstreamError:

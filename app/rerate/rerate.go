@@ -30,6 +30,7 @@ const (
 	NoPrice    = "the table has no price for the model"
 	NoProvider = "the register has never had the provider"
 	AtItsHold  = "the end was lost, so it is charged at its hold"
+	SumOfBatch = "a batch, of which only the sum of its answers' usage is on record, and the price depends on the size of each"
 )
 
 // Deps are what charges are computed from.
@@ -154,6 +155,10 @@ func (c *computing) rate(e *event.Event) error {
 	rate, ok := c.table.Rate(vendor, e.ModelTarget, e.Exchange.Time())
 	if !ok {
 		c.keep(NoPrice, e, before)
+		return nil
+	}
+	if e.Usage.Batch && e.Usage.Requests > 1 && e.Source != event.UsageEstimated && rate.Tiered(true) {
+		c.keep(SumOfBatch, e, before)
 		return nil
 	}
 	after := rate.Cost(e.Usage)

@@ -2,6 +2,7 @@ package wiretest
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"mime"
 	"mime/multipart"
@@ -192,18 +193,26 @@ func (c *call) askBatch(id string, cancel bool, show func(*storedBatch) object) 
 	}
 	switch ended := b.status != "validating" && b.status != "in_progress"; {
 	case ended:
-	case cancel && b.messages:
-		b.status = "ended"
 	case cancel:
-		b.status = "cancelled"
+		c.end(b, "cancelled")
 	case c.server.Pending != nil && c.server.Pending():
 		b.status = "in_progress"
-	case b.messages:
-		c.runMessages(b)
 	default:
-		c.runBatch(b)
+		c.end(b, cmp.Or(c.server.Ends, "completed"))
 	}
 	return c.whole(show(b))
+}
+
+// end answers a batch's requests. Of one that is cancelled or expires the first was
+// answered before; one that fails had something wrong in its file.
+func (c *call) end(b *storedBatch, how string) {
+	if b.messages {
+		c.runMessages(b, how)
+		return
+	}
+	if b.status = how; how != "failed" {
+		c.runBatch(b, how)
+	}
 }
 
 // forged is a line of results as it is given.
@@ -224,8 +233,9 @@ func (c *call) alone(b *storedBatch, path string, body node) (*Answer, node) {
 	return a, said
 }
 
-func (c *call) runBatch(b *storedBatch) {
+func (c *call) runBatch(b *storedBatch, how string) {
 	var good, bad []byte
+	answered := 0
 	for line := range bytes.Lines(c.server.file(b.input).content) {
 		if len(bytes.TrimSpace(line)) == 0 {
 			continue
@@ -235,6 +245,10 @@ func (c *call) runBatch(b *storedBatch) {
 			b.status = "failed"
 			return
 		}
+		if answered++; answered > 1 && how != "completed" {
+			bad = append(bad, c.forged(object{"id", c.server.fresh("batch_req_"), "custom_id", in.at("custom_id").text(), "response", nil, "error", object{"code", "batch_" + how, "message", "This request was not answered."}})...)
+			continue
+		}
 		a, said := c.alone(b, b.endpoint, in.at("body"))
 		out := c.forged(object{"id", c.server.fresh("batch_req_"), "custom_id", in.at("custom_id").text(), "response", object{"status_code", a.Status, "request_id", "req_1", "body", said.v}, "error", nil})
 		if a.Status == 200 {
@@ -243,7 +257,6 @@ func (c *call) runBatch(b *storedBatch) {
 			bad = append(bad, out...)
 		}
 	}
-	b.status = "completed"
 	for _, r := range []struct {
 		content []byte
 		id      *string
@@ -297,9 +310,14 @@ func (c *call) makeMessageBatch() *Answer {
 	return c.keepBatch(b, messageBatchObject)
 }
 
-func (c *call) runMessages(b *storedBatch) {
+func (c *call) runMessages(b *storedBatch, how string) {
 	b.status = "ended"
-	for _, q := range b.requests {
+	for i, q := range b.requests {
+		if i > 0 && how != "completed" {
+			kind := map[string]string{"cancelled": "canceled", "expired": "expired"}[how]
+			b.results = append(b.results, c.forged(object{"custom_id", q[0].text(), "result", object{"type", kind}})...)
+			continue
+		}
 		a, said := c.alone(b, "/v1/messages", q[1])
 		result := object{"type", "succeeded", "message", said.v}
 		if a.Status != 200 {

@@ -29,6 +29,8 @@ type Server struct {
 
 	// Pending says that batches are not done yet; nil: they are when they are asked for.
 	Pending func() bool
+	// Ends is the status with which batches end: completed when it is empty, expired, or failed.
+	Ends string
 	// Forge changes the results of batches; nil for none.
 	Forge Forgery
 
