@@ -73,7 +73,7 @@ func TestDocumentedClients(t *testing.T) {
 			}
 		})
 	}
-	if programs < 9 {
+	if programs < 10 {
 		t.Errorf("found %d programs", programs)
 	}
 }

@@ -43,7 +43,7 @@ type Check struct {
 // Client is an official client with a script.
 type Client struct {
 	Script string
-	API    string // openai, azure, anthropic or gemini: the base URL that it is given
+	API    string // openai, azure, anthropic, gemini or bedrock: the base URL that it is given
 	Path   string // that the client wants behind that base
 }
 
@@ -53,6 +53,7 @@ var Clients = []Client{
 	{"azure.cjs", "azure", ""},
 	{"anthropic.cjs", "anthropic", ""},
 	{"genai.cjs", "gemini", ""},
+	{"bedrock.cjs", "bedrock", ""},
 	{"ai_openai.cjs", "openai", ""},
 	{"ai_compatible.cjs", "openai", ""},
 	{"ai_anthropic.cjs", "anthropic", "/v1"},
@@ -69,6 +70,8 @@ func (c Client) Settings(base, key string) Settings {
 	switch c.API {
 	case "anthropic":
 		s.Model = "claude-sonnet-4-5"
+	case "bedrock":
+		s.Model = "amazon.nova-lite-v1:0"
 	case "gemini":
 		s.Model, s.Embedding = "gemini-2.5-flash", "gemini-embedding-001"
 	}

@@ -1,5 +1,5 @@
 // The official OpenAI client for node: chat completions, Responses, embeddings,
-// models, moderations, images, transcripts, speech.
+// models, moderations, images, transcripts, speech, files, batches.
 const { settings, expect, same, count, failure, fresh, pixel, seen, echo, main } = require('./check.cjs');
 const OpenAI = require('openai').default;
 const { toFile } = require('openai');
@@ -217,6 +217,41 @@ const own = {
     const sound = Buffer.concat(events.filter((e) => e.type === 'speech.audio.delta').map((e) => Buffer.from(e.audio, 'base64')));
     same(sound.map((b) => ~b & 255).toString(), 'Good morning');
     same(events.at(-1).type, 'speech.audio.done');
+  },
+  async 'files'() {
+    const made = await app.files.create({ file: await toFile(Buffer.from('Notes, naïve 東京.'), 'notes.txt'), purpose: 'user_data' });
+    same([made.object, made.filename, made.bytes], ['file', 'notes.txt', 21]);
+    same((await app.files.retrieve(made.id)).id, made.id);
+    same(await (await app.files.content(made.id)).text(), 'Notes, naïve 東京.');
+    if (!settings.direct) { // lists are the gateway's own
+      const ids = [];
+      for await (const f of app.files.list({ purpose: 'user_data' })) ids.push(f.id);
+      expect(ids.includes(made.id), ids);
+    }
+    same((await app.files.delete(made.id)).deleted, true);
+    expect((await failure(() => app.files.retrieve(made.id))) instanceof OpenAI.NotFoundError, 'a deleted file is there');
+    return made._request_id;
+  },
+  async 'batch'() {
+    const line = (custom_id, content) => JSON.stringify({ custom_id, method: 'POST', url: '/v1/chat/completions', body: { model, messages: say(content), max_completion_tokens: 50 } });
+    const file = await app.files.create({ file: await toFile(Buffer.from(`${line('a', 'Hello')}\n${line('b', 'wire:status-400')}\n`), 'lines.jsonl'), purpose: 'batch' });
+    const make = () => app.batches.create({ input_file_id: file.id, endpoint: '/v1/chat/completions', completion_window: '24h' });
+    const made = await make();
+    same([made.object, made.status, made.input_file_id], ['batch', 'validating', file.id]);
+    const done = await app.batches.retrieve(made.id);
+    same([done.id, done.status], [made.id, 'completed']);
+    const results = async (id) => (await (await app.files.content(id)).text()).trim().split('\n').map((l) => JSON.parse(l));
+    same((await results(done.output_file_id)).map((r) => [r.custom_id, r.response.body.choices[0].message.content]), [['a', echo('Hello')]]);
+    same((await results(done.error_file_id)).map((r) => [r.custom_id, r.response.status_code]), [['b', 400]]);
+    const other = await make();
+    same((await app.batches.cancel(other.id)).status, 'cancelled');
+    if (!settings.direct) {
+      const ids = [];
+      for await (const b of app.batches.list({ limit: 1 })) ids.push(b.id);
+      expect(ids.indexOf(other.id) < ids.indexOf(made.id) && ids.includes(other.id), ids);
+    }
+    expect((await failure(() => app.batches.retrieve('batch_nobody'))) instanceof OpenAI.NotFoundError, 'a batch of nobody is there');
+    return [file._request_id, made._request_id, done._request_id];
   },
   async 'moderations'() {
     const data = await app.moderations.create({ model: settings.moderation, input: ['a plan of violence', 'tea'] });
