@@ -16,6 +16,7 @@ type api struct {
 	event   func(dst []byte, r *refusal, id string, number int) []byte // an error as an event of a stream
 	models  func(dst []byte, list []listed, single bool) []byte
 	kind    func(r *refusal) string // of an error, for AWS's header of errors; nil for none
+	status  func(r *refusal) int    // of an error; nil for the refusal's own
 	binary  bool                    // streams go in AWS's binary framing
 }
 

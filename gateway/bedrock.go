@@ -11,7 +11,7 @@ import (
 	"plumbline/gateway/provider/eventstream"
 )
 
-var bedrockAPI = api{name: "bedrock", failure: bedrockFailure, event: bedrockEvent, kind: bedrockKind, binary: true}
+var bedrockAPI = api{name: "bedrock", failure: bedrockFailure, event: bedrockEvent, kind: bedrockKind, status: bedrockStatus, binary: true}
 
 // Headers of AWS's clients and APIs.
 const (
@@ -82,6 +82,15 @@ func bedrockKind(r *refusal) string {
 		return "ValidationException"
 	}
 	return "InternalServerException"
+}
+
+// bedrockStatus is 400 where a quota is spent, as AWS has it: its clients try every 429
+// again and know no x-should-retry.
+func bedrockStatus(r *refusal) int {
+	if r.noRetry && r.status == http.StatusTooManyRequests {
+		return http.StatusBadRequest
+	}
+	return r.status
 }
 
 func bedrockFailure(dst []byte, r *refusal, _ string) []byte {

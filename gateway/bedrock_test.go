@@ -233,7 +233,7 @@ func TestConverseErrors(t *testing.T) {
 		{"InvokeModel", "/bedrock/model/" + nova + "/invoke", "", nil, 404, "UnknownOperationException", "unknown_endpoint", "send the call as Converse"},
 		{"InvokeModelWithResponseStream", "/bedrock/model/" + nova + "/invoke-with-response-stream", "", nil, 404, "UnknownOperationException", "unknown_endpoint", "send the call as Converse"},
 		{"another call", "/bedrock/model/" + nova + "/count-tokens", "", nil, 404, "UnknownOperationException", "unknown_endpoint", ""},
-		{"budget", converse, "", func(r *rig) { r.org().OrgBudgets[0].Limit = 1 }, 429, "ServiceQuotaExceededException", "budget_exceeded", ""},
+		{"budget", converse, "", func(r *rig) { r.org().OrgBudgets[0].Limit = 1 }, 400, "ServiceQuotaExceededException", "budget_exceeded", ""},
 		{"rate", converse, "", func(r *rig) { k := r.snap.Keys["k1"]; k.PerMinute = 1; r.g.c.Budgets.Admit(k, time.Now()) }, 429, "ThrottlingException", "rate_limited", ""},
 		{"ledger", converse + "-stream", "", func(r *rig) { r.rec.down = true }, 503, "ServiceUnavailableException", "ledger_unavailable", ""},
 		{"provider", converse, "", func(r *rig) { r.org().Routes[nova].Provider, r.org().Routes[nova].Target = "dead", "gpt-4o-mini" }, 502, "InternalServerException", "upstream_unreachable", ""},

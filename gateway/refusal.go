@@ -93,7 +93,11 @@ func (g *Gateway) fail(x *exchange, err error) {
 	if r.noRetry {
 		h.Set("X-Should-Retry", "false")
 	}
-	x.head(r.status)
+	status := r.status
+	if api.status != nil {
+		status = api.status(r)
+	}
+	x.head(status)
 	x.write(body)
 }
 
