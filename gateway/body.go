@@ -193,6 +193,9 @@ func readAll(b []byte, r io.Reader, limit int) ([]byte, error) {
 	if r == nil {
 		return b, nil
 	}
+	if cap(b) == 0 {
+		b = make([]byte, 0, 8<<10)
+	}
 	for {
 		if len(b) == cap(b) {
 			b = append(b, 0)[:len(b)]

@@ -144,7 +144,7 @@ type reused struct {
 }
 
 func newExchange(random io.Reader) *exchange {
-	return &exchange{reused: &reused{random: bufio.NewReaderSize(random, 160), digest: sha256.New(), buf: make([]byte, 0, 8<<10), holds: make([]event.Hold, 0, 4)}}
+	return &exchange{reused: &reused{random: bufio.NewReaderSize(random, 160), digest: sha256.New(), holds: make([]event.Hold, 0, 4)}}
 }
 
 func (x *exchange) begin(g *Gateway, w http.ResponseWriter, r *http.Request) {
@@ -177,7 +177,9 @@ func (x *exchange) reset() {
 	x.guarded, x.edits, x.holds, x.buf, x.scratch = x.guarded[:0], x.edits[:0], x.holds[:0], keep(x.buf), keep(x.scratch)
 	x.framed = keep(x.framed)
 	x.prompts, x.replies = x.ev.Prompt[:0], x.ev.AnswerGuard[:0]
-	*x = exchange{reused: x.reused}
+	r := x.reused
+	*x = exchange{}
+	x.reused = r
 }
 
 // keep gives a buffer back to the pool unless it grew large.

@@ -9,7 +9,7 @@ import (
 // Of server-sent events, in bytes.
 const (
 	maxFrame  = 4 << 20 // the largest that is read, unless it is a picture
-	frameRoom = 4 << 10 // what is read at once; room for larger ones is made, and given back
+	frameRoom = 2 << 10 // what is read at once; room for larger ones is made, and given back
 )
 
 var errFrame = errors.New("an event is larger than any may be")

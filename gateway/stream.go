@@ -50,7 +50,8 @@ func (s *streamer) reset() {
 	if cap(in) > frameRoom {
 		in = nil
 	}
-	*s = streamer{in: frames{buf: in[:0]}, holdback: holdback, like: like}
+	*s = streamer{}
+	s.in.buf, s.holdback, s.like = in[:0], holdback, like
 }
 
 // afterDone is how long the upstream may take to end its answer after [DONE]; an

@@ -177,8 +177,9 @@ func Transport() *http.Transport {
 		TLSHandshakeTimeout:   5 * time.Second,
 		ExpectContinueTimeout: time.Second,
 		DisableCompression:    true,
-		WriteBufferSize:       8 << 10,
-		ReadBufferSize:        8 << 10,
+		// A stream that waits holds both; larger bodies pass them by.
+		WriteBufferSize: 2 << 10,
+		ReadBufferSize:  2 << 10,
 	}
 }
 
