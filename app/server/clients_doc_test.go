@@ -67,13 +67,18 @@ func TestDocumentedClients(t *testing.T) {
 		}
 		programs++
 		t.Run(fmt.Sprintf("%s %d", s.heading, programs), func(t *testing.T) {
-			got := wiretest.RunProgram(t, s.language, strings.ReplaceAll(s.code, docAddress, w.base), key)
+			base, variables := w.base, []string(nil)
+			if strings.Contains(s.code, "import boto3") {
+				address, variable := wiretest.OverTLS(t, w.base)
+				base, variables = address, []string{variable}
+			}
+			got := wiretest.RunProgram(t, s.language, strings.ReplaceAll(s.code, docAddress, base), key, variables...)
 			if got != "You said: Hello – naïve 東京.\n" {
 				t.Errorf("%q\n%s", got, s.code)
 			}
 		})
 	}
-	if programs < 10 {
+	if programs < 11 {
 		t.Errorf("found %d programs", programs)
 	}
 }

@@ -4,6 +4,10 @@ import (
 	"bytes"
 	"embed"
 	"encoding/json"
+	"encoding/pem"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -60,6 +64,7 @@ var Clients = []Client{
 	{"langchain.cjs", "openai", ""},
 	{"py_openai.py", "openai", ""},
 	{"py_anthropic.py", "anthropic", ""},
+	{"py_bedrock.py", "bedrock", ""},
 }
 
 // Settings for the client, with the models that this package's server has. base is
@@ -86,6 +91,10 @@ func RunClient(t *testing.T, script string, s Settings) []Check {
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, scripts); err != nil {
 		t.Fatal(err)
+	}
+	if script == "py_bedrock.py" {
+		address, bundle := OverTLS(t, s.Base)
+		s.Base, env = address, append(env, bundle)
 	}
 	told, err := json.Marshal(s)
 	if err != nil {
@@ -136,9 +145,27 @@ func interpreter(t *testing.T, script string) (path string, env []string) {
 	return node, []string{"NODE_PATH=" + modules}
 }
 
+// OverTLS serves base by https until the test ends, for AWS's client for Python, which
+// sends a token by nothing else: the address, and the variable that lets it trust that.
+func OverTLS(t *testing.T, base string) (address, variable string) {
+	t.Helper()
+	to, err := url.Parse(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewTLSServer(httputil.NewSingleHostReverseProxy(&url.URL{Scheme: to.Scheme, Host: to.Host}))
+	t.Cleanup(s.Close)
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return s.URL + to.Path, "AWS_CA_BUNDLE=" + file
+}
+
 // RunProgram runs a program of a document, in js or python, with the official
-// clients at hand and the key in PLUMBLINE_KEY, and gives what it printed.
-func RunProgram(t *testing.T, language, code, key string) string {
+// clients at hand, the key in PLUMBLINE_KEY and further variables, and gives what it
+// printed.
+func RunProgram(t *testing.T, language, code, key string, variables ...string) string {
 	t.Helper()
 	name := map[string]string{"js": "program.mjs", "python": "program.py"}[language]
 	if name == "" {
@@ -155,7 +182,7 @@ func RunProgram(t *testing.T, language, code, key string) string {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), interpreter, filepath.Join(dir, name))
-	cmd.Env = append(env, "PLUMBLINE_KEY="+key, "PATH="+os.Getenv("PATH"), "HOME="+dir, "NO_PROXY=127.0.0.1")
+	cmd.Env = append(append(env, variables...), "PLUMBLINE_KEY="+key, "PATH="+os.Getenv("PATH"), "HOME="+dir, "NO_PROXY=127.0.0.1")
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	out, err := cmd.Output()

@@ -138,6 +138,27 @@ def models():
     same(app.models.retrieve(model).id, model)
 
 
+def batch():
+    batches = app.messages.batches
+
+    def make():
+        params = {"model": model, "max_tokens": 100, "messages": [{"role": "user", "content": "Hello"}]}
+        return batches.create(requests=[{"custom_id": "a", "params": params}])
+
+    made = make()
+    done = batches.retrieve(made.id)
+    same([done.id, done.processing_status], [made.id, "ended"])
+    if not direct:  # the client asks where results_url says, which there is no vendor's; and lists are the gateway's own
+        same([[r.custom_id, text(r.result.message)] for r in batches.results(made.id)], [["a", echo("Hello")]])
+        other = make()
+        assert batches.cancel(other.id).processing_status != "in_progress"
+        ids = [b.id for b in batches.list(limit=1)]
+        assert ids.index(other.id) < ids.index(made.id), ids
+        same(batches.delete(made.id).type, "message_batch_deleted")
+    assert isinstance(failure(lambda: batches.retrieve("msgbatch_nobody")), anthropic.NotFoundError)
+    return [made._request_id, done._request_id]
+
+
 main([message, message_by_bearer, streamed, streamed_async, tools, tools_streamed, structured, structured_streamed, image, broken_stream, error_400, unknown_key,
       overloaded, limit_that_stays, limit_that_passes, overload_that_passes, not_to_be_asked_again]
-     + ([] if translated else [thinking_goes_back_signed, count_tokens, models]))
+     + ([] if translated else [thinking_goes_back_signed, count_tokens, models, batch]))

@@ -181,7 +181,29 @@ def responses_go_on_from_one_kept():
     assert isinstance(e, (openai.BadRequestError, openai.NotFoundError)), repr(e)
 
 
+def files_and_batch():
+    def line(name, content):
+        body = {"model": model, "messages": say(content), "max_completion_tokens": 50}
+        return json.dumps({"custom_id": name, "method": "POST", "url": "/v1/chat/completions", "body": body}) + "\n"
+
+    file = app.files.create(file=("lines.jsonl", (line("a", "Hello") + line("b", "Again")).encode()), purpose="batch")
+    same(app.files.retrieve(file.id).filename, "lines.jsonl")
+    made = app.batches.create(input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h")
+    done = app.batches.retrieve(made.id)
+    same([done.id, done.status], [made.id, "completed"])
+    lines = [json.loads(x) for x in app.files.content(done.output_file_id).text.splitlines()]
+    same([[x["custom_id"], x["response"]["body"]["choices"][0]["message"]["content"]] for x in lines], [["a", echo("Hello")], ["b", echo("Again")]])
+    other = app.batches.create(input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h")
+    same(app.batches.cancel(other.id).status, "cancelled")
+    if not direct:  # lists are the gateway's own
+        assert file.id in [f.id for f in app.files.list(purpose="batch")]
+        ids = [b.id for b in app.batches.list(limit=1)]
+        assert ids.index(other.id) < ids.index(made.id), ids
+    assert isinstance(failure(lambda: app.batches.retrieve("batch_nobody")), openai.NotFoundError)
+    return [file._request_id, made._request_id]
+
+
 main([chat, chat_streamed, chat_streamed_without_usage, chat_streamed_async, chat_tools, chat_tools_streamed, chat_structured, chat_structured_streamed, chat_image,
       responses, responses_streamed, responses_tools, responses_structured, responses_image, broken_stream, error_400, unknown_key, limit_that_stays,
       limit_that_passes, server_error_that_passes, server_error_that_stays, not_to_be_asked_again]
-     + ([] if translated else [embeddings, models, responses_go_on_from_one_kept]))
+     + ([] if translated else [embeddings, models, responses_go_on_from_one_kept, files_and_batch]))
