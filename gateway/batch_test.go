@@ -343,7 +343,7 @@ func TestBatchOutlivesTheProcess(t *testing.T) {
 	held, kept := b.held(), b.g.c.Kept
 	var intents []*event.Event
 	for _, e := range b.rec.events {
-		if e.Kind == event.Intent && event.Lasts(e.Endpoint) {
+		if e.Kind == event.Intent && event.Lasts(&e) {
 			intents = append(intents, &e)
 		}
 	}

@@ -154,7 +154,7 @@ func (e *endpoint) lists() bool {
 func (e *endpoint) makes() bool { return e.op == dialect.FileCreate || e.lasts() }
 
 // lasts reports that the call makes a batch: it is billed when its results arrive.
-func (e *endpoint) lasts() bool { return event.Lasts(string(e.op)) }
+func (e *endpoint) lasts() bool { return event.MakesBatch(string(e.op)) }
 
 // givesLines reports that the answer is a file, or lines of answers.
 func (e *endpoint) givesLines() bool {

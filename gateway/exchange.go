@@ -104,8 +104,9 @@ type exchange struct {
 	wrote     bool // the head of the answer is out
 	done      bool
 	pinned    bool    // where the response is made was noted
-	lasting   bool    // a batch was made: the outcome comes with its results
+	lasting   bool    // a batch was made, or a response is being made in the background: the outcome comes with its results
 	arrived   *Object // a batch whose results are there, as the answer says
+	ended     bool    // the answer says that the response it is about has ended
 	perLine   bool    // guards read the answer by lines, and their verdicts stand in ev
 	abort     bool    // the caller's connection is broken at the end
 	bytesOut  uint64

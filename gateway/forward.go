@@ -34,7 +34,7 @@ func (g *Gateway) forward(x *exchange) error {
 			if resp.Status >= 200 && resp.Status <= 299 {
 				g.judge(x)
 			}
-			if x.arrived != nil && err == nil {
+			if (x.arrived != nil || x.ended) && err == nil {
 				x.flush()
 				g.arrive(x)
 			}
@@ -224,6 +224,8 @@ func (g *Gateway) whole(ctx context.Context, x *exchange, resp *provider.Respons
 	if err := g.keeps(x, body); err != nil {
 		return err
 	}
+	g.opens(x, body)
+	x.tells(body)
 	if x.carriage.from != nil {
 		if body, err = x.translateAnswer(body); err == nil {
 			err = x.chunk.Answer(body, x.call.grammar)

@@ -108,8 +108,12 @@ func (g *Gateway) commitIntent(x *exchange) error {
 	e := &x.ev
 	e.Kind, e.Commit, e.Try = event.Intent, x.mode, 1
 	e.Address = addressPrefix(x.r.RemoteAddr)
-	if e.Deadline = x.end.UnixMicro(); x.call.lasts() {
+	e.Deadline = x.end.UnixMicro()
+	switch {
+	case x.call.lasts():
 		e.Deadline = x.start.Add(x.batch.window + batchGrace).UnixMicro()
+	case x.inBackground():
+		e.Deadline = x.start.Add(backgroundWindow + batchGrace).UnixMicro()
 	}
 	if u := x.peeked.User; u.End > u.Start {
 		if err := g.pseudonym(x, x.body[u.Start:u.End]); err != nil {

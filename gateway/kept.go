@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"plumbline/app/ident"
+	"plumbline/app/money"
 	"plumbline/gateway/budget"
 	"plumbline/gateway/dialect"
 	"plumbline/gateway/event"
@@ -17,7 +18,8 @@ import (
 	"plumbline/inventory"
 )
 
-// Object is a file or a batch that a provider keeps for an AI system. Its id is the
+// Object is a file or a batch that a provider keeps for an AI system, or a response that
+// it makes in the background. Its id is the
 // provider's, and means something to its owner alone.
 type Object struct {
 	Org      inventory.OrgID
@@ -37,6 +39,9 @@ type Object struct {
 	Lot      Lot               // what those can use
 	Exchange ident.ID          // of a batch, and of the files with its results: the call that made it
 	Said     []byte            // the object as its provider described it last
+
+	// Abandoned is what attempts cost that were given up on before a response was made.
+	Abandoned money.Nano
 }
 
 // ObjectKind says what an Object is.
@@ -48,6 +53,7 @@ const (
 	KeptFile         ObjectKind = "file"
 	KeptBatch        ObjectKind = "batch"
 	KeptMessageBatch ObjectKind = "message_batch"
+	KeptResponse     ObjectKind = "response" // kept until it is settled; whose it is, pins say
 )
 
 // ErrNotKept is given for an object that nobody of this organisation and system made.
@@ -61,7 +67,7 @@ type Kept interface {
 	Put(ctx context.Context, o *Object) error
 	// Find gives an object of an organisation's system, or ErrNotKept.
 	Find(ctx context.Context, org inventory.OrgID, system inventory.SystemID, kind ObjectKind, id string) (*Object, error)
-	// OfExchange gives the batch that an organisation's exchange made, or ErrNotKept.
+	// OfExchange gives the batch or the response that an organisation's exchange made, or ErrNotKept.
 	OfExchange(ctx context.Context, org inventory.OrgID, exchange ident.ID) (*Object, error)
 	// List gives a system's objects of a kind, the newest first.
 	List(ctx context.Context, org inventory.OrgID, system inventory.SystemID, kind ObjectKind) ([]*Object, error)

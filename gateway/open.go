@@ -21,7 +21,8 @@ import (
 	"plumbline/inventory"
 )
 
-// openBatches are the exchanges that made a batch whose results did not arrive yet.
+// openBatches are the exchanges that made a batch whose results did not arrive yet, or a
+// response in the background that is not known to have ended.
 // Their holds stand in the budgets, and their intents are open in the ledger.
 type openBatches struct {
 	mu sync.Mutex // guards by, and busy
@@ -38,7 +39,7 @@ type opened struct {
 func openBatch(e *event.Event, held money.Nano) event.Event {
 	return event.Event{Log: e.Log, Exchange: e.Exchange, System: e.System, SystemVersion: e.SystemVersion, Key: e.Key, Dialect: e.Dialect, Endpoint: e.Endpoint,
 		ModelAsked: e.ModelAsked, Route: e.Route, Provider: e.Provider, ModelTarget: e.ModelTarget, Region: e.Region, Simulated: e.Simulated,
-		ConfigRevision: e.ConfigRevision, PriceTable: e.PriceTable, Holds: slices.Clone(e.Holds), Held: held, Deadline: e.Deadline, Tries: 1}
+		ConfigRevision: e.ConfigRevision, PriceTable: e.PriceTable, Holds: slices.Clone(e.Holds), Held: held, Deadline: e.Deadline, Tries: max(e.Try, 1)}
 }
 
 func (b *openBatches) add(e event.Event, holds budget.Holds) {
@@ -87,7 +88,7 @@ func (b *openBatches) list() (ids []ident.ID) {
 	return ids
 }
 
-// Reopen takes up the batches that an earlier run of the process left open, with their
+// Reopen takes up the batches and responses that an earlier run of the process left open, with their
 // holds, from their intents.
 func (g *Gateway) Reopen(intents []*event.Event) {
 	for _, e := range intents {
@@ -99,15 +100,15 @@ func (g *Gateway) Reopen(intents []*event.Event) {
 	}
 }
 
-// OpenBatches is how many batches wait for their results.
+// OpenBatches is how many batches, and responses made in the background, wait for their results.
 func (g *Gateway) OpenBatches() int { return len(g.open.list()) }
 
 // askWait is how long a provider may take to say how a batch stands, and to give its
 // results.
 const askWait = 5 * time.Minute
 
-// SettleBatches asks providers for the results of every open batch, and settles those
-// that ended: apps need not ask. One whose deadline passed without word of its results is
+// SettleBatches asks providers for the results of every open batch and for every open
+// response, and settles those that ended: apps need not ask. One whose deadline passed without word of its results is
 // charged at its hold. It returns how many were settled, and what failed.
 func (g *Gateway) SettleBatches(ctx context.Context) (settled int, err error) {
 	var errs []error
@@ -120,13 +121,13 @@ func (g *Gateway) SettleBatches(ctx context.Context) (settled int, err error) {
 			settled++
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("batch of exchange %s: %w", id, err))
+			errs = append(errs, fmt.Errorf("exchange %s: %w", id, err))
 		}
 	}
 	return settled, errors.Join(errs...)
 }
 
-// settleBatch settles one batch if it can be. A panic ends here.
+// settleBatch settles one batch, or response, if it can be. A panic ends here.
 func (g *Gateway) settleBatch(ctx context.Context, id ident.ID) (done bool, err error) {
 	b, ok := g.open.take(id)
 	if !ok {
@@ -143,12 +144,10 @@ func (g *Gateway) settleBatch(ctx context.Context, id ident.ID) (done bool, err 
 	defer cancel()
 	o, err := g.c.Kept.OfExchange(ctx, inventory.OrgID(e.Log), id)
 	if err == nil {
-		var said *state
-		if said, err = g.stands(ctx, o); err == nil && said.ended {
-			if err = g.outcomeOf(ctx, &e, o, said); err == nil {
-				err = g.close(&e, &b.holds)
-			}
-			if err == nil {
+		var ended bool
+		if ended, err = g.counted(ctx, &e, o); err == nil && ended {
+			if err = g.close(&e, &b.holds); err == nil {
+				g.forgetResponse(ctx, o)
 				return true, nil
 			}
 		}
@@ -160,8 +159,26 @@ func (g *Gateway) settleBatch(ctx context.Context, id ident.ID) (done bool, err 
 	}
 	e = b.end
 	e.Kind, e.At, e.Code, e.Source, e.Charge = event.Incomplete, g.c.Now().UnixMicro(), "batch_overdue", event.UsageEstimated, e.Held
+	if !event.MakesBatch(e.Endpoint) {
+		e.Code = "response_overdue"
+	}
 	closing := g.close(&e, &b.holds)
+	if closing == nil {
+		g.forgetResponse(ctx, o)
+	}
 	return closing == nil, errors.Join(err, closing)
+}
+
+// counted makes e the outcome of what has ended; false when it has not.
+func (g *Gateway) counted(ctx context.Context, e *event.Event, o *Object) (ended bool, err error) {
+	if o.Kind == KeptResponse {
+		return g.countResponse(ctx, e, o)
+	}
+	said, err := g.stands(ctx, o)
+	if err != nil || !said.ended {
+		return false, err
+	}
+	return true, g.outcomeOf(ctx, e, o, said)
 }
 
 // stands asks how a batch stands, and notes it.
@@ -216,31 +233,35 @@ func (g *Gateway) fetch(ctx context.Context, o *Object, op dialect.Operation, id
 
 // outcomeOf counts what a batch that ended used, line by line, and makes e its outcome.
 func (g *Gateway) outcomeOf(ctx context.Context, e *event.Event, o *Object, said *state) error {
-	t := tally{usage: event.Usage{Input: -1, Output: -1, CacheRead: -1, CacheWrite: -1, Reasoning: -1, Batch: true}}
-	org := g.view.Load().orgs[o.Org]
-	if org == nil || org.providers[o.Provider] == nil {
-		return fmt.Errorf("the provider %s is not set up any more", o.Provider)
+	t, err := g.tallyFor(o)
+	if err != nil {
+		return err
 	}
-	t.rate, t.priced = org.prices.Rate(org.providers[o.Provider].vendor, o.Target, o.Exchange.Time())
 	ids, op := said.files(), linesOf[KeptFile]
 	if o.Kind == KeptMessageBatch {
 		ids, op = []string{o.ID}, linesOf[o.Kind]
 	}
 	for _, id := range ids {
-		if err := g.count(ctx, &t, o, op, id); err != nil {
+		if err := g.count(ctx, t, o, op, id); err != nil {
 			return err
 		}
 	}
-	e.Kind, e.At, e.PriceTable, e.Status, e.End = event.Outcome, g.c.Now().UnixMicro(), org.prices.Hash(), http.StatusOK, event.EndComplete
+	t.ends(e, g.c.Now())
 	if o.Kind == KeptBatch && said.Status != "completed" {
 		e.Code, e.End = "batch_"+said.Status, event.EndUpstreamError
 	}
-	e.Usage = t.sum()
-	e.ModelServed, e.Charge = t.served, t.charge
-	if e.Source = event.UsageProvider; t.counted {
-		e.Source = event.UsageCounted
-	}
 	return nil
+}
+
+// tallyFor is an empty tally at the prices of the time when an object was made.
+func (g *Gateway) tallyFor(o *Object) (*tally, error) {
+	org := g.view.Load().orgs[o.Org]
+	if org == nil || org.providers[o.Provider] == nil {
+		return nil, fmt.Errorf("the provider %s is not set up any more", o.Provider)
+	}
+	t := &tally{table: org.prices.Hash(), usage: event.Usage{Input: -1, Output: -1, CacheRead: -1, CacheWrite: -1, Reasoning: -1, Batch: o.Kind != KeptResponse}}
+	t.rate, t.priced = org.prices.Rate(org.providers[o.Provider].vendor, o.Target, o.Exchange.Time())
+	return t, nil
 }
 
 // count reads a file of results.
@@ -275,21 +296,26 @@ func (g *Gateway) close(e *event.Event, holds *budget.Holds) error {
 	}
 	<-commit.Done()
 	if err := commit.Err(); err != nil {
-		g.c.Log.Warn("a batch's outcome is not durable yet", "request", e.Exchange.String(), "error", err)
+		g.c.Log.Warn("an outcome is not durable yet", "request", e.Exchange.String(), "error", err)
 	}
 	g.c.Budgets.Settle(holds, e.Charge)
 	return nil
 }
 
-// arrive settles a batch of which the caller just learned that its results are there.
+// arrive settles a batch, or a response, of which the caller just learned that it has ended.
 // The answer is out before, so the caller does not wait. What fails is done by
 // SettleBatches later.
 func (g *Gateway) arrive(x *exchange) {
-	if !g.open.has(x.arrived.Exchange) {
-		return
+	ctx, o := context.WithoutCancel(x.r.Context()), x.arrived
+	var err error
+	if x.ended {
+		o, err = g.openResponse(ctx, x)
 	}
-	if _, err := g.settleBatch(context.WithoutCancel(x.r.Context()), x.arrived.Exchange); err != nil {
-		g.c.Log.Warn("a batch's results are not counted yet", "request", x.arrived.Exchange.String(), "error", err)
+	if err == nil && o != nil && g.open.has(o.Exchange) {
+		_, err = g.settleBatch(ctx, o.Exchange)
+	}
+	if err != nil {
+		g.c.Log.Warn("results are not counted yet", "request", x.idHdr[0], "error", err)
 	}
 }
 

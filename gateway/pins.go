@@ -166,7 +166,7 @@ func (g *Gateway) recall(x *exchange) error {
 	if x.call.ofResponse() {
 		x.model, x.ev.ModelAsked = pin.Model, pin.Model
 	}
-	return nil
+	return g.settleDeleted(x)
 }
 
 func (g *Gateway) findPin(x *exchange, key pinKey) (Pin, error) {

@@ -72,6 +72,8 @@ var lineEnd = []byte("\n")
 func placeOf(o *Object, line []byte) (at jsonl.Span, request, ok bool) {
 	path := []string{"response", "body"}
 	switch {
+	case o.Kind == KeptResponse:
+		path = nil
 	case o.Kind == KeptMessageBatch:
 		path = []string{"result", "message"}
 	case o.Purpose == purposeBatch:

@@ -225,6 +225,7 @@ func (s *streamer) give(f *frames, data []byte) error {
 	x := s.x
 	if s.through == nil && x.chunk.Ended {
 		s.whole, s.finished = true, x.endsStream()
+		x.tells(nil)
 	}
 	if x.call.grammar == peek.Responses || x.call.grammar == peek.Media {
 		s.repeats.mark(x, data)

@@ -1,13 +1,16 @@
 package gateway
 
 import (
+	"net/http"
+	"time"
+
 	"plumbline/app/money"
 	"plumbline/gateway/event"
 	"plumbline/gateway/peek"
 	"plumbline/gateway/price"
 )
 
-// tally sums what the answers of a batch used. Each is billed as a call of its own: its
+// tally sums what the answers of a batch used, or the one that was made in the background. Each is billed as a call of its own: its
 // size alone decides on its tier.
 type tally struct {
 	rate    price.Rate
@@ -15,14 +18,25 @@ type tally struct {
 	usage   event.Usage
 	charge  money.Nano
 	served  string
-	counted bool // an answer did not say what it used
+	counted bool   // an answer did not say what it used
+	table   string // hash of the price table
 	chunk   peek.Body
+}
+
+// ends makes e the outcome of what was counted.
+func (t *tally) ends(e *event.Event, at time.Time) {
+	e.Kind, e.At, e.PriceTable, e.Status, e.End = event.Outcome, at.UnixMicro(), t.table, http.StatusOK, event.EndComplete
+	e.Usage = t.sum()
+	e.ModelServed, e.Charge = t.served, t.charge
+	if e.Source = event.UsageProvider; t.counted {
+		e.Source = event.UsageCounted
+	}
 }
 
 // line takes a line of results. One without an answer, such as an error, costs nothing.
 func (t *tally) line(o *Object, line []byte) {
 	at, _, ok := placeOf(o, line)
-	if !ok || t.chunk.Answer(at.Of(line), grammars[o.Op]) != nil || t.chunk.Failed {
+	if !ok || t.chunk.Answer(at.Of(line), grammars[o.Op]) != nil || t.chunk.Failed && !t.chunk.HasUsage {
 		return
 	}
 	u := t.chunk.Usage
@@ -39,7 +53,7 @@ func (t *tally) line(o *Object, line []byte) {
 	}
 	t.usage.Requests++
 	t.add(u)
-	if u.Batch = true; t.priced && t.rate.Tiered(true) {
+	if u.Batch = t.usage.Batch; t.priced && t.rate.Tiered(u.Batch) {
 		t.charge = t.charge.Add(t.rate.Cost(u))
 	}
 }
@@ -47,9 +61,9 @@ func (t *tally) line(o *Object, line []byte) {
 // sum is the whole usage; nothing at all when no request was answered.
 func (t *tally) sum() event.Usage {
 	if t.usage.Requests == 0 {
-		return event.Usage{Batch: true}
+		return event.Usage{Batch: t.usage.Batch}
 	}
-	if t.priced && !t.rate.Tiered(true) { // as one figure, which can be computed again from the record
+	if t.priced && !t.rate.Tiered(t.usage.Batch) { // as one figure, which can be computed again from the record
 		t.charge = t.rate.Cost(t.usage)
 	}
 	return t.usage

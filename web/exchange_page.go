@@ -199,18 +199,25 @@ func (p *exchangePane) finishAttempts() {
 	last := &p.Attempts[len(p.Attempts)-1]
 	last.Tone, last.Icon = "mute", "clock"
 	if last.Result = "no outcome on record yet"; p.End == nil {
-		if event.Lasts(p.Began.Endpoint) {
+		switch {
+		case event.MakesBatch(p.Began.Endpoint):
 			last.Result = "a batch, whose results are waited for"
+		case event.Lasts(p.Began):
+			last.Result = "a response made in the background, whose end is waited for"
 		}
 		return
 	}
 	last.Tone, last.Icon = "mute", "allowed"
 	switch e := p.End; {
-	case e.Code == overdue:
+	case e.Code == batchOverdue:
 		last.Tone, last.Icon, last.Result = "blind", "broken", "there was no word of the batch's results at its deadline; charged at its hold"
-	case event.Lasts(e.Endpoint) && e.End == event.EndComplete:
+	case e.Code == responseOverdue:
+		last.Tone, last.Icon, last.Result = "blind", "broken", "there was no word of the response's end at its deadline; charged at its hold"
+	case e.Code == "response_failed" || e.Code == "response_cancelled":
+		last.Tone, last.Icon, last.Result = "blind", "failed", "the response, made in the background, ended as "+strings.TrimPrefix(e.Code, "response_")
+	case event.MakesBatch(e.Endpoint) && e.End == event.EndComplete:
 		last.Result = "the batch's results arrived"
-	case event.Lasts(e.Endpoint) && strings.HasPrefix(e.Code, "batch_"):
+	case event.MakesBatch(e.Endpoint) && strings.HasPrefix(e.Code, "batch_"):
 		last.Tone, last.Icon, last.Result = "blind", "failed", "the batch ended as "+strings.TrimPrefix(e.Code, "batch_")
 	case e.Kind == event.Incomplete:
 		last.Tone, last.Icon, last.Result = "blind", "broken", "the outcome was lost in a crash; charged at its hold"

@@ -26,7 +26,7 @@ var stoppedIn = map[string]string{
 	"headers_too_large": "identify", "header_underscore": "identify", "header_repeated": "identify", "hop_limit": "identify",
 	"body_encoded": "decode", "body_unread": "decode", "body_too_large": "decode", "busy": "decode", "model_missing": "decode", "stream_unsupported": "decode", "batch_invalid": "decode", "batch_empty": "decode", "batch_line_invalid": "decode", "batch_mixed": "decode", "model_malformed": "decode",
 	"system_unregistered": "admit", "system_retired": "admit", "system_suspended": "admit", "system_prohibited": "admit", "approval_expired": "admit", "system_unapproved": "admit", "system_not_in_use": "admit",
-	"model_not_allowed": "admit", "model_not_found": "admit", "provider_unavailable": "admit", "operation_unsupported": "admit", "response_not_found": "admit", "previous_response_not_found": "admit", "item_not_found": "admit", "responses_unavailable": "admit", "file_not_found": "admit", "batch_not_found": "admit", "batch_open": "admit", "kept_elsewhere": "admit", "kept_unavailable": "admit", "rate_limited": "admit", "concurrency_limited": "admit",
+	"model_not_allowed": "admit", "model_not_found": "admit", "provider_unavailable": "admit", "operation_unsupported": "admit", "response_not_found": "admit", "previous_response_not_found": "admit", "item_not_found": "admit", "responses_unavailable": "admit", "file_not_found": "admit", "batch_not_found": "admit", "batch_open": "admit", "response_open": "admit", "kept_elsewhere": "admit", "kept_unavailable": "admit", "rate_limited": "admit", "concurrency_limited": "admit",
 	"policy_broken": "decide", "policy_denied": "decide", "guard_blocked": "inspect prompt", "guard_failed": "inspect prompt", "text_too_large": "inspect prompt",
 	"model_unpriced": "hold", "budget_exceeded": "hold", "not_carried": "commit intent", "body_invalid": "commit intent", "ledger_unavailable": "commit intent", "route_changed": "forward", "provider_credential_unavailable": "forward", "region_not_allowed": "admit", "no_target": "admit",
 }
@@ -181,18 +181,23 @@ func (p *exchangePane) admitWords() string {
 	return strings.Join(parts, ", ")
 }
 
-// overdue is the code of a batch without word of its results at its deadline.
-const overdue = "batch_overdue"
+// The codes of a batch, and of a response made in the background, without word of its
+// results at its deadline.
+const batchOverdue, responseOverdue = "batch_overdue", "response_overdue"
 
 func (p *exchangePane) settleWords() string {
 	switch e := p.End; {
-	case e == nil && event.Lasts(p.Began.Endpoint):
-		return fmt.Sprintf("the batch is under way; its hold stands until its results arrive, or until %s", time.UnixMicro(p.Began.Deadline).UTC().Format("2006-01-02 15:04 MST"))
+	case e == nil && event.Lasts(p.Began):
+		what := "response"
+		if event.MakesBatch(p.Began.Endpoint) {
+			what = "batch"
+		}
+		return fmt.Sprintf("the %s is under way; its hold stands until it has ended, or until %s", what, time.UnixMicro(p.Began.Deadline).UTC().Format("2006-01-02 15:04 MST"))
 	case e == nil:
 		return "no end on record yet"
 	case e.Kind == event.Refused:
 		return fmt.Sprintf("refused with status %d; nothing charged", e.Status)
-	case e.Code == overdue:
+	case e.Code == batchOverdue || e.Code == responseOverdue:
 		return "closed at its deadline without word of its results; the hold is the charge, and usage is estimated"
 	case e.Kind == event.Incomplete:
 		return "closed after a crash; the hold is the charge, and usage is estimated"

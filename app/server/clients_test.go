@@ -134,12 +134,12 @@ func (w *wired) onRecord(t *testing.T, key string, atLeast int) map[string]proje
 				t.Errorf("%s %s: %s, %d without a code", x.Endpoint, x.ID, x.State, x.Status)
 			}
 		case slices.Contains([]string{"moderations", "messages.count_tokens", "count_tokens", "models"}, x.Endpoint):
-		case strings.HasPrefix(x.Endpoint, "responses."), strings.HasPrefix(x.Endpoint, "files."), strings.Contains(x.Endpoint, "batches.") && !event.Lasts(x.Endpoint):
+		case strings.HasPrefix(x.Endpoint, "responses."), strings.HasPrefix(x.Endpoint, "files."), strings.Contains(x.Endpoint, "batches.") && !event.MakesBatch(x.Endpoint):
 			// about what was billed when it was made, or is when its results arrive
 			if x.Input != 0 || x.Output != 0 {
 				t.Errorf("%s %s: %d in, %d out are billed twice", x.Endpoint, x.ID, x.Input, x.Output)
 			}
-		case event.Lasts(x.Endpoint) && x.Source == event.UsageProvider && x.Input == 0: // was cancelled
+		case event.MakesBatch(x.Endpoint) && x.Source == event.UsageProvider && x.Input == 0: // was cancelled
 			cancelled++
 		default:
 			answered++

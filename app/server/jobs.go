@@ -89,18 +89,19 @@ func (j *jobs) start() {
 	j.cron.Start()
 }
 
-// batchEvery is how often providers are asked for the results of batches that are open.
+// batchEvery is how often providers are asked for the results of batches and of
+// responses made in the background that are open.
 const batchEvery = 5 * time.Minute
 
-// batches settles the batches whose results are there, or whose deadline passed. What it
+// batches settles the batches and the responses whose results are there, or whose deadline passed. What it
 // did is in the ledger, so it has no history of its own.
 func (j *jobs) batches() {
 	settled, err := j.s.Gateway.SettleBatches(j.ctx)
 	if err != nil {
-		j.s.log.Warn("batches are not settled yet", "error", err)
+		j.s.log.Warn("batches or responses are not settled yet", "error", err)
 	}
 	if settled > 0 {
-		j.s.log.Info("batches settled", "count", settled)
+		j.s.log.Info("batches or responses settled", "count", settled)
 	}
 }
 

@@ -11,13 +11,14 @@ import (
 	"gorm.io/gorm/clause"
 
 	"plumbline/app/ident"
+	"plumbline/app/money"
 	"plumbline/app/seal"
 	"plumbline/gateway"
 	"plumbline/gateway/dialect"
 	"plumbline/inventory"
 )
 
-// keptRow is a file or a batch that a provider keeps.
+// keptRow is a file or a batch that a provider keeps, or a response that it makes.
 type keptRow struct {
 	Org      string `gorm:"column:org;primaryKey"`
 	System   string `gorm:"column:system;primaryKey"`
@@ -40,6 +41,7 @@ type keptKnown struct {
 	Purpose    string            `json:"purpose,omitempty"`
 	Op         dialect.Operation `json:"op,omitempty"`
 	Lot        gateway.Lot       `json:"lot"`
+	Abandoned  money.Nano        `json:"abandoned,omitempty"`
 }
 
 // keptStore keeps objects in the state database.
@@ -58,7 +60,7 @@ func (s *keptStore) Put(ctx context.Context, o *gateway.Object) error {
 	if o.Org == "" {
 		return errNoOrg
 	}
-	known, err := json.Marshal(keptKnown{o.Credential, o.Purpose, o.Op, o.Lot})
+	known, err := json.Marshal(keptKnown{o.Credential, o.Purpose, o.Op, o.Lot, o.Abandoned})
 	if err != nil {
 		return fmt.Errorf("write kept object: %w", err)
 	}
@@ -153,6 +155,6 @@ func (s *keptStore) object(row *keptRow) (*gateway.Object, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read kept object %s: %w", row.ID, err)
 	}
-	o.Credential, o.Purpose, o.Op, o.Lot = known.Credential, known.Purpose, known.Op, known.Lot
+	o.Credential, o.Purpose, o.Op, o.Lot, o.Abandoned = known.Credential, known.Purpose, known.Op, known.Lot, known.Abandoned
 	return o, nil
 }

@@ -269,13 +269,21 @@ func TestOpenIntentsAreClosedAtTheirHoldAfterACrash(t *testing.T) {
 	})
 }
 
-// A batch's intent outlives the process: it is given to whoever opens the ledger next,
+// A batch's intent, or that of a response made in the background, outlives the process: it is given to whoever opens the ledger next,
 // with its hold, and stays open until its end is on record, however many runs that takes.
 func TestBatchesStayOpenAfterACrash(t *testing.T) {
+	for _, endpoint := range []string{"batches.create", "responses"} {
+		t.Run(endpoint, func(t *testing.T) { staysOpen(t, endpoint) })
+	}
+}
+
+func staysOpen(t *testing.T, endpoint string) {
 	backends(t, func(t *testing.T, c Config) {
 		l := open(t, c)
 		lost, batch := intent(t), intent(t)
-		batch.Endpoint = "batches.create"
+		batch.Endpoint = endpoint
+		lost.Endpoint, lost.Deadline = "responses", lost.At+(10*time.Minute).Microseconds()
+		batch.Deadline = batch.At + (26 * time.Hour).Microseconds()
 		submit(t, l, lost)
 		submit(t, l, batch)
 		abandon(l)

@@ -254,8 +254,8 @@ func parseCheckpoint(raw []byte) (origin string, size uint64, root tlog.Hash, er
 }
 
 // begin makes the instance's log on first start, says in every log that a writer
-// started, and closes what an earlier run left open. Batches stay open: they are
-// settled when their results arrive, or at their own deadline.
+// started, and closes what an earlier run left open. Batches and responses made
+// in the background stay open: they are settled when their results arrive, or at their own deadline.
 func (l *Ledger) begin(ctx context.Context) error {
 	if _, ok := l.logs[Instance]; !ok {
 		if err := l.CreateLog(ctx, Instance); err != nil {
@@ -275,7 +275,7 @@ func (l *Ledger) begin(ctx context.Context) error {
 		lost := open[:0:0]
 		for _, o := range open {
 			s.open[o.intent.Exchange] = o.leaf
-			if o.intent.Log = s.name; event.Lasts(o.intent.Endpoint) {
+			if o.intent.Log = s.name; event.Lasts(o.intent) {
 				l.lasting = append(l.lasting, o.intent)
 				continue
 			}
@@ -299,7 +299,7 @@ func (l *Ledger) begin(ctx context.Context) error {
 	}
 }
 
-// Lasting are the intents of batches that earlier runs left open, with their holds. Whoever
+// Lasting are the intents of batches, and of responses made in the background, that earlier runs left open, with their holds. Whoever
 // opened the ledger settles them.
 func (l *Ledger) Lasting() []*event.Event { return l.lasting }
 
@@ -342,8 +342,11 @@ func (l *Ledger) openIntents(ctx context.Context, s *logState) ([]openIntent, st
 				open[e.Exchange] = openIntent{leaf.Index, e}
 				order = append(order, e.Exchange)
 			case event.Attempt:
-				if first, ok := open[e.Exchange]; ok && total(e.Holds) > total(first.intent.Holds) {
-					first.intent.Holds = e.Holds
+				if first, ok := open[e.Exchange]; ok {
+					first.intent.Try = max(first.intent.Try, e.Try)
+					if total(e.Holds) > total(first.intent.Holds) {
+						first.intent.Holds = e.Holds
+					}
 				}
 			case event.Outcome, event.Incomplete:
 				delete(open, e.Exchange)

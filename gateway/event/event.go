@@ -21,14 +21,23 @@ const (
 	Outcome    Kind = 3 // how it ended
 	Refused    Kind = 4 // never sent
 	Cached     Kind = 5 // answered without an upstream
-	Incomplete Kind = 6 // an intent whose outcome was lost in a crash, or a batch without word of its results at its deadline; charged at its hold
+	Incomplete Kind = 6 // an intent whose outcome was lost in a crash, or a batch or response without word of its results at its deadline; charged at its hold
 	Adjusted   Kind = 7 // a later correction of the charge
 )
 
-// Lasts reports whether an exchange of an endpoint goes on when its answer is out: it
-// made a batch, whose results arrive later. Its intent stays open, and its hold with it,
-// until they do or its deadline passes, whatever becomes of the process meanwhile.
-func Lasts(endpoint string) bool {
+// Lasts reports whether the exchange of an intent may go on when its answer is out: it
+// makes a batch, or a response in the background, and what that costs is known later. Its
+// intent stays open, and its hold with it, until then or until its deadline passes,
+// whatever becomes of the process meanwhile.
+func Lasts(intent *Event) bool {
+	return MakesBatch(intent.Endpoint) || intent.Endpoint == "responses" && intent.Deadline-intent.At > longestCall
+}
+
+// longestCall is how long a call itself takes at most, in microseconds.
+const longestCall = 24 * 60 * 60 * 1_000_000
+
+// MakesBatch reports whether the exchanges of an endpoint make batches.
+func MakesBatch(endpoint string) bool {
 	return endpoint == "batches.create" || endpoint == "messages.batches.create"
 }
 
