@@ -243,7 +243,7 @@ type Secrets struct {
 }
 
 // Open opens a secret that somebody entered for a provider as it is in p. It returns a
-// fault of kind NotFound when it is not kept, and Conflict when it was sealed for
+// fault of kind NotFound when it is not kept, and Invalid when it was sealed for
 // another organisation, provider or host, or under another key.
 func (s *Secrets) Open(ctx context.Context, org OrgID, p Provider, id string) (string, error) {
 	if org == "" {
@@ -259,7 +259,7 @@ func (s *Secrets) Open(ctx context.Context, org OrgID, p Provider, id string) (s
 	}
 	text, err := s.Sealer.Open(m.Sealed, sealContext(org, p.ID, id, host))
 	if err != nil {
-		return "", fault.Wrap(fault.Conflict, "credential_reentry_required", err, "it was entered for another host or provider, or sealed under another instance key: enter it again")
+		return "", fault.Wrap(fault.Invalid, "credential_reentry_required", err, "it was entered for another host or provider, or sealed under another instance key: enter it again")
 	}
 	return string(text), nil
 }

@@ -141,7 +141,7 @@ func TestSealedSecretsAreBound(t *testing.T) {
 		}
 		d.d.Sealer, err = seal.New(bytes.Repeat([]byte{8}, 32), nil)
 		d.must(err)
-		if got, err := d.openAs("acme", at("https://one.example/v1"), ref); got != "" || !fault.Is(err, fault.Conflict) {
+		if got, err := d.openAs("acme", at("https://one.example/v1"), ref); got != "" || !fault.Is(err, fault.Invalid) {
 			t.Errorf("under another instance key: %q %v", got, err)
 		}
 	})

@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -81,28 +82,41 @@ func TestPermissionsExist(t *testing.T) {
 	}
 }
 
+// takes says whether a field of the API holds what one of the file holds: the same
+// type, or elements with a secret beside the names of the file's.
+func takes(taken, declared reflect.Type) bool {
+	if taken == declared || taken == nil || taken.Kind() != reflect.Slice || declared.Kind() != reflect.Slice {
+		return taken == declared
+	}
+	fields := config.Fields(taken.Elem())
+	secret := fields["secret"] == reflect.TypeFor[inventory.Secret]()
+	delete(fields, "secret")
+	return secret && maps.Equal(fields, config.Fields(declared.Elem()))
+}
+
 // TestSameNames: what the API takes has the names of the declarations file, and
 // what it gives out has them too.
 func TestSameNames(t *testing.T) {
 	for _, c := range []struct {
 		declared, taken, given any
 		hidden                 []string // declared, and never given out
+		secret                 []string // taken, and neither declared nor given out
 	}{
-		{inventory.DeclaredSystem{}, systemBody{}, inventory.System{}, nil},
-		{inventory.DeclaredKey{}, keyBody{}, inventory.Key{}, []string{"secret"}},
-		{inventory.DeclaredBudget{}, budgetBody{}, budgetJSON{}, nil},
-		{inventory.Provider{}, providerBody{}, inventory.Provider{}, nil},
-		{inventory.Route{}, routeBody{}, inventory.Route{}, nil},
-		{inventory.GuardProfile{}, profileBody{}, inventory.GuardProfile{}, nil},
-		{inventory.DeclaredPolicy{}, policyBody{}, inventory.Policy{}, []string{"file"}},
-		{inventory.Price{}, priceBody{}, inventory.Price{}, nil},
-		{inventory.Settings{}, settingsBody{}, inventory.Settings{}, nil},
+		{inventory.DeclaredSystem{}, systemBody{}, inventory.System{}, nil, nil},
+		{inventory.DeclaredKey{}, keyBody{}, inventory.Key{}, []string{"secret"}, nil},
+		{inventory.DeclaredBudget{}, budgetBody{}, budgetJSON{}, nil, nil},
+		{inventory.Provider{}, providerBody{}, inventory.Provider{}, nil, []string{"credential_secret"}},
+		{inventory.Route{}, routeBody{}, inventory.Route{}, nil, nil},
+		{inventory.GuardProfile{}, profileBody{}, inventory.GuardProfile{}, nil, nil},
+		{inventory.DeclaredPolicy{}, policyBody{}, inventory.Policy{}, []string{"file"}, nil},
+		{inventory.Price{}, priceBody{}, inventory.Price{}, nil, nil},
+		{inventory.Settings{}, settingsBody{}, inventory.Settings{}, nil, nil},
 	} {
 		declared := config.Fields(reflect.TypeOf(c.declared))
 		taken := config.Fields(reflect.TypeOf(c.taken))
 		given, kept := jsonNames(reflect.TypeOf(c.given)), jsonNames(reflect.TypeOf(c.taken))
 		for name := range declared {
-			if taken[name] != declared[name] {
+			if !takes(taken[name], declared[name]) {
 				t.Errorf("%T: the API does not take %s", c.declared, name)
 			}
 			if !given[name] && !slices.Contains(c.hidden, name) {
@@ -112,7 +126,12 @@ func TestSameNames(t *testing.T) {
 				t.Errorf("%T: JSON knows %s under another name", c.declared, name)
 			}
 		}
-		if len(taken) != len(declared)+2 {
+		for _, name := range c.secret {
+			if given[name] {
+				t.Errorf("%T: the API gives %s out", c.given, name)
+			}
+		}
+		if len(taken) != len(declared)+len(c.secret)+2 {
 			t.Errorf("%T: the API takes %d names, the file has %d", c.declared, len(taken), len(declared))
 		}
 	}
