@@ -111,7 +111,7 @@ func (g *Gateway) send(ctx context.Context, x *exchange) (*provider.Response, er
 // try makes one attempt.
 func (g *Gateway) try(ctx context.Context, x *exchange) (*provider.Response, *failure) {
 	x.attempts++
-	x.perhaps = false
+	x.perhaps, x.tier = false, ""
 	x.sentAt = g.c.Since(x.start)
 	bound := x.bound()
 	key, err := x.up.keys.PickMarked(ctx, x.start.Add(x.sentAt), bound)

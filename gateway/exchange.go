@@ -95,7 +95,8 @@ type exchange struct {
 	blind    [32]byte
 	blinded  bool
 	attempts uint32
-	perhaps  bool // the last was not answered, and its provider may bill it
+	tier     string // that the answer says it was served in, so far
+	perhaps  bool   // the last was not answered, and its provider may bill it
 
 	// forward, answer
 	end       time.Time // deadline of the exchange

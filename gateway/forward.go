@@ -324,6 +324,9 @@ func (x *exchange) takeUsage(answer []byte) {
 	if x.chunk.HasModel && x.ev.ModelServed == "" {
 		x.ev.ModelServed = x.servedName(answer)
 	}
+	if x.chunk.Tier != "" {
+		x.tier = x.chunk.Tier
+	}
 	if !x.chunk.HasUsage || x.call.free() || x.call.lasts() { // a kept response says again what it used, a batch what it has so far
 		return
 	}

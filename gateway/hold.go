@@ -37,6 +37,9 @@ func (x *exchange) price() error {
 	if x.priced && !x.call.free() {
 		x.most = most(x, &x.rate)
 		x.most.Form = formOf(x)
+		if x.lot == nil {
+			x.most.Tier, x.most.Searches = tierAsked(x), x.peeked.Searches
+		}
 		x.ceiling = x.rate.Ceiling(x.most)
 	}
 	return nil
@@ -92,6 +95,15 @@ func most(x *exchange, rate *price.Rate) event.Usage {
 	}
 	x.mostMedia(&u)
 	return u
+}
+
+// tierAsked is the service tier that is held for. A provider that may choose (auto) does
+// as its account is set: it is held for as the standard one, and billed by the answer.
+func tierAsked(x *exchange) string {
+	if x.peeked.Tier == peek.TierStandard {
+		return ""
+	}
+	return x.peeked.Tier
 }
 
 // commitIntent prepares the body as it will go out, puts the intent on record and

@@ -22,6 +22,7 @@ type Lot struct {
 	Input     int64 `json:"input"`     // tokens: no more than bytes, and what is held for each image
 	Output    int64 `json:"output"`    // tokens, of those that have a limit
 	Unlimited int64 `json:"unlimited"` // answers without a limit of their own
+	Searches  int64 `json:"searches,omitempty"`
 }
 
 // lot is the requests of a batch that came with a call: in a file, or in its body.
@@ -150,6 +151,7 @@ func (l *lot) add(text []byte, q request, p *peek.Body) error {
 	l.lines = append(l.lines, q)
 	l.Requests++
 	l.Input += int64(len(body)) - int64(p.MediaBytes) + mediaTokens*int64(p.Media)
+	l.Searches = sum(l.Searches, p.Searches)
 	switch {
 	case l.op == dialect.Embeddings || l.op == dialect.Moderations:
 	case p.MaxTokens < 0:
@@ -170,7 +172,7 @@ func (l *lot) whole() error {
 // most is the usage that is held for at a rate.
 func (l *Lot) most(rate *price.Rate) event.Usage {
 	return event.Usage{Input: l.Input, Output: sum(l.Output, product(l.Unlimited, rate.MaxOutput)), CacheRead: -1, CacheWrite: -1, Reasoning: -1, CacheWrite1h: -1, AudioIn: -1, ImageIn: -1, AudioOut: -1,
-		Requests: l.Requests, Batch: true}
+		Searches: l.Searches, Requests: l.Requests, Batch: true}
 }
 
 // inspect lets guards read every request, and gives what they take out.

@@ -196,6 +196,27 @@ func (x *exchange) countUsage() {
 	}
 }
 
+// tierServed is the service tier that the answer names. One that names none was served
+// as asked for, but for flex, which costs less: what is not said is not taken off.
+func (x *exchange) tierServed() string {
+	switch {
+	case x.tier == peek.TierStandard, x.tier == "" && x.most.Tier == event.TierFlex:
+		return ""
+	case x.tier == "":
+		return x.most.Tier
+	}
+	return x.tier
+}
+
+// priceable is the usage with what else its price depends on.
+func (x *exchange) priceable() event.Usage {
+	u := x.ev.Usage
+	if u != (event.Usage{}) {
+		u.Form, u.Tier = x.most.Form, x.tierServed()
+	}
+	return u
+}
+
 // charge is what the usage costs. A call that never reached a provider, or that
 // the provider answered with an error, costs nothing; one whose answer did not come
 // in time costs its hold, until a bill says otherwise. So do attempts before it that
@@ -207,8 +228,6 @@ func (x *exchange) charge() money.Nano {
 	case x.ev.Source == event.UsageEstimated:
 		return x.spent.Add(x.ceiling)
 	}
-	if x.ev.Usage != (event.Usage{}) {
-		x.ev.Usage.Form = x.most.Form
-	}
+	x.ev.Usage = x.priceable()
 	return x.spent.Add(x.rate.Cost(x.ev.Usage))
 }

@@ -50,6 +50,9 @@ type PriceRow struct {
 	Tiers       []PriceTier  `json:"tiers,omitempty" yaml:"tiers,omitempty"`
 	BatchFactor string       `json:"batch_factor,omitempty" yaml:"batch_factor,omitempty"` // of tokens that are billed in a batch: 0.5
 	Batch       *TokenPrices `json:"batch,omitempty" yaml:"batch,omitempty"`               // in place of a factor
+	FlexFactor  string       `json:"flex_factor,omitempty" yaml:"flex_factor,omitempty"`   // of tokens in the service tier flex
+	Flex        *TokenPrices `json:"flex,omitempty" yaml:"flex,omitempty"`                 // in place of a factor
+	Priority    *TokenPrices `json:"priority,omitempty" yaml:"priority,omitempty"`         // of tokens in the service tier priority
 	Characters  string       `json:"characters,omitempty" yaml:"characters,omitempty"`     // dollars per million
 	AudioHour   string       `json:"audio_hour,omitempty" yaml:"audio_hour,omitempty"`     // dollars per hour of sound
 	Image       string       `json:"image,omitempty" yaml:"image,omitempty"`               // dollars for each

@@ -300,6 +300,9 @@ func (p *exchangePane) Priced() string {
 	if p.End.Usage.Batch {
 		said = strings.TrimPrefix(said+", in a batch", ", ")
 	}
+	if tier := p.End.Usage.Tier; tier != "" {
+		said = strings.TrimPrefix(said+", service tier "+tier, ", ")
+	}
 	return said
 }
 

@@ -176,7 +176,14 @@ type Usage struct {
 	Requests     int64  // billed calls that these counts are of; 0 is one, when anything was counted
 	Form         string // form of the call, in the words of the price table: size and quality of images
 	Batch        bool   // sent in a batch
+	Tier         string // service tier that it was served in, TierFlex or TierPriority; empty for any other
 }
+
+// Service tiers whose prices differ from the standard ones.
+const (
+	TierFlex     = "flex"     // slower, and cheaper
+	TierPriority = "priority" // faster, and dearer
+)
 
 // Event is one fact. Which fields are set depends on Kind; a field that does
 // not apply keeps its zero value and is not encoded.

@@ -3,6 +3,8 @@ package peek
 import (
 	"bytes"
 	"strconv"
+
+	"plumbline/gateway/event"
 )
 
 // next is the state of a key's value.
@@ -20,6 +22,8 @@ func next(st state, key []byte) state {
 			return maxTokens
 		case "n":
 			return choices
+		case "service_tier":
+			return serviceTier
 		case "tools", "functions":
 			return tools
 		case "user", "safety_identifier":
@@ -57,6 +61,8 @@ func next(st state, key []byte) state {
 			return text
 		case "usage":
 			return usage
+		case "service_tier":
+			return serviceTier
 		case "model":
 			return answerModel
 		case "error":
@@ -151,6 +157,8 @@ func (p *Body) onString(st state, s Span) {
 		p.Model, p.HasModel = s, true
 	case user:
 		p.User = s
+	case serviceTier:
+		p.Tier = tierOf(p.b[s.Start:s.End], s.Escaped)
 	case text:
 		p.text(s, p.tool)
 	case refusalText:
@@ -171,6 +179,19 @@ func (p *Body) onString(st state, s Span) {
 			p.text(s, 0) // a URL can carry as much as any other text
 		}
 	}
+}
+
+func tierOf(name []byte, escaped bool) string {
+	if escaped {
+		name = Unescape(nil, name)
+	}
+	switch string(name) {
+	case event.TierFlex:
+		return event.TierFlex
+	case event.TierPriority:
+		return event.TierPriority
+	}
+	return TierStandard
 }
 
 // A choice's texts besides its content, which is 0, and the arguments of tool

@@ -1,5 +1,7 @@
 package peek
 
+import "bytes"
+
 // The states of Anthropic's Messages beyond the shared ones.
 const (
 	msgRequest state = lastShared + iota
@@ -19,22 +21,55 @@ const (
 	msgWritten1h
 	msgServer
 	msgSearches
+	msgTool
+	msgToolType
+	msgToolUses
 )
+
+// searchesUnsaid is how many searches are held for where the request sets no max_uses:
+// a model makes few, and none counts them beforehand.
+const searchesUnsaid = 10
 
 var messages = grammar{
 	request: msgRequest, answer: msgAnswer, next: nextMessages, element: elementMessages,
 	onString: onStringMessages, onNumber: onNumberMessages, onLiteral: (*Body).onLiteral, onValue: (*Body).onValue,
 	onBegin: func(p *Body, st state, n int) {
-		if st == msgBlocks {
+		switch st {
+		case msgBlocks:
 			p.choice = n + 1
+		case tools:
+			p.offered = tool{uses: -1}
 		}
 	},
 	onEnd: func(p *Body, st state, from int) {
-		if st == msgBlocks {
+		switch st {
+		case msgBlocks:
 			p.ofChoice(from)
+		case tools:
+			p.mayTool()
 		}
 	},
 	finish: finishMessages,
+}
+
+// tool is what a tool of a request says of itself so far.
+type tool struct {
+	kind Span
+	uses int64 // -1: it does not say
+}
+
+// mayTool ends a tool. One that searches the web has a fee for each search.
+func (p *Body) mayTool() {
+	kind := p.b[p.offered.kind.Start:p.offered.kind.End]
+	if p.offered.kind.Escaped {
+		kind = Unescape(nil, kind)
+	}
+	if n := p.offered.uses; bytes.HasPrefix(kind, []byte("web_search")) {
+		if n < 0 {
+			n = searchesUnsaid
+		}
+		p.Searches += min(n, 1<<32)
+	}
 }
 
 func nextMessages(st state, key []byte) state {
@@ -49,6 +84,8 @@ func nextMessages(st state, key []byte) state {
 			return maxTokens
 		case "tools":
 			return tools
+		case "service_tier":
+			return serviceTier
 		case "metadata":
 			return msgMetadata
 		case "system", "messages":
@@ -125,10 +162,22 @@ func nextMessages(st state, key []byte) state {
 		}
 	case msgInput:
 		return msgInput
+	case msgTool:
+		switch string(key) {
+		case "type":
+			return msgToolType
+		case "max_uses":
+			return msgToolUses
+		}
+		return free
+	case msgToolType, msgToolUses:
+		return free
 	case free, text:
 		return st
 	case msgUsage:
 		switch string(key) {
+		case "service_tier":
+			return serviceTier
 		case "input_tokens":
 			return usageInput
 		case "output_tokens":
@@ -165,6 +214,8 @@ func elementMessages(st state) state {
 	case msgBlocks:
 		return msgBlock
 	case tools:
+		return msgTool
+	case msgTool, msgToolType, msgToolUses:
 		return free
 	case stream, model, maxTokens, user, label, msgType:
 		return other
@@ -176,7 +227,10 @@ func onStringMessages(p *Body, st state, s Span) {
 	switch st {
 	case msgText:
 		p.text(s, 0)
-	case free:
+	case free, msgTool, msgToolType, msgToolUses:
+		if st == msgToolType {
+			p.offered.kind = s
+		}
 		s.Whole = p.root == msgAnswer // what the provider's own tools found
 		p.text(s, 0)
 	case msgData:
@@ -209,6 +263,8 @@ func onNumberMessages(p *Body, st state, digits []byte) {
 	switch st {
 	case msgWritten1h:
 		p.Usage.CacheWrite1h = max(whole(digits), 0)
+	case msgToolUses:
+		p.offered.uses = whole(digits)
 	case msgSearches:
 		p.Usage.Searches = max(whole(digits), 0)
 	default:

@@ -68,6 +68,13 @@ type Body struct {
 	// the provider has to have, in an answer of those that are in it.
 	Kept []Span
 
+	// Tier is the service tier, as far as its price differs: what a request asks for, and
+	// where an answer was served. TierStandard stands for every other one; empty where
+	// nothing is said.
+	Tier string
+	// Searches is how many a request allows the provider to make, where each has a fee.
+	Searches int64
+
 	// Answers.
 	Usage      Usage
 	HasUsage   bool
@@ -88,6 +95,7 @@ type Body struct {
 	failed     bool
 	sound      bool // what comes is no text
 	input      inputItem
+	offered    tool // of a request's tools (Messages)
 	total      int64
 	sum        int64 // what the usage says that it is altogether
 	by         by
@@ -106,6 +114,9 @@ type Body struct {
 type Usage = event.Usage
 
 var noUsage = Usage{Input: -1, Output: -1, CacheRead: -1, CacheWrite: -1, Reasoning: -1}
+
+// TierStandard is every service tier without prices of its own.
+const TierStandard = "standard"
 
 // Error says what is wrong with a body, and where.
 type Error struct {
@@ -168,6 +179,7 @@ const (
 	item
 	usageSeconds
 	usageSum
+	serviceTier
 
 	lastShared // other grammars' own states begin here
 )

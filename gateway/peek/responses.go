@@ -98,6 +98,8 @@ func nextResponses(st state, key []byte) state {
 			return resConversation
 		case "background":
 			return resBackground
+		case "service_tier":
+			return serviceTier
 		case "instructions", "metadata", "client_metadata":
 			return free
 		case "prompt":
@@ -178,6 +180,8 @@ func nextResponsesAnswer(st state, key []byte) state {
 			return answerError
 		case "usage":
 			return resUsage
+		case "service_tier":
+			return serviceTier
 		case "output_index":
 			return choiceIndex
 		case "content_index", "summary_index":

@@ -12,6 +12,7 @@ import (
 // Rate is what a model costs at one time. It is immutable and may be copied.
 type Rate struct {
 	standard, batch []tier
+	flex, priority  []tier     // of service tiers; the standard ones where the table has none
 	characters      money.Nano // for a million
 	hour            money.Nano // of sound
 	image           money.Nano // each; the dearest form's when there are forms
@@ -74,7 +75,7 @@ func (r *Rate) Cost(u event.Usage) money.Nano {
 		return 0
 	}
 	p := split(&u)
-	t := r.tier(u.Batch, p.input)
+	t := r.tier(&u, p.input)
 	var sum wide
 	sum.add(p.plain, t.input)
 	sum.add(p.read, t.cacheRead)
@@ -94,17 +95,21 @@ func (r *Rate) Cost(u event.Usage) money.Nano {
 // all its input at the dearest price that input can have, and its output likewise.
 // What most has none of (0) the call has none of; what it does not know (-1) the
 // call may be all of, as far as it is tokens. Other counts that are not known are
-// not held for.
+// not held for. A call that asks for a service tier may be served in the standard one.
 func (r *Rate) Ceiling(most event.Usage) money.Nano {
 	if nothing(most) {
 		return 0
 	}
 	p := split(&most)
 	var in, out money.Nano
-	for i := range r.tiers(most.Batch) {
-		t := &r.tiers(most.Batch)[i]
-		if i > 0 && p.input <= t.above {
-			break
+	tiers := r.tiers(&most)
+	if most.Tier != "" && !most.Batch {
+		tiers = slices.Concat(tiers, r.standard)
+	}
+	for i := range tiers {
+		t := &tiers[i]
+		if p.input <= t.above {
+			continue
 		}
 		in = max(in, t.input, t.cacheRead, t.cacheWrite)
 		out = max(out, t.output, t.reasoning)
@@ -143,20 +148,26 @@ func (r *Rate) rest(u *event.Usage) money.Nano {
 
 // nothing reports whether a usage counts nothing at all.
 func nothing(u event.Usage) bool {
-	u.Form, u.Batch = "", false
+	u.Form, u.Batch, u.Tier = "", false, ""
 	return u == event.Usage{}
 }
 
-func (r *Rate) tiers(batch bool) []tier {
-	if batch {
+// tiers are those of a call by how it is served. A batch has no service tier.
+func (r *Rate) tiers(u *event.Usage) []tier {
+	switch {
+	case u.Batch:
 		return r.batch
+	case u.Tier == event.TierFlex:
+		return r.flex
+	case u.Tier == event.TierPriority:
+		return r.priority
 	}
 	return r.standard
 }
 
 // tier is the one that a call with so much input is billed at, as a whole.
-func (r *Rate) tier(batch bool, input int64) (t tier) {
-	for _, x := range r.tiers(batch) {
+func (r *Rate) tier(u *event.Usage, input int64) (t tier) {
+	for _, x := range r.tiers(u) {
 		if input > x.above {
 			t = x
 		}
@@ -166,7 +177,7 @@ func (r *Rate) tier(batch bool, input int64) (t tier) {
 
 // Tiered reports whether the price of a token depends on the size of its call, so that
 // the cost of several calls is not that of their sum.
-func (r *Rate) Tiered(batch bool) bool { return len(r.tiers(batch)) > 1 }
+func (r *Rate) Tiered(batch bool) bool { return len(r.tiers(&event.Usage{Batch: batch})) > 1 }
 
 // HasForms reports whether the price of a call depends on its form.
 func (r *Rate) HasForms() bool { return len(r.forms) > 0 }

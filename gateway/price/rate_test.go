@@ -27,6 +27,8 @@ func TestCost(t *testing.T) {
 		TokenPrices: inventory.TokenPrices{Input: "3", Output: "15", CacheRead: "0.3", CacheWrite: "3.75", CacheWrite1h: "6"},
 		Tiers:       []inventory.PriceTier{{Above: 200_000, TokenPrices: inventory.TokenPrices{Input: "6", Output: "22.5", CacheRead: "0.6", CacheWrite: "7.5"}}},
 		Search:      "0.01", Request: "0.005"})
+	tiered := rateOf(t, inventory.PriceRow{MaxOutput: 1000, FlexFactor: "0.25", BatchFactor: "0.5", TokenPrices: inventory.TokenPrices{Input: "4", Output: "8", CacheRead: "0.4"},
+		Priority: &inventory.TokenPrices{Input: "7", Output: "14", CacheRead: "0.7"}, Request: "0.005"})
 	media := rateOf(t, inventory.PriceRow{MaxOutput: 1000,
 		TokenPrices: inventory.TokenPrices{Input: "1", Output: "4", CacheRead: "0.1", Reasoning: "3", AudioInput: "32", AudioOutput: "64", CachedAudio: "0.4", ImageInput: "8", ImageOutput: "30"},
 		Batch:       &inventory.TokenPrices{Input: "0.7", Output: "3"}})
@@ -51,6 +53,11 @@ func TestCost(t *testing.T) {
 		{"a tier keeps what it does not name", chat, event.Usage{Input: 200_001, CacheWrite: 1, CacheWrite1h: 1}, 200_000*6000 + 1*6000 + fee},
 		{"batch", chat, event.Usage{Input: 1000, Output: 500, CacheRead: 400, Batch: true}, (600*3000+400*300+500*15_000)/2 + fee},
 		{"batch above the tier", chat, event.Usage{Input: 300_000, Batch: true}, 300_000*3000 + fee},
+		{"flex, by its factor", tiered, event.Usage{Input: 1000, CacheRead: 400, Output: 10, Tier: event.TierFlex}, 600*1000 + 400*100 + 10*2000 + fee},
+		{"priority, at prices of its own", tiered, event.Usage{Input: 1000, CacheRead: 400, Output: 10, Tier: event.TierPriority}, 600*7000 + 400*700 + 10*14_000 + fee},
+		{"a batch has no service tier", tiered, event.Usage{Input: 1000, Output: 10, Batch: true, Tier: event.TierPriority}, 1000*2000 + 10*4000 + fee},
+		{"a service tier without a price", chat, event.Usage{Input: 1000, Output: 500, Tier: event.TierFlex}, 1000*3000 + 500*15_000 + fee},
+		{"a service tier alone is no call", tiered, event.Usage{Tier: event.TierPriority}, 0},
 		{"searches", chat, event.Usage{Input: 1000, Searches: 3}, 1000*3000 + 3*10_000_000 + fee},
 		{"many calls in one record", chat, event.Usage{Input: 1000, Requests: 4}, 1000*3000 + 4*fee},
 		{"nothing counted is no call", chat, event.Usage{}, 0},
@@ -132,19 +139,22 @@ func TestCostStaysBelowItsCeiling(t *testing.T) {
 		case 2:
 			own := tokens.Draw(t, "batch")
 			row.Batch = &own
+			fast := tokens.Draw(t, "priority")
+			row.Priority, row.FlexFactor = &fast, "0.4"
 		case 3:
 			row.Forms = []inventory.PriceForm{{Form: "small", Image: maybe.Draw(t, "small"), Request: maybe.Draw(t, "low")}, {Form: "large", Image: amount.Draw(t, "large")}}
 		}
 		r := rateOf(t, row)
 		count := rapid.Int64Range(0, 5000)
 		held := event.Usage{Input: count.Draw(t, "input"), Output: count.Draw(t, "output"), CacheRead: -1, CacheWrite: -1, Reasoning: -1, Images: count.Draw(t, "images"), Characters: count.Draw(t, "characters"), Seconds: count.Draw(t, "seconds"), Searches: count.Draw(t, "searches"), Requests: count.Draw(t, "requests"),
-			Form: rapid.SampledFrom([]string{"", "small", "large"}).Draw(t, "form"), Batch: rapid.Bool().Draw(t, "batched")}
+			Form: rapid.SampledFrom([]string{"", "small", "large"}).Draw(t, "form"), Batch: rapid.Bool().Draw(t, "batched"), Tier: rapid.SampledFrom([]string{"", event.TierFlex, event.TierPriority}).Draw(t, "tier")}
 		up := func(most int64, name string) int64 { return rapid.Int64Range(-1, max(most, -1)).Draw(t, name) }
 		unknown := rapid.SampledFrom([]int64{0, -1})
 		for _, f := range []*int64{&held.CacheWrite1h, &held.AudioIn, &held.CachedAudio, &held.ImageIn, &held.AudioOut, &held.ImageOut} {
 			*f = unknown.Draw(t, "known")
 		}
-		u := event.Usage{Input: up(held.Input, "in"), Output: up(held.Output, "out"), Images: up(held.Images, "made"), Characters: up(held.Characters, "spoken"), Seconds: up(held.Seconds, "heard"), Searches: up(held.Searches, "searched"), Requests: up(held.Requests, "calls"), Form: held.Form, Batch: held.Batch}
+		u := event.Usage{Input: up(held.Input, "in"), Output: up(held.Output, "out"), Images: up(held.Images, "made"), Characters: up(held.Characters, "spoken"), Seconds: up(held.Seconds, "heard"), Searches: up(held.Searches, "searched"), Requests: up(held.Requests, "calls"), Form: held.Form, Batch: held.Batch,
+			Tier: rapid.SampledFrom([]string{"", held.Tier}).Draw(t, "served")} // what was asked for, or the standard one
 		u.CacheRead = up(u.Input, "read")
 		u.CacheWrite = up(u.Input-max(u.CacheRead, 0), "written")
 		u.Reasoning = up(u.Output, "reasoned")

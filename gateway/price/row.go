@@ -3,6 +3,7 @@ package price
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,7 +29,13 @@ func entryOf(r *inventory.PriceRow) (e entry, err error) {
 	if e.rate.standard, err = tiersOf(r); err != nil {
 		return e, err
 	}
-	if e.rate.batch, err = batchOf(r, e.rate.standard); err != nil {
+	if e.rate.batch, err = apart(r, "batch", r.Batch, r.BatchFactor, e.rate.standard); err != nil {
+		return e, err
+	}
+	if e.rate.flex, err = apart(r, "flex", r.Flex, r.FlexFactor, e.rate.standard); err != nil {
+		return e, err
+	}
+	if e.rate.priority, err = apart(r, "priority", r.Priority, "", e.rate.standard); err != nil {
 		return e, err
 	}
 	for _, f := range []struct {
@@ -43,7 +50,7 @@ func entryOf(r *inventory.PriceRow) (e entry, err error) {
 		return e, err
 	}
 	e.rate.MaxOutput = r.MaxOutput
-	for _, t := range e.rate.standard {
+	for _, t := range slices.Concat(e.rate.standard, e.rate.priority) {
 		if r.MaxOutput <= 0 && max(t.output, t.reasoning, t.audioOut, t.imageOut) > 0 {
 			return e, errors.New("max_output is missing, so that an answer without a limit could not be held")
 		}
@@ -109,25 +116,25 @@ func tierOf(p inventory.TokenPrices) (t tier, err error) {
 	return t, nil
 }
 
-// batchOf reads what tokens cost in a batch: a factor of each price, prices of
-// their own, or no less than outside of one.
-func batchOf(r *inventory.PriceRow, standard []tier) ([]tier, error) {
+// apart reads what tokens cost in a batch or in a service tier: a factor of each price,
+// prices of their own, or the standard ones.
+func apart(r *inventory.PriceRow, name string, own *inventory.TokenPrices, by string, standard []tier) ([]tier, error) {
 	switch {
-	case r.Batch != nil && (r.BatchFactor != "" || len(r.Tiers) > 0):
-		return nil, errors.New("batch: prices of its own stand neither beside batch_factor nor beside tiers")
-	case r.Batch != nil:
-		t, err := tierOf(*r.Batch)
+	case own != nil && (by != "" || len(r.Tiers) > 0):
+		return nil, fmt.Errorf("%s: prices of its own stand neither beside %[1]s_factor nor beside tiers", name)
+	case own != nil:
+		t, err := tierOf(*own)
 		if err != nil {
-			return nil, fmt.Errorf("batch: %w", err)
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		t.above = -1
 		return []tier{t}, nil
-	case r.BatchFactor == "":
+	case by == "":
 		return standard, nil
 	}
 	var factor money.Nano
-	if err := amount("batch_factor", r.BatchFactor, 0, &factor); err != nil || factor == 0 || factor > money.Dollar {
-		return nil, fmt.Errorf("batch_factor: %q is no factor above 0 and up to 1", r.BatchFactor)
+	if err := amount(name, by, 0, &factor); err != nil || factor == 0 || factor > money.Dollar {
+		return nil, fmt.Errorf("%s_factor: %q is no factor above 0 and up to 1", name, by)
 	}
 	out := make([]tier, len(standard))
 	for i, t := range standard {

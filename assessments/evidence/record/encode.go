@@ -188,6 +188,7 @@ func (f fields) usage(k byte, u *event.Usage) fields {
 	m = m.int(16, u.Requests)
 	m = m.text(17, u.Form)
 	m = m.bool(18, u.Batch)
+	m = m.text(19, u.Tier)
 	f.b = m.closeShort(head)
 	return f
 }

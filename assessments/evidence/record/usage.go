@@ -24,6 +24,7 @@ type usage struct {
 	Requests     int64  `cbor:"16,keyasint,omitzero"`
 	Form         string `cbor:"17,keyasint,omitzero"`
 	Batch        bool   `cbor:"18,keyasint,omitzero"`
+	Tier         string `cbor:"19,keyasint,omitzero"`
 }
 
 func (r *reader) usage(u *event.Usage) {
@@ -65,6 +66,8 @@ func (r *reader) usage(u *event.Usage) {
 			u.Form = r.text()
 		case 18:
 			u.Batch = r.bool()
+		case 19:
+			u.Tier = r.text()
 		default:
 			r.bad = true
 		}
