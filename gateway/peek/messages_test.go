@@ -42,6 +42,42 @@ func TestMessagesRequest(t *testing.T) {
 	}
 }
 
+// Guards read all of a tool that the provider has itself, and its searches are counted.
+func TestMessagesTools(t *testing.T) {
+	var p Body
+	b := []byte(`{"service_tier":"auto","tools":["odd",{"type":"web_search_1","name":"web_search","max_uses":3,"user_location":{"type":"approximate","city":"Berlin"}},{"type":"web_search_1","max_uses":"many"},{"type":{"deep":"text"},"max_uses":[4,"x"],"name":"look"}]}`)
+	if err := p.Request(b, Messages); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"odd", "web_search_1", "web_search", "approximate", "Berlin", "web_search_1", "many", "text", "x", "look"}, textsOf(&p, b)); diff != "" {
+		t.Error(diff)
+	}
+	if p.Searches != 3+searchesUnsaid || p.Tier != TierStandard {
+		t.Errorf("%d searches, tier %q", p.Searches, p.Tier)
+	}
+}
+
+// The service tier is read in each dialect that has one, wherever it stands.
+func TestServiceTier(t *testing.T) {
+	for _, c := range []struct {
+		name, body string
+		of         Grammar
+		want       string
+	}{
+		{"chat", `{"service_tier":"priority","usage":{"prompt_tokens":1}}`, OpenAI, "priority"},
+		{"in metadata it is a word", `{"choices":[{"message":{"content":"x","service_tier":"priority"}}]}`, OpenAI, ""},
+		{"null", `{"service_tier":null}`, OpenAI, ""},
+		{"responses", `{"type":"response.completed","response":{"service_tier":"flex"}}`, Responses, "flex"},
+		{"messages", `{"type":"message","usage":{"input_tokens":1,"service_tier":"priority"}}`, Messages, "priority"},
+		{"messages, begun", `{"type":"message_start","message":{"usage":{"input_tokens":1,"service_tier":"standard"}}}`, Messages, TierStandard},
+	} {
+		var p Body
+		if err := p.Answer([]byte(c.body), c.of); err != nil || p.Tier != c.want {
+			t.Errorf("%s: %q %v, want %q", c.name, p.Tier, err, c.want)
+		}
+	}
+}
+
 func TestMessagesAnswer(t *testing.T) {
 	type found struct {
 		Text     []string
