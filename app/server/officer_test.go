@@ -16,6 +16,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"plumbline/assessments/evidence/verify"
 	"plumbline/gateway/provider"
@@ -224,6 +225,13 @@ func TestTheOfficersWay(t *testing.T) {
 	// The call, and what became of it.
 	ines.is(ines.get("/first-run"), 200, "", "7 of 10 done", "curl http", `"model":"small"`)
 	resp, body := post(t, base+"/v1/chat/completions", key, call)
+	for range 3 { // as every client does: a busy machine may not keep the month's first key in time
+		if resp.StatusCode != http.StatusServiceUnavailable {
+			break
+		}
+		time.Sleep(time.Second)
+		resp, body = post(t, base+"/v1/chat/completions", key, call)
+	}
 	if resp.StatusCode != 200 {
 		t.Fatalf("the call got %d: %s", resp.StatusCode, body)
 	}
