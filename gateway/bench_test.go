@@ -127,19 +127,24 @@ func (x *inProcess) exchange() {
 // The writer behind the ledger allocates a little for each group; that is in the
 // count too.
 func TestExchangeAllocatesLittle(t *testing.T) {
+	allocatesLittle(t, newInProcess, 10)
+}
+
+func allocatesLittle(t *testing.T, make func(testing.TB) *inProcess, most float64) {
+	t.Helper()
 	if raceDetector {
 		t.Skip("the race detector allocates for itself and empties pools; .ci/test runs this once without it")
 	}
-	x := newInProcess(t)
-	if n := testing.AllocsPerRun(5_000, x.exchange); n > 10 {
-		t.Errorf("%v allocations an exchange, at most 10 are allowed", n)
+	if n := testing.AllocsPerRun(5_000, make(t).exchange); n > most {
+		t.Errorf("%v allocations, at most %v are allowed", n, most)
 	}
 }
 
 // BenchmarkExchange says what an exchange costs the goroutine that runs it. The
 // clock is stopped by whoever else uses the machine, so CPU time counts.
-func BenchmarkExchange(b *testing.B) {
-	x := newInProcess(b)
+func BenchmarkExchange(b *testing.B) { newInProcess(b).measure(b, "cpu-us/exchange") }
+
+func (x *inProcess) measure(b *testing.B, unit string) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	b.ReportAllocs()
@@ -148,5 +153,5 @@ func BenchmarkExchange(b *testing.B) {
 		x.exchange()
 		n++
 	}
-	b.ReportMetric(float64((load.ThreadCPU()-before)/time.Nanosecond)/float64(n)/1000, "cpu-us/exchange")
+	b.ReportMetric(float64((load.ThreadCPU()-before)/time.Nanosecond)/float64(n)/1000, unit)
 }

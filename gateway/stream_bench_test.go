@@ -5,10 +5,8 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"plumbline/app/server/load"
 	"plumbline/gateway/provider"
@@ -49,26 +47,7 @@ func newInProcessStream(t testing.TB) *inProcess {
 	return x
 }
 
-func TestStreamAllocatesLittle(t *testing.T) {
-	if raceDetector {
-		t.Skip("the race detector allocates for itself and empties pools; .ci/test runs this once without it")
-	}
-	x := newInProcessStream(t)
-	if n := testing.AllocsPerRun(2_000, x.exchange); n > 16 {
-		t.Errorf("%v allocations a stream, at most 16 are allowed", n)
-	}
-}
+func TestStreamAllocatesLittle(t *testing.T) { allocatesLittle(t, newInProcessStream, 16) }
 
 // BenchmarkStream is BenchmarkExchange for a streamed answer.
-func BenchmarkStream(b *testing.B) {
-	x := newInProcessStream(b)
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	b.ReportAllocs()
-	before, n := load.ThreadCPU(), 0
-	for b.Loop() {
-		x.exchange()
-		n++
-	}
-	b.ReportMetric(float64((load.ThreadCPU()-before)/time.Nanosecond)/float64(n)/1000, "cpu-us/stream")
-}
+func BenchmarkStream(b *testing.B) { newInProcessStream(b).measure(b, "cpu-us/stream") }

@@ -125,22 +125,31 @@ func RunClient(t *testing.T, script string, s Settings) []Check {
 	return checks
 }
 
+// lacks ends a test that cannot be run here; in CI that is a failure.
+func lacks(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("CI") != "" {
+		t.Fatal(what)
+	}
+	t.Skip(what)
+}
+
 func interpreter(t *testing.T, script string) (path string, env []string) {
 	t.Helper()
 	if strings.HasSuffix(script, ".py") {
 		python := os.Getenv("PLUMBLINE_TEST_PYTHON")
 		if python == "" {
-			t.Skip("PLUMBLINE_TEST_PYTHON is not set: the official clients for Python are not tried")
+			lacks(t, "PLUMBLINE_TEST_PYTHON is not set: the official clients for Python are not tried")
 		}
 		return python, []string{"PYTHONDONTWRITEBYTECODE=1"}
 	}
 	modules := os.Getenv("PLUMBLINE_TEST_NODE_MODULES")
 	if modules == "" {
-		t.Skip("PLUMBLINE_TEST_NODE_MODULES is not set: the official clients for node are not tried")
+		lacks(t, "PLUMBLINE_TEST_NODE_MODULES is not set: the official clients for node are not tried")
 	}
 	node, err := exec.LookPath("node")
 	if err != nil {
-		t.Skip("node is not installed: the official clients for node are not tried")
+		lacks(t, "node is not installed: the official clients for node are not tried")
 	}
 	return node, []string{"NODE_PATH=" + modules}
 }
