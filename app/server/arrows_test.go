@@ -63,7 +63,8 @@ var holders = map[string]func(file string) bool{
 	},
 	"github.com/go-pdf/fpdf":        func(f string) bool { return strings.HasPrefix(f, "reports/render/") },
 	"github.com/open-policy-agent/": func(f string) bool { return strings.HasPrefix(f, "gateway/policy/") },
-	"github.com/glebarez/":          func(f string) bool { return strings.HasPrefix(f, "app/db/") || strings.HasSuffix(f, "_store.go") },
+	"github.com/libtnb/sqlite":      func(f string) bool { return strings.HasPrefix(f, "app/db/") },
+	"modernc.org/":                  func(f string) bool { return strings.HasPrefix(f, "app/db/") || strings.HasSuffix(f, "_store.go") },
 	"github.com/pressly/goose":      func(f string) bool { return strings.HasPrefix(f, "migrations/") },
 	"github.com/casbin/casbin":      func(f string) bool { return strings.HasPrefix(f, "app/authz/") },
 	"github.com/robfig/cron": func(f string) bool {
