@@ -48,6 +48,20 @@ type keptKnown struct {
 type keptStore struct {
 	db     *gorm.DB
 	sealer *seal.Sealer
+	hook   func(point string) error // tests only; may be nil
+}
+
+// The named writes of the store, for tests that break there.
+const (
+	pointKept     = "kept object: before commit"
+	pointKeptDone = "kept object: after commit"
+)
+
+func (s *keptStore) at(point string) error {
+	if s.hook == nil {
+		return nil
+	}
+	return s.hook(point)
 }
 
 // sealedFor binds what a provider said of an object to its row.
@@ -76,7 +90,13 @@ func (s *keptStore) Put(ctx context.Context, o *gateway.Object) error {
 		}
 		conflict = clause.OnConflict{Columns: []clause.Column{{Name: "org"}, {Name: "system"}, {Name: "kind"}, {Name: "id"}}, DoUpdates: clause.AssignmentColumns([]string{"said"})}
 	}
-	if err := s.db.WithContext(ctx).Clauses(conflict).Create(&row).Error; err != nil {
+	if err = s.at(pointKept); err == nil {
+		err = s.db.WithContext(ctx).Clauses(conflict).Create(&row).Error
+	}
+	if err == nil {
+		err = s.at(pointKeptDone)
+	}
+	if err != nil {
 		return fmt.Errorf("write kept object: %w", err)
 	}
 	return nil

@@ -20,9 +20,12 @@ import (
 
 	"plumbline/app/config"
 	"plumbline/app/fault"
+	"plumbline/app/money"
 	"plumbline/app/server/load"
 	"plumbline/assessments/evidence"
 	"plumbline/assessments/projection"
+	"plumbline/gateway/event"
+	"plumbline/gateway/wiretest"
 )
 
 // The environment of a child: a server that will be killed.
@@ -31,7 +34,7 @@ const (
 	killPostgres = "PLUMBLINE_TEST_KILL_POSTGRES" // DSN; SQLite when empty
 	killPoint    = "PLUMBLINE_TEST_KILL_POINT"    // named write at which it kills itself
 	killNth      = "PLUMBLINE_TEST_KILL_NTH"      // at which passing of it
-	killRuns     = "PLUMBLINE_TEST_KILLS"         // how many runs; 10 when empty
+	killRuns     = "PLUMBLINE_TEST_KILLS"         // how many runs; 13 when empty, which passes every point
 )
 
 func TestMain(m *testing.M) {
@@ -65,7 +68,7 @@ func child(dir string) {
 	}
 	c := testConfig(dir)
 	c.Postgres = os.Getenv(killPostgres)
-	s, err := New(context.Background(), Options{Config: c, Hook: hook, Env: func(string) string { return "secret" }})
+	s, err := New(context.Background(), Options{Config: c, Hook: hook, Env: func(string) string { return wiretest.Key }})
 	if err != nil {
 		fmt.Println("error", err)
 		os.Exit(1)
@@ -79,6 +82,7 @@ func child(dir string) {
 	serving = true
 	mu.Unlock()
 	fmt.Println("listening", l.Addr())
+	go settleOften(s)
 	fmt.Println(s.Run(context.Background(), l))
 }
 
@@ -86,9 +90,10 @@ func child(dir string) {
 // data directory, at each named write and at random moments, under load. What
 // clients received, what the provider answered and what is recorded must agree:
 // an answered call has its record, a call that reached the provider has its
-// intent, nothing stays open, and the budget was charged for all of them.
+// intent, and the budget was charged for all of them. Nothing stays open but batches,
+// which are known and held until their results arrive or their deadline passes.
 func TestKilledAtAnyMomentNothingIsMissing(t *testing.T) {
-	runs := 10
+	runs := 13
 	if n, err := strconv.Atoi(os.Getenv(killRuns)); err == nil {
 		runs = n
 	}
@@ -97,7 +102,7 @@ func TestKilledAtAnyMomentNothingIsMissing(t *testing.T) {
 }
 
 func lives(t *testing.T, runs int, postgres string) {
-	k := &killing{dir: t.TempDir(), postgres: postgres, reached: map[string]bool{}}
+	k := &killing{dir: t.TempDir(), postgres: postgres, reached: map[string]bool{}, made: map[string]string{}}
 	k.up = &load.Upstream{Mark: func(request string) {
 		k.mu.Lock()
 		k.reached[request] = true
@@ -109,10 +114,11 @@ func lives(t *testing.T, runs int, postgres string) {
 	defer k.up.Close()
 	s := open(t, Options{Config: k.config()})
 	k.key = furnish(t, s, k.up.URL)
+	k.wire = k.batchProvider(t, s)
 	if err := s.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	var points []string
+	points := []string{pointKept, pointKeptDone}
 	for _, p := range evidence.Points() {
 		switch {
 		case strings.HasPrefix(p, "log") || strings.HasPrefix(p, "key"): // not passed under load
@@ -138,7 +144,9 @@ func lives(t *testing.T, runs int, postgres string) {
 			return
 		}
 	}
-	t.Logf("%d kills: %d calls sent, %d reached the provider, %d answered, 0 missing", runs, k.sent, len(k.reached), len(k.answered))
+	noted, unknown := k.deadlines(t)
+	t.Logf("%d kills: %d calls sent, %d reached the providers, %d answered, 0 missing; of %d batches that were made %d were settled by their results; %d submits whose batch nobody noted were charged at their hold",
+		runs, k.sent, len(k.reached), len(k.answered), len(k.made), noted, unknown)
 }
 
 // killing is a data directory whose server is killed, and what everybody saw.
@@ -146,11 +154,15 @@ type killing struct {
 	dir, postgres string
 	key           string
 	up            *load.Upstream
+	wire          *wiretest.Server // keeps files and batches
 
 	mu       sync.Mutex
 	sent     int
-	reached  map[string]bool // request ids that the provider saw
-	answered []string        // request ids that a client got a whole answer for
+	made     map[string]string     // batches that the provider made, by request id
+	costs    map[string]money.Nano // of one batch, by its endpoint
+	batches  []knownBatch          // that a client has the id of
+	reached  map[string]bool       // request ids that the provider saw
+	answered []string              // request ids that a client got a whole answer for
 }
 
 func (k *killing) config() *config.Config {
@@ -190,8 +202,11 @@ func (k *killing) live(t *testing.T, point string) {
 	overdue := make(chan struct{})
 	late := time.AfterFunc(deadline, func() { close(overdue); cmd.Process.Kill() })
 	var wg sync.WaitGroup
-	for range 8 {
+	for range 6 {
 		wg.Go(func() { k.load(addr) })
+	}
+	for range 2 {
+		wg.Go(func() { k.loadBatches(t, addr) })
 	}
 	wg.Wait()
 	cmd.Wait()
@@ -227,7 +242,7 @@ func (k *killing) load(addr string) {
 func (k *killing) check(t *testing.T, when string, from int, before map[string]bool) {
 	t.Helper()
 	ctx := t.Context()
-	s, err := New(ctx, Options{Config: k.config(), Env: func(string) string { return "secret" }})
+	s, err := New(ctx, Options{Config: k.config(), Env: func(string) string { return wiretest.Key }})
 	if err != nil {
 		t.Fatalf("%s: %v", when, err)
 	}
@@ -244,6 +259,7 @@ func (k *killing) check(t *testing.T, when string, from int, before map[string]b
 			t.Errorf("%s: the answered exchange %s is not recorded", when, id)
 		case err != nil:
 			t.Fatal(err)
+		case event.MakesBatch(x.Endpoint): // checkBatches does
 		case x.State != projection.Complete && x.State != projection.Incomplete:
 			t.Errorf("%s: the answered exchange %s is recorded as %s", when, id, x.State)
 		case x.State == projection.Incomplete && x.Charge != x.Held:
@@ -258,30 +274,30 @@ func (k *killing) check(t *testing.T, when string, from int, before map[string]b
 			t.Errorf("%s: the provider got %s, which has no record: %v", when, id, err)
 		}
 	}
-	k.checkSums(t, s, when)
+	k.checkSums(t, s, when, k.checkBatches(t, s, when))
 }
 
-// checkSums sets the counters against each other: nothing stays open, and the
-// budgets were charged for all of it.
-func (k *killing) checkSums(t *testing.T, s *Server, when string) {
+// checkSums sets the counters against each other: nothing stays open but the given
+// batches, which are held, and the budgets were charged for all of the rest.
+func (k *killing) checkSums(t *testing.T, s *Server, when string, open openSum) {
 	t.Helper()
 	sum, err := s.Projection.Sum(t.Context(), string(testOrg), "", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := k.up.Calls(); sum["intents"] < n {
-		t.Errorf("%s: the provider answered %d calls, only %d intents are recorded", when, n, sum["intents"])
+	if n := k.up.Calls() + int64(len(k.made)); sum["intents"] < n {
+		t.Errorf("%s: the providers answered %d calls, only %d intents are recorded", when, n, sum["intents"])
 	}
-	if sum["intents"] != sum["closed"] {
-		t.Errorf("%s: %d intents, %d closed", when, sum["intents"], sum["closed"])
+	if sum["intents"] != sum["closed"]+open.count || int64(s.Gateway.OpenBatches()) != open.count {
+		t.Errorf("%s: %d intents, %d closed, %d batches open, of which the gateway knows %d", when, sum["intents"], sum["closed"], open.count, s.Gateway.OpenBatches())
 	}
 	state, err := s.Register.State(testOrg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range state.Budgets {
-		if charged, held, _ := s.balance(&state.Budgets[i]); int64(charged) != sum["charge"] || held != 0 {
-			t.Errorf("%s: budget %s stands at %s with %s held, the records say %d nano-dollars", when, state.Budgets[i].ID, charged, held, sum["charge"])
+		if charged, held, _ := s.balance(&state.Budgets[i]); int64(charged) != sum["charge"] || held != open.held {
+			t.Errorf("%s: budget %s stands at %s with %s held, the records say %d nano-dollars with %s held", when, state.Budgets[i].ID, charged, held, sum["charge"], open.held)
 		}
 	}
 	if _, err := s.Ledger.Verify(t.Context(), string(testOrg)); err != nil {

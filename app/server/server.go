@@ -141,7 +141,7 @@ func (s *Server) open(ctx context.Context) error {
 		return err
 	}
 	s.pins = newPins(&pinStore{state}, o.Now, s.log)
-	s.kept = &keptStore{state, sealer}
+	s.kept = &keptStore{state, sealer, o.Hook}
 	s.opened("places of responses", s.pins.Close)
 	var register *inventory.Register
 	if s.Credentials, err = credential.New(credential.Config{Resolve: config.Resolver(o.Env), Vault: c.Vault, Now: o.Now, Log: s.log,
