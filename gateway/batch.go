@@ -72,7 +72,7 @@ func (g *Gateway) recallKept(x *exchange) error {
 		x.lot = &lot{Lot: o.Lot, op: o.Op}
 		return nil
 	}
-	o, err := g.findKept(x, kindOf[x.call.op], x.asked)
+	o, err := g.findKept(x, x.call.kind, x.asked)
 	if err != nil {
 		return err
 	}
@@ -135,7 +135,7 @@ func resultsHere(kind ObjectKind, answer []byte) []peek.Edit {
 
 // list gives a system's own files or batches, as they were described last.
 func (g *Gateway) list(x *exchange) error {
-	kind := kindOf[x.call.op]
+	kind := x.call.kind
 	all, err := g.listKept(x, kind)
 	if err != nil {
 		return err

@@ -72,6 +72,9 @@ func (x *exchange) translate(body []byte) ([]byte, error) {
 // leaveOut takes what other providers signed out of a body that passes as it is: the
 // caller has it from when its route led to them.
 func (x *exchange) leaveOut() error {
+	if !x.peeked.Wrapped {
+		return nil
+	}
 	out, lost, err := dialect.WithoutForeign(x.carriage.op, x.out)
 	if err != nil {
 		return refuse(http.StatusBadRequest, "body_invalid", "the body could not be read: "+err.Error()).because(err)

@@ -54,7 +54,7 @@ func endpointTable() string {
 		var calls []string
 		for _, c := range base.calls {
 			name := "{model}"
-			if c.to.ofKept() {
+			if serve(c.to).ofKept {
 				name = "{id}"
 			}
 			calls = append(calls, "`"+c.to.method+" "+strings.ReplaceAll(c.path, "*", name)+"`")

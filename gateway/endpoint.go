@@ -20,6 +20,27 @@ type endpoint struct {
 	stream  bool // the path alone says that it is streamed
 }
 
+// served is an endpoint as the router gives it, with what follows from its operation
+// and every exchange asks for many times.
+type served struct {
+	endpoint
+	kind   ObjectKind // of what the call is about; "" for neither a file nor a batch
+	ofKept bool       // it is about something that a provider keeps, whose id stands in the path: a response, a file or a batch
+	free   bool       // providers bill nothing: what a response cost was billed when it was made, and what a batch costs belongs to the call that made it
+	embeds bool       // nothing is generated, so that no answer is held for
+}
+
+func serve(e endpoint) *served {
+	s := &served{endpoint: e, kind: kindOf[e.op]}
+	s.ofKept = e.ofResponse() || s.kind != "" && !e.lists() && !e.makes()
+	s.free = s.ofKept || e.op == dialect.ResponseCount || e.op == dialect.FileCreate
+	switch s.embeds = s.free; e.op {
+	case dialect.Embeddings, dialect.EmbedContent, dialect.BatchEmbedContents, dialect.Moderations, dialect.MessagesCount, dialect.GeminiCount:
+		s.embeds = true
+	}
+	return s
+}
+
 // bases are the base URLs that apps set, and the API that each offers. The first
 // offers Anthropic's messages too, which are found nowhere else in OpenAI's.
 var bases = []struct {
@@ -119,15 +140,6 @@ var bedrockCalls = []call{
 	{"/model/*/converse-stream", endpoint{dialect.ConverseCreate, http.MethodPost, &bedrockAPI, peek.Converse, true, true, true}},
 }
 
-// embeds reports that nothing is generated, so that no answer is held for.
-func (e *endpoint) embeds() bool {
-	switch e.op {
-	case dialect.Embeddings, dialect.EmbedContent, dialect.BatchEmbedContents, dialect.Moderations, dialect.MessagesCount, dialect.GeminiCount:
-		return true
-	}
-	return e.free()
-}
-
 // ofResponse reports that the call is about a response that was made before, whose id
 // stands in the path.
 func (e *endpoint) ofResponse() bool {
@@ -136,12 +148,6 @@ func (e *endpoint) ofResponse() bool {
 		return true
 	}
 	return false
-}
-
-// ofKept reports that the call is about something that a provider keeps, whose id stands
-// in the path: a response, a file or a batch.
-func (e *endpoint) ofKept() bool {
-	return e.ofResponse() || kindOf[e.op] != "" && !e.lists() && !e.makes()
 }
 
 // lists reports that the gateway itself answers, with what it knows of its own.
@@ -161,32 +167,26 @@ func (e *endpoint) givesLines() bool {
 	return e.op == dialect.FileContent || e.op == dialect.MessageBatchResults
 }
 
-// free reports that providers bill nothing: what a response cost was billed when it was
-// made, and what a batch costs belongs to the call that made it.
-func (e *endpoint) free() bool {
-	return e.ofKept() || e.op == dialect.ResponseCount || e.op == dialect.FileCreate
-}
-
 // router finds endpoints. It is built once and only read.
 type router struct {
-	exact map[string][]*endpoint
+	exact map[string][]*served
 	with  []pattern // those with a model or an id in their path
 }
 
 type pattern struct {
 	before, after string
-	to            *endpoint
+	to            *served
 }
 
 func newRouter() *router {
-	r := &router{exact: map[string][]*endpoint{}}
+	r := &router{exact: map[string][]*served{}}
 	for _, b := range bases {
 		for _, c := range b.calls {
-			path, to := b.prefix+c.path, c.to
+			path, to := b.prefix+c.path, serve(c.to)
 			if before, after, ok := strings.Cut(path, "*"); ok {
-				r.with = append(r.with, pattern{before, after, &to})
+				r.with = append(r.with, pattern{before, after, to})
 			} else {
-				r.exact[path] = append(r.exact[path], &to)
+				r.exact[path] = append(r.exact[path], to)
 			}
 		}
 	}
@@ -195,7 +195,7 @@ func newRouter() *router {
 
 // find gives the endpoints at a path, one for each method, and the model or the
 // id in the path.
-func (r *router) find(path string) (to []*endpoint, model string) {
+func (r *router) find(path string) (to []*served, model string) {
 	if to, ok := r.exact[path]; ok {
 		return to, ""
 	}
@@ -207,7 +207,7 @@ func (r *router) find(path string) (to []*endpoint, model string) {
 		}
 		switch size := len(p.before) + len(p.after); {
 		case size > best:
-			best, to, model = size, []*endpoint{p.to}, path[len(p.before):len(path)-len(p.after)]
+			best, to, model = size, []*served{p.to}, path[len(p.before):len(path)-len(p.after)]
 		case size == best:
 			to = append(to, p.to)
 		}
@@ -216,16 +216,16 @@ func (r *router) find(path string) (to []*endpoint, model string) {
 }
 
 // unknownEndpoint answers in the words of the API below whose base it was looked for.
-func unknownEndpoint(path string) *endpoint {
+func unknownEndpoint(path string) *served {
 	switch {
 	case strings.HasPrefix(path, "/anthropic/"):
-		return &endpoint{api: &anthropicAPI}
+		return serve(endpoint{api: &anthropicAPI})
 	case strings.HasPrefix(path, "/gemini/"):
-		return &endpoint{api: &geminiAPI}
+		return serve(endpoint{api: &geminiAPI})
 	case strings.HasPrefix(path, "/bedrock/"):
-		return &endpoint{api: &bedrockAPI}
+		return serve(endpoint{api: &bedrockAPI})
 	}
-	return &endpoint{api: &openAIAPI}
+	return serve(endpoint{api: &openAIAPI})
 }
 
 // Paths lists what the gateway serves, as METHOD path; * stands for a model, or for the id of what a provider keeps.

@@ -36,7 +36,7 @@ type exchange struct {
 	nameless bool // no id could be drawn, so it could not be told from another on record
 	idHdr    [1]string
 
-	call     *endpoint
+	call     *served
 	endpoint string // its operation
 	stream   bool   // the caller asked for a stream
 	array    bool   // and wants it as one JSON array

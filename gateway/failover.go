@@ -28,7 +28,7 @@ func (g *Gateway) answer(ctx context.Context, x *exchange, resp *provider.Respon
 // nil when it did not, or when the caller is to be told.
 func (x *exchange) unheard(err error) *failure {
 	var r *refusal
-	if !errors.As(err, &r) || x.wrote || x.done || x.bytesOut > 0 || x.ev.UpstreamErr == "aborted" || x.call.ofKept() && x.call.method != http.MethodGet {
+	if !errors.As(err, &r) || x.wrote || x.done || x.bytesOut > 0 || x.ev.UpstreamErr == "aborted" || x.call.ofKept && x.call.method != http.MethodGet {
 		return nil
 	}
 	f := &failure{class: x.ev.UpstreamErr, err: err, elsewhere: true}
@@ -40,7 +40,7 @@ func (x *exchange) unheard(err error) *failure {
 	case r.code != "upstream_bad_answer":
 		return nil
 	}
-	f.billed = (f.billed || x.textOut > 0) && !x.call.free()
+	f.billed = (f.billed || x.textOut > 0) && !x.call.free
 	return f
 }
 

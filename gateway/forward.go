@@ -139,7 +139,7 @@ func said(body []byte) string {
 // upstreamPath is where the call goes below the provider's base URL.
 func (x *exchange) upstreamPath() string {
 	path := x.carriage.path.Of(x.target, x.stream)
-	if x.call.ofKept() {
+	if x.call.ofKept {
 		return x.ofResponsePath(path)
 	}
 	if x.call.api == &anthropicAPI && x.carriage.from == nil && x.r.URL.Query().Get("beta") == "true" {
@@ -215,7 +215,7 @@ func (g *Gateway) whole(ctx context.Context, x *exchange, resp *provider.Respons
 		x.ev.End, x.ev.UpstreamErr = event.EndUpstreamError, "bad_answer"
 		return refuse(http.StatusBadGateway, "upstream_bad_answer", fmt.Sprintf("the provider %s answered with something else than JSON", x.ev.Provider)).because(err)
 	}
-	if x.chunk.Failed && !x.call.ofKept() { // which tells of one that failed before
+	if x.chunk.Failed && !x.call.ofKept { // which tells of one that failed before
 		x.ev.End, x.ev.UpstreamErr = event.EndUpstreamError, "in_answer"
 		return upstreamFailed(x)
 	}
@@ -238,7 +238,7 @@ func (g *Gateway) whole(ctx context.Context, x *exchange, resp *provider.Respons
 	if err := g.readAnswer(x, body); err != nil {
 		return err
 	}
-	x.edits = sorted(append(x.edits, resultsHere(kindOf[x.call.op], body)...))
+	x.edits = sorted(append(x.edits, resultsHere(x.call.kind, body)...))
 	if len(x.edits) > 0 {
 		body = peek.Splice(make([]byte, 0, len(body)+256), body, x.edits)
 	}
@@ -327,7 +327,7 @@ func (x *exchange) takeUsage(answer []byte) {
 	if x.chunk.Tier != "" {
 		x.tier = x.chunk.Tier
 	}
-	if !x.chunk.HasUsage || x.call.free() || x.call.lasts() { // a kept response says again what it used, a batch what it has so far
+	if !x.chunk.HasUsage || x.call.free || x.call.lasts() { // a kept response says again what it used, a batch what it has so far
 		return
 	}
 	if x.ev.Source != event.UsageProvider {

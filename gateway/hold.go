@@ -30,11 +30,11 @@ func (g *Gateway) hold(x *exchange) error {
 func (x *exchange) price() error {
 	x.rate, x.priced = x.org.prices.Rate(x.up.vendor, x.target, x.start)
 	x.ev.PriceTable = x.org.prices.Hash()
-	if !x.priced && !x.call.free() && !x.route.Declared.Unpriced {
+	if !x.priced && !x.call.free && !x.route.Declared.Unpriced {
 		return refuse(http.StatusForbidden, "model_unpriced", fmt.Sprintf("the model %q has no price, so no budget can hold it; allow_unpriced on its route lets it pass", x.target)).about("model")
 	}
 	x.most, x.ceiling = event.Usage{}, 0
-	if x.priced && !x.call.free() {
+	if x.priced && !x.call.free {
 		x.most = most(x, &x.rate)
 		x.most.Form = formOf(x)
 		if x.lot == nil {
@@ -86,7 +86,7 @@ func most(x *exchange, rate *price.Rate) event.Usage {
 		u.Output = rate.MaxOutput
 	}
 	switch {
-	case x.call.embeds():
+	case x.call.embeds:
 		u.Output = 0
 	case u.Output > 0 && p.Choices > math.MaxInt64/u.Output:
 		u.Output = math.MaxInt64

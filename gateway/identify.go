@@ -105,7 +105,7 @@ func (g *Gateway) locate(x *exchange) error {
 }
 
 // methods lists those of one path, as the Allow header does.
-func methods(of []*endpoint) string {
+func methods(of []*served) string {
 	names := make([]string, len(of))
 	for i, e := range of {
 		names[i] = e.method

@@ -125,7 +125,7 @@ func (x *exchange) goTo(o *Object) {
 // keeps notes what an answer says of an object, before it is given: the caller may ask
 // for it as soon as it has its id.
 func (g *Gateway) keeps(x *exchange, answer []byte) error {
-	kind := kindOf[x.call.op]
+	kind := x.call.kind
 	if kind == "" || x.call.givesLines() {
 		return nil
 	}

@@ -129,8 +129,8 @@ func hashOf(body []byte, s peek.Span) [32]byte {
 // recall finds where the response was made that a call names. Another organisation's,
 // or another system's, is as unknown as one that was never made.
 func (g *Gateway) recall(x *exchange) error {
-	if kindOf[x.call.op] != "" {
-		if x.call.ofKept() || x.call.op == dialect.BatchCreate {
+	if x.call.kind != "" {
+		if x.call.ofKept || x.call.op == dialect.BatchCreate {
 			return g.recallKept(x)
 		}
 		return nil

@@ -81,7 +81,7 @@ func allowed(s *inventory.System) []string {
 // place makes a target the one that the call goes to.
 func (x *exchange) place(t *routing.Target) {
 	x.up, x.target = x.org.providers[t.Provider], t.Model
-	if x.call.ofKept() || x.call.op == dialect.BatchCreate {
+	if x.call.ofKept || x.call.op == dialect.BatchCreate {
 		x.target = x.origin.Target
 	}
 	x.carriage, _ = x.up.carriage(x.call.op)
@@ -118,7 +118,7 @@ func (x *exchange) nowhere(s *inventory.System) *refusal {
 	case routing.NotMeant:
 		return refuse(http.StatusForbidden, "no_target", fmt.Sprintf("no target of the model %q is meant for such a call: the conditions of its route are not met", x.model)).about("model")
 	case operationUnsupported:
-		if kindOf[x.call.op] != "" {
+		if x.call.kind != "" {
 			return refuse(http.StatusNotFound, operationUnsupported, fmt.Sprintf("the provider of the model %q has no %s; these kinds of provider have: %s", x.model, x.endpoint, speakersOf(x.call.op))).about("model")
 		}
 		return refuse(http.StatusNotFound, operationUnsupported, fmt.Sprintf("the provider of the model %q has no %s", x.model, x.endpoint)).about("model")

@@ -166,7 +166,7 @@ func (x *exchange) countUsage() {
 		return
 	}
 	switch {
-	case x.call.free():
+	case x.call.free:
 		e.Usage, e.Source = event.Usage{}, event.UsageCounted
 		return
 	case x.attempts > 0 && e.End == event.EndUpstreamError && (x.perhaps || e.UpstreamErr == "timeout"):
@@ -223,7 +223,7 @@ func (x *exchange) priceable() event.Usage {
 // were given up on without an answer.
 func (x *exchange) charge() money.Nano {
 	switch {
-	case !x.priced || x.call.free():
+	case !x.priced || x.call.free:
 		return x.spent
 	case x.ev.Source == event.UsageEstimated:
 		return x.spent.Add(x.ceiling)

@@ -1,5 +1,7 @@
 package peek
 
+import "bytes"
+
 // Grammar says what the keys of a wire format mean.
 type Grammar uint8
 
@@ -65,4 +67,15 @@ func (p *Body) onBegin(st state, n int) {
 	case items:
 		p.Items++
 	}
+}
+
+// Wrapping begins a text that the gateway itself put into an answer around what a
+// provider signed or sealed: a caller sends it again as it is.
+const Wrapping = "plumbline:"
+
+// wrappedBytes begins such a text where it stands in base64: the first nine letters.
+const wrappedBytes = "cGx1bWJsaW5l"
+
+func isWrapped(text []byte) bool {
+	return bytes.HasPrefix(text, []byte(Wrapping)) || bytes.HasPrefix(text, []byte(wrappedBytes))
 }

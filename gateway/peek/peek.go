@@ -72,6 +72,8 @@ type Body struct {
 	// where an answer was served. TierStandard stands for every other one; empty where
 	// nothing is said.
 	Tier string
+	// Wrapped: a string of the body's begins as what the gateway wraps does.
+	Wrapped bool
 	// Searches is how many a request allows the provider to make, where each has a fee.
 	Searches int64
 
@@ -104,7 +106,7 @@ type Body struct {
 	b    []byte
 	g    *grammar
 	root state
-	keys []Span
+	keys []keySpan
 
 	containers int // so far
 }
@@ -186,11 +188,19 @@ const (
 
 // Forget lets go of the bytes that were read, and keeps what can be used again.
 func (p *Body) Forget() {
-	*p = Body{Text: few(p.Text), Kept: few(p.Kept), Finished: p.Finished[:0], Logprobs: few(p.Logprobs), keys: few(p.keys)}
+	p.clear()
+	p.Text, p.Kept, p.Logprobs, p.keys = few(p.Text), few(p.Kept), few(p.Logprobs), few(p.keys)
+}
+
+// clear empties a body in place, which is large, and keeps its lists' memory.
+func (p *Body) clear() {
+	text, kept, finished, logprobs, keys := p.Text[:0], p.Kept[:0], p.Finished[:0], p.Logprobs[:0], p.keys[:0]
+	*p = Body{}
+	p.Text, p.Kept, p.Finished, p.Logprobs, p.keys = text, kept, finished, logprobs, keys
 }
 
 // few keeps what the next body will need, and not what one large body needed.
-func few(s []Span) []Span {
+func few[T any](s []T) []T {
 	if cap(s) > 4096 {
 		return nil
 	}
@@ -213,7 +223,9 @@ func (p *Body) Answer(b []byte, of Grammar) error {
 }
 
 func (p *Body) parse(b []byte, g *grammar, root state) error {
-	*p = Body{Text: p.Text[:0], Kept: p.Kept[:0], Finished: p.Finished[:0], Logprobs: p.Logprobs[:0], keys: p.keys[:0], b: b, g: g, root: root, MaxTokens: -1, Choices: 1, Usage: noUsage}
+	p.clear()
+	p.b, p.g, p.root, p.MaxTokens, p.Choices = b, g, root, -1, 1
+	p.Usage = noUsage
 	if !utf8.Valid(b) {
 		at := 0
 		for at < len(b) {
@@ -247,7 +259,7 @@ func (p *Body) parse(b []byte, g *grammar, root state) error {
 func (p *Body) bad(i int, what string) error { return &Error{"body_malformed", i, what} }
 
 func skip(b []byte, i int) int {
-	for i < len(b) && (b[i] == ' ' || b[i] == '\n' || b[i] == '\t' || b[i] == '\r') {
+	for i < len(b) && b[i] <= ' ' && (b[i] == ' ' || b[i] == '\n' || b[i] == '\t' || b[i] == '\r') {
 		i++
 	}
 	return i
@@ -264,94 +276,117 @@ func (p *Body) value(i, depth int, st state) (int, error) {
 	if p.containers|len(p.Text)|len(p.keys) >= MaxParts && p.root == p.g.request {
 		return i, &Error{"body_too_complex", i, fmt.Sprintf("the body has %d lists and objects, texts, or keys of one object", MaxParts)}
 	}
-	start := i
-	switch c := p.b[i]; {
-	case c == '{':
-		return p.object(i, depth, st)
-	case c == '[':
-		return p.array(i, depth, st)
+	switch b, c := p.b, p.b[i]; {
 	case c == '"':
-		span, end, err := Span{Start: i + 1, End: plain(p.b, i+1)}, 0, error(nil)
-		if end = span.End + 1; end > len(p.b) || p.b[span.End] != '"' {
+		span, end := Span{Start: i + 1, End: plain(b, i+1)}, 0
+		if end = span.End + 1; end > len(b) || b[span.End] != '"' {
+			var err error
 			if span, end, err = p.str(i); err != nil {
 				return end, err
 			}
 		}
+		if c := b[i+1]; (c == Wrapping[0] || c == wrappedBytes[0]) && isWrapped(b[span.Start:span.End]) {
+			p.Wrapped = true
+		}
 		p.g.onString(p, st, span)
 		return end, nil
+	case c == '{':
+		return p.object(i, depth, st)
+	case c == '[':
+		return p.array(i, depth, st)
 	case c == '-' || c >= '0' && c <= '9':
 		end, err := p.number(i)
 		if err == nil {
-			p.g.onNumber(p, st, p.b[start:end])
+			p.g.onNumber(p, st, b[i:end])
 		}
 		return end, err
-	case bytes.HasPrefix(p.b[i:], []byte("true")):
+	case bytes.HasPrefix(b[i:], []byte("true")):
 		p.g.onLiteral(p, st, true)
 		return i + 4, nil
-	case bytes.HasPrefix(p.b[i:], []byte("false")):
+	case bytes.HasPrefix(b[i:], []byte("false")):
 		p.g.onLiteral(p, st, false)
 		return i + 5, nil
-	case bytes.HasPrefix(p.b[i:], []byte("null")):
+	case bytes.HasPrefix(b[i:], []byte("null")):
 		return i + 4, nil
 	}
 	return i, p.bad(i, "there is no JSON value")
 }
 
 func (p *Body) object(i, depth int, st state) (int, error) {
-	first := len(p.keys)
+	first, b, g := len(p.keys), p.b, p.g
 	p.containers++
 	var seen map[string]struct{}
+	var some uint64 // a bit for each key so far: two that are the same have the same
 	if st == answerChoices {
 		st = answerChoice
 	}
-	i = skip(p.b, i+1)
-	if i < len(p.b) && p.b[i] == '}' {
+	i = skip(b, i+1)
+	if i < len(b) && b[i] == '}' {
 		return i + 1, nil
 	}
 	for {
-		if i >= len(p.b) || p.b[i] != '"' {
+		if i >= len(b) || b[i] != '"' {
 			return i, p.bad(i, "a key is missing")
 		}
-		var err error
-		key, end := Span{Start: i + 1, End: plain(p.b, i+1)}, 0
-		if end = key.End + 1; end > len(p.b) || p.b[key.End] != '"' {
-			if key, end, err = p.str(i); err != nil {
-				return end, err
+		start := i + 1
+		end, escaped := plain(b, start), false
+		if end >= len(b) || b[end] != '"' {
+			key, at, err := p.str(i)
+			if err != nil {
+				return at, err
+			}
+			end, escaped = key.End, key.Escaped
+			if escaped && depth == 0 {
+				return i, p.bad(i, "a top-level key is written with escapes")
 			}
 		}
-		if key.Escaped && depth == 0 {
-			return i, p.bad(i, "a top-level key is written with escapes")
-		}
-		name := p.b[key.Start:key.End]
-		if key.Escaped {
+		name := b[start:end]
+		if escaped {
 			name = Unescape(nil, name)
 		}
-		if p.repeated(first, name, &seen) {
+		bit := bitOf(name)
+		if (some&bit != 0 || len(p.keys)-first >= manyKeys) && p.repeated(first, name, &seen) {
 			return i, p.twice(i, depth, name)
 		}
-		p.keys = append(p.keys, key)
-		if i = skip(p.b, end); i >= len(p.b) || p.b[i] != ':' {
+		some |= bit
+		p.keys = append(p.keys, keySpan{start, end, escaped})
+		if i = skip(b, end+1); i >= len(b) || b[i] != ':' {
 			return i, p.bad(i, "a colon is missing")
 		}
-		below := p.g.next(st, name)
-		from := skip(p.b, i+1)
+		below := g.next(st, name)
+		from := skip(b, i+1)
+		var err error
 		if i, err = p.value(from, depth+1, below); err != nil {
 			return i, err
 		}
-		p.g.onValue(p, st, below, name, from, i)
-		if i = skip(p.b, i); i >= len(p.b) {
+		g.onValue(p, st, below, name, from, i)
+		if i = skip(b, i); i >= len(b) {
 			return i, p.bad(i, "the body ends too early")
 		}
-		switch p.b[i] {
+		switch b[i] {
 		case '}':
 			p.keys = p.keys[:first]
 			return i + 1, nil
 		case ',':
-			i = skip(p.b, i+1)
+			i = skip(b, i+1)
 		default:
 			return i, p.bad(i, "a comma or a brace is missing")
 		}
 	}
+}
+
+// keySpan is where a key stands in the bytes.
+type keySpan struct {
+	start, end int
+	escaped    bool
+}
+
+// bitOf is a bit by a key's length and both its ends, which few keys of an object share.
+func bitOf(key []byte) uint64 {
+	if len(key) == 0 {
+		return 1
+	}
+	return 1 << (uint(len(key)*7+int(key[0])*3+int(key[len(key)-1])) & 63)
 }
 
 // manyKeys is from where on an object's keys are kept in a set: comparing each
@@ -362,11 +397,11 @@ const manyKeys = 32
 func (p *Body) repeated(first int, name []byte, seen *map[string]struct{}) bool {
 	if len(p.keys)-first < manyKeys {
 		for _, s := range p.keys[first:] {
-			if s.Escaped {
-				if string(Unescape(nil, p.b[s.Start:s.End])) == string(name) {
+			if s.escaped {
+				if string(Unescape(nil, p.b[s.start:s.end])) == string(name) {
 					return true
 				}
-			} else if s.End-s.Start == len(name) && string(p.b[s.Start:s.End]) == string(name) {
+			} else if string(p.b[s.start:s.end]) == string(name) {
 				return true
 			}
 		}
@@ -375,7 +410,7 @@ func (p *Body) repeated(first int, name []byte, seen *map[string]struct{}) bool 
 	if *seen == nil {
 		*seen = make(map[string]struct{}, 2*manyKeys)
 		for _, s := range p.keys[first:] {
-			(*seen)[string(Unescape(nil, p.b[s.Start:s.End]))] = struct{}{}
+			(*seen)[string(Unescape(nil, p.b[s.start:s.end]))] = struct{}{}
 		}
 	}
 	if _, ok := (*seen)[string(name)]; ok {
