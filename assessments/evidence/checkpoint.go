@@ -80,8 +80,8 @@ func checkpointText(origin string, size uint64, root tlog.Hash) string {
 // An exchange whose end became durable since may be left out: its end is then a
 // leaf of that size or later, which the next start reads too.
 func (l *Ledger) openFrom(s *logState, size uint64) uint64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.openMu.Lock()
+	defer l.openMu.Unlock()
 	from := size
 	for _, leaf := range s.open {
 		from = min(from, leaf)

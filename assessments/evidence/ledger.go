@@ -106,6 +106,8 @@ type Ledger struct {
 	down     atomic.Bool
 	appended atomic.Uint64
 
+	openMu sync.Mutex // guards every logState's open; may be taken under mu
+
 	createMu sync.Mutex   // one log is made at a time
 	signMu   sync.Mutex   // one checkpoint is signed and stored at a time; taken before treeMu
 	treeMu   sync.RWMutex // guards trees and signers; never held while the database is asked for more than a tile, nor together with mu
@@ -128,10 +130,11 @@ type logState struct {
 	origin     string
 
 	// Guarded by Ledger.mu.
-	base   uint64              // leaf of this writer's number 1
-	number uint64              // last number given
-	open   map[ident.ID]uint64 // exchanges without a durable end, and the leaf of their intent
+	base   uint64 // leaf of this writer's number 1
+	number uint64 // last number given
 	hour   int64
+
+	open map[ident.ID]uint64 // exchanges without a durable end, and the leaf of their intent; guarded by Ledger.openMu
 
 	openFrom uint64 // as of the newest checkpoint at start: no intent before this leaf was open
 
@@ -352,6 +355,8 @@ type LogStats struct {
 func (l *Ledger) Stats() Stats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.openMu.Lock()
+	defer l.openMu.Unlock()
 	st := Stats{Writer: l.writer, Down: l.down.Load(), Since: l.outage.from, Turned: l.outage.turned, Appended: l.appended.Load()}
 	for _, s := range l.logs {
 		head := s.head.Load()

@@ -274,7 +274,9 @@ func (l *Ledger) begin(ctx context.Context) error {
 		l.mu.Lock()
 		lost := open[:0:0]
 		for _, o := range open {
+			l.openMu.Lock()
 			s.open[o.intent.Exchange] = o.leaf
+			l.openMu.Unlock()
 			if o.intent.Log = s.name; event.Lasts(o.intent) {
 				l.lasting = append(l.lasting, o.intent)
 				continue

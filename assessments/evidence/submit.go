@@ -38,7 +38,14 @@ type logBatch struct {
 	data  []byte
 	ends  []int // where each record ends in data
 	ids   []*pendingID
-	ended []ident.ID // exchanges whose end is among the records
+	begun []begun    // exchanges whose intent is among the records
+	ended []ident.ID // exchanges whose end is
+}
+
+// begun is an exchange, and the leaf of its intent.
+type begun struct {
+	id   ident.ID
+	leaf uint64
 }
 
 // pendingID is a record that must be written once by its id.
@@ -113,7 +120,7 @@ func (l *Ledger) submit(e *event.Event, actor string) (*event.Commit, error) {
 	}
 	switch e.Kind {
 	case event.Intent:
-		s.open[e.Exchange] = s.base + s.number - 1
+		lb.begun = append(lb.begun, begun{e.Exchange, s.base + s.number - 1})
 	case event.Outcome, event.Incomplete:
 		// It stays open until this is durable: a checkpoint signed before that
 		// must not say that nothing is open, or a crash leaves it so for ever.
@@ -266,7 +273,7 @@ func (l *Ledger) batchFor(s *logState) *logBatch {
 	} else if len(l.pending.logs) > 0 && l.pending.logs[len(l.pending.logs)-1].log == s {
 		lb.data = make([]byte, 0, groupBytes) // the part before this was filled, so this one will be
 	}
-	lb.log, lb.first, lb.data, lb.ends, lb.ended, lb.ids = s, s.number+1, lb.data[:0], lb.ends[:0], lb.ended[:0], nil
+	lb.log, lb.first, lb.data, lb.ends, lb.begun, lb.ended, lb.ids = s, s.number+1, lb.data[:0], lb.ends[:0], lb.begun[:0], lb.ended[:0], nil
 	l.pending.logs = append(l.pending.logs, lb)
 	return lb
 }

@@ -82,12 +82,35 @@ func (b *batch) records() (n int) {
 	return n
 }
 
+// take gives the writer what waits. The exchanges that begin in it are open from now
+// on, before any of it is durable and could be signed.
 func (l *Ledger) take() *batch {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	b := l.pending
 	l.pending, l.inflight = nil, b
+	l.mu.Unlock()
+	if b == nil {
+		return nil
+	}
+	l.openMu.Lock()
+	defer l.openMu.Unlock()
+	for _, lb := range b.logs {
+		for _, x := range lb.begun {
+			lb.log.open[x.id] = x.leaf
+		}
+	}
 	return b
+}
+
+// shut takes the exchanges that ended in a batch, which is durable, out of the open ones.
+func (l *Ledger) shut(b *batch) {
+	l.openMu.Lock()
+	defer l.openMu.Unlock()
+	for _, lb := range b.logs {
+		for _, id := range lb.ended {
+			delete(lb.log.open, id)
+		}
+	}
 }
 
 // commitTimeout bounds one attempt, so that a database that does not answer is
@@ -115,6 +138,7 @@ func (l *Ledger) commit(b *batch) bool {
 		}
 	}
 	l.grow(b)
+	l.shut(b)
 	l.mu.Lock()
 	l.inflight = nil
 	if !b.resolved {
@@ -122,9 +146,6 @@ func (l *Ledger) commit(b *batch) bool {
 		b.promise.Resolve(nil)
 	}
 	for _, lb := range b.logs {
-		for _, id := range lb.ended {
-			delete(lb.log.open, id)
-		}
 		if len(lb.ids) > 0 {
 			l.idsDone++
 		}
