@@ -29,7 +29,7 @@ var namedHeaders = []struct{ header, name string }{
 
 // userHeaders name who uses the app; the first that is there counts. It is recorded as
 // a pseudonym alone.
-var userHeaders = []string{"X-Litellm-End-User-Id", "X-Litellm-Customer-Id", "Helicone-User-Id"}
+var userHeaders = [...]string{"X-Litellm-End-User-Id", "X-Litellm-Customer-Id", "Helicone-User-Id"}
 
 const heliconeProperty = "Helicone-Property-"
 
@@ -69,16 +69,6 @@ func attributesOf(h http.Header) map[string]string {
 		}
 	}
 	return out
-}
-
-// userOf is who uses the app, as a header names them; "" for nobody.
-func userOf(h http.Header) string {
-	for _, header := range userHeaders {
-		if v := h[header]; len(v) > 0 && v[0] != "" {
-			return v[0]
-		}
-	}
-	return ""
 }
 
 func sortedKeys[V any](m map[string]V) []string {

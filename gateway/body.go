@@ -30,7 +30,7 @@ const firstRead = 32 << 10
 // the provider in answering it. The server's deadline for reading ends with it; what is
 // read from the connection later is only whether the caller is still there.
 func (g *Gateway) readBody(x *exchange) error {
-	r, codings := x.r, x.r.Header["Content-Encoding"]
+	r, codings := x.r, x.named.codings
 	if r.ContentLength > g.c.MaxBody {
 		return g.tooLarge()
 	}

@@ -14,7 +14,7 @@ import (
 
 // decode reads the body once and finds what the later stages need.
 func (g *Gateway) decode(x *exchange) error {
-	if v := x.r.Header["X-Stainless-Retry-Count"]; len(v) > 0 {
+	if v := x.named.retries; len(v) > 0 {
 		if n, err := strconv.ParseUint(v[0], 10, 16); err == nil {
 			x.ev.ClientRetry = uint32(n)
 		}
@@ -29,7 +29,7 @@ func (g *Gateway) decode(x *exchange) error {
 	if !x.call.body {
 		return nil
 	}
-	if !x.call.takesForm() && x.call.op != dialect.FileCreate && !isJSON(x.r.Header["Content-Type"]) {
+	if !x.call.takesForm() && x.call.op != dialect.FileCreate && !isJSON(x.named.kind) {
 		return refuse(http.StatusUnsupportedMediaType, "body_not_json", "send JSON, with Content-Type: application/json")
 	}
 	if err := g.readBody(x); err != nil {

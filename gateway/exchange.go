@@ -48,6 +48,7 @@ type exchange struct {
 	key    *inventory.Key
 	system *inventory.System
 	rated  budget.Place // in the key's rate
+	named  named        // what the caller says in headers
 	hops   []string     // the value of HopsHeader for the provider
 
 	// decode

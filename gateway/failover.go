@@ -27,6 +27,9 @@ func (g *Gateway) answer(ctx context.Context, x *exchange, resp *provider.Respon
 // unheard says how an answer that began well failed before the caller got a byte of it;
 // nil when it did not, or when the caller is to be told.
 func (x *exchange) unheard(err error) *failure {
+	if err == nil {
+		return nil
+	}
 	var r *refusal
 	if !errors.As(err, &r) || x.wrote || x.done || x.bytesOut > 0 || x.ev.UpstreamErr == "aborted" || x.call.ofKept && x.call.method != http.MethodGet {
 		return nil

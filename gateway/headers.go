@@ -31,7 +31,7 @@ var read = func() map[string]bool {
 	for _, name := range []string{"Host", "Content-Length", "Content-Encoding", "Transfer-Encoding", "Connection", "X-Stainless-Retry-Count", amazonAttempt, "Upgrade"} {
 		out[strings.ToLower(name)] = true
 	}
-	for _, names := range [][]string{single[:], metadataHeaders, userHeaders} {
+	for _, names := range [][]string{single[:], metadataHeaders, userHeaders[:]} {
 		for _, name := range names {
 			out[strings.ToLower(name)] = true
 		}
@@ -52,7 +52,15 @@ func twin(name string) bool {
 	return read[name] || strings.HasPrefix(name, "x-plumbline-") || strings.HasPrefix(name, "x-forwarded-")
 }
 
-// checkHeaders refuses a head that is too large or that says two things.
+// named are values of the caller's headers, by what they say.
+type named struct {
+	kind, codings []string // of the body: Content-Type and Content-Encoding
+	retries       []string
+	users         [len(userHeaders)]string
+}
+
+// checkHeaders refuses a head that is too large or that says two things, and
+// notes what later stages ask for.
 func (x *exchange) checkHeaders() error {
 	size, header := len(x.r.RequestURI), x.r.Header
 	var hops []string
@@ -67,8 +75,19 @@ func (x *exchange) checkHeaders() error {
 		if len(values) > 1 && slices.Contains(single[:], name) && (repeated == "" || name < repeated) {
 			repeated = name
 		}
-		if name == HopsHeader {
+		switch name { // what stages ask for
+		case HopsHeader:
 			hops = values
+		case "Content-Type":
+			x.named.kind = values
+		case "Content-Encoding":
+			x.named.codings = values
+		case "X-Stainless-Retry-Count":
+			x.named.retries = values
+		default:
+			if at := slices.Index(userHeaders[:], name); at >= 0 && len(values) > 0 {
+				x.named.users[at] = values[0]
+			}
 		}
 	}
 	if size > MaxHeaders {

@@ -131,7 +131,7 @@ func (g *Gateway) commitIntent(x *exchange) error {
 		if err := g.pseudonym(x, x.body[u.Start:u.End]); err != nil {
 			return ledgerDown(err)
 		}
-	} else if user := cmp.Or(x.formUser(), userOf(x.r.Header)); user != "" {
+	} else if user := cmp.Or(x.formUser(), cmp.Or(x.named.users[:]...)); user != "" {
 		if err := g.pseudonym(x, []byte(user)); err != nil {
 			return ledgerDown(err)
 		}

@@ -136,6 +136,9 @@ var carriers = []string{"X-Api-Key", "Api-Key", "X-Goog-Api-Key"}
 // them. Request lines are never logged.
 func carried(r *http.Request) string {
 	if v := r.Header["Authorization"]; len(v) > 0 {
+		if t, ok := strings.CutPrefix(v[0], "Bearer "); ok { // nearly all
+			return strings.TrimSpace(t)
+		}
 		if scheme, t, ok := strings.Cut(v[0], " "); ok && strings.EqualFold(scheme, "bearer") {
 			return strings.TrimSpace(t)
 		}

@@ -94,7 +94,7 @@ func (x *exchange) place(t *routing.Target) {
 	e.Skipped = passedOver(e.Skipped[:0], x.plan.Skipped())
 }
 
-var breakers = map[routing.State]event.Breaker{routing.Closed: event.BreakerClosed, routing.HalfOpen: event.BreakerHalfOpen, routing.Open: event.BreakerOpen}
+var breakers = [...]event.Breaker{routing.Closed: event.BreakerClosed, routing.HalfOpen: event.BreakerHalfOpen, routing.Open: event.BreakerOpen}
 
 // mostSkipped is how many targets that were passed over are named on record.
 const mostSkipped = 8

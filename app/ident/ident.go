@@ -65,9 +65,9 @@ func (id ID) AppendText(dst []byte) []byte {
 	for n := range 3 { // five bytes are eight letters
 		b := id[5*n : 5*n+5 : 5*n+5]
 		v := uint64(b[0])<<32 | uint64(binary.BigEndian.Uint32(b[1:]))
-		for k := range 8 {
-			text[8*n+k] = alphabet[v>>(35-5*k)&31]
-		}
+		t := (*[8]byte)(text[8*n:])
+		t[0], t[1], t[2], t[3] = alphabet[v>>35], alphabet[v>>30&31], alphabet[v>>25&31], alphabet[v>>20&31]
+		t[4], t[5], t[6], t[7] = alphabet[v>>15&31], alphabet[v>>10&31], alphabet[v>>5&31], alphabet[v&31]
 	}
 	text[24], text[25] = alphabet[id[15]>>3], alphabet[id[15]<<2&31]
 	return append(dst, text[:]...)
