@@ -1,6 +1,10 @@
 package record
 
-import "plumbline/gateway/event"
+import (
+	"math/bits"
+
+	"plumbline/gateway/event"
+)
 
 // fields writes a map whose length is known only at its end. It is handed on by
 // value, small enough that all of it stays in registers: a record has a hundred
@@ -59,19 +63,46 @@ func (f fields) uint(k byte, v uint64) fields {
 	if k < 24 && v < 24 {
 		return fields{append(f.b, k, byte(v)), f.n + 1}
 	}
-	f = f.key(k)
-	f.b = appendUint(f.b, v)
-	return f
+	return f.number(k, 0x00, v)
 }
 
 func (f fields) int(k byte, v int64) fields {
-	if v == 0 {
+	switch {
+	case v == 0:
 		return f
+	case v < 0:
+		return f.number(k, 0x20, uint64(-1-v))
 	}
-	f = f.key(k)
-	f.b = appendInt(f.b, v)
+	return f.number(k, 0x00, uint64(v))
+}
+
+// number writes a field's number and what appendHead would, without a branch that
+// depends on the value: room for the longest, of which the rest is given back.
+func (f fields) number(k, major byte, v uint64) fields {
+	s := &headSizes[bits.Len64(v)]
+	info, n := s.info, int(s.follow)
+	if v < 24 {
+		info, n = byte(v), 0
+	}
+	if f.n++; k >= 24 {
+		f.b = append(f.b, 0x18)
+	}
+	v <<= (64 - 8*n) & 63 // at n of 0 nothing of it is kept
+	f.b = append(f.b, k, major|info, byte(v>>56), byte(v>>48), byte(v>>40), byte(v>>32), byte(v>>24), byte(v>>16), byte(v>>8), byte(v))
+	f.b = f.b[:len(f.b)-8+n]
 	return f
 }
+
+// headSizes are a head's lowest bits and how many bytes follow it, by the bits of an
+// argument that is not written into it.
+var headSizes = func() (t [65]struct{ info, follow uint8 }) {
+	for n := range t {
+		for t[n].info, t[n].follow = 24, 1; 8*int(t[n].follow) < n; {
+			t[n].info, t[n].follow = t[n].info+1, 2*t[n].follow
+		}
+	}
+	return t
+}()
 
 func (f fields) bool(k byte, v bool) fields {
 	if v {
@@ -175,17 +206,19 @@ func (f fields) usage(k byte, u *event.Usage) fields {
 	m = m.int(3, u.CacheRead)
 	m = m.int(4, u.CacheWrite)
 	m = m.int(5, u.Reasoning)
-	m = m.int(6, u.CacheWrite1h)
-	m = m.int(7, u.AudioIn)
-	m = m.int(8, u.CachedAudio)
-	m = m.int(9, u.ImageIn)
-	m = m.int(10, u.AudioOut)
-	m = m.int(11, u.ImageOut)
-	m = m.int(12, u.Images)
-	m = m.int(13, u.Characters)
-	m = m.int(14, u.Seconds)
-	m = m.int(15, u.Searches)
-	m = m.int(16, u.Requests)
+	if u.CacheWrite1h|u.AudioIn|u.CachedAudio|u.ImageIn|u.AudioOut|u.ImageOut|u.Images|u.Characters|u.Seconds|u.Searches|u.Requests != 0 { // few have any
+		m = m.int(6, u.CacheWrite1h)
+		m = m.int(7, u.AudioIn)
+		m = m.int(8, u.CachedAudio)
+		m = m.int(9, u.ImageIn)
+		m = m.int(10, u.AudioOut)
+		m = m.int(11, u.ImageOut)
+		m = m.int(12, u.Images)
+		m = m.int(13, u.Characters)
+		m = m.int(14, u.Seconds)
+		m = m.int(15, u.Searches)
+		m = m.int(16, u.Requests)
+	}
 	m = m.text(17, u.Form)
 	m = m.bool(18, u.Batch)
 	m = m.text(19, u.Tier)
