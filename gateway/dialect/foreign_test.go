@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"plumbline/gateway/peek"
 )
 
 func TestWithoutForeign(t *testing.T) {
@@ -101,4 +103,29 @@ func FuzzWithoutForeign(f *testing.F) {
 			t.Fatalf("%q, then %q, lost %v, error %v", out, again, lost, err)
 		}
 	})
+}
+
+// What is wrapped is seen where a body is read: nothing else is looked through again.
+func TestWrappedIsSeen(t *testing.T) {
+	signed, sealed := &Part{Origin: Gemini, Signature: "sig"}, &Part{Origin: Messages, Sealed: "x"}
+	for _, c := range []struct {
+		name, text string
+		want       bool
+	}{
+		{"signature", wrap(signed, Chat), true},
+		{"seal", wrap(sealed, Responses), true},
+		{"signature in base64", wrapBytes(signed, Messages), true},
+		{"seal in base64", wrapBytes(sealed, Converse), true},
+		{"its own", wrap(signed, Gemini), false},
+		{"within a text", "a plumbline: hangs", false},
+		{"empty", "", false},
+	} {
+		var p peek.Body
+		if err := p.Request([]byte(`{"input":[{"type":"reasoning","encrypted_content":"`+c.text+`"}]}`), peek.Responses); err != nil {
+			t.Fatal(err)
+		}
+		if p.Wrapped != c.want {
+			t.Errorf("%s: seen %v", c.name, p.Wrapped)
+		}
+	}
 }
