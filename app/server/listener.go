@@ -30,13 +30,13 @@ const (
 )
 
 // listener makes the HTTP server. HTTP/1.1 and HTTP/2 are served, the latter also
-// without TLS to those who begin with it (RFC 9113 section 3.3). A head that net/http
-// itself refuses gets its words; the gateway's own limit is a quarter of that, so that
-// what lies between is refused in the caller's dialect.
+// without TLS to those who begin with it (RFC 9113 section 3.3). The gateway's own limit
+// of a head is a quarter of net/http's; what lies between reaches it, and what is larger
+// is refused as caller has it.
 func (s *Server) listener() (*http.Server, error) {
 	c := s.Config
 	srv := &http.Server{Handler: s.Handler(), ReadHeaderTimeout: headTime, ReadTimeout: c.BodyTimeout, WriteTimeout: c.Timeout + writeMore, IdleTimeout: idleTime,
-		MaxHeaderBytes: 4 * gateway.MaxHeaders, Protocols: &http.Protocols{}, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
+		MaxHeaderBytes: 4 * gateway.MaxHeaders, Protocols: &http.Protocols{}, ConnState: settled, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
 	srv.Protocols.SetHTTP1(true)
 	srv.Protocols.SetHTTP2(true)
 	srv.Protocols.SetUnencryptedHTTP2(true)
@@ -45,17 +45,17 @@ func (s *Server) listener() (*http.Server, error) {
 		if _, err := pair.get(nil); err != nil {
 			return nil, err
 		}
-		srv.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: pair.get}
+		srv.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: pair.get, NextProtos: []string{"h2", "http/1.1"}}
 	}
 	return srv, nil
 }
 
 // accept serves until the server is shut down.
-func accept(srv *http.Server, l net.Listener) error {
+func (s *Server) accept(srv *http.Server, l net.Listener) error {
 	if srv.TLSConfig != nil {
-		return srv.ServeTLS(l, "", "")
+		return srv.Serve(newSecureCallers(l, srv.TLSConfig.Clone(), s.Gateway.Unread))
 	}
-	return srv.Serve(l)
+	return srv.Serve(&callers{l, s.Gateway.Unread})
 }
 
 // keyPair is the server's certificate. It is read again when its file changes, so that

@@ -245,7 +245,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	go func() { s.Credentials.Run(work); done <- struct{}{} }()
 	s.jobs.start()
 	served := make(chan error, 1)
-	go func() { served <- accept(s.http, l) }()
+	go func() { served <- s.accept(s.http, l) }()
 	s.log.Info("serving", "address", l.Addr().String(), "version", s.o.Version)
 	select {
 	case err = <-served:
