@@ -3,6 +3,7 @@ module plumbline
 go 1.26.0
 
 require (
+	cloud.google.com/go/compute/metadata v0.10.0
 	eliasnaur.com/font v0.0.0-20230308162249-dd43949cb42d
 	github.com/Azure/azure-sdk-for-go/sdk/azcore v1.23.3
 	github.com/Azure/azure-sdk-for-go/sdk/azidentity v1.15.0
@@ -39,7 +40,6 @@ require (
 )
 
 require (
-	cloud.google.com/go/compute/metadata v0.10.0 // indirect
 	github.com/Azure/azure-sdk-for-go/sdk/internal v1.13.0 // indirect
 	github.com/AzureAD/microsoft-authentication-library-for-go v1.10.1 // indirect
 	github.com/agnivade/levenshtein v1.2.1 // indirect

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"cloud.google.com/go/compute/metadata"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -52,10 +53,10 @@ func (s *Source) awsChain(profile string) loader {
 		}
 		var keys aws.Credentials
 		if c.Credentials == nil {
-			return nil, time.Time{}, errors.New("the default chain of AWS knows no credentials")
+			return nil, time.Time{}, errors.New("the default chain of AWS knows no credentials; give the task, pod or instance a role, or set AWS_PROFILE")
 		}
 		if keys, err = c.Credentials.Retrieve(ctx); err != nil {
-			return nil, time.Time{}, fmt.Errorf("the default chain gave no credentials: %s", failure(err))
+			return nil, time.Time{}, fmt.Errorf("the default chain gave no credentials: %s; check the role of the task, pod or instance, or the profile", failure(err))
 		}
 		v := &value{aws: AWS{keys.AccessKeyID, keys.SecretAccessKey, keys.SessionToken}}
 		if keys.CanExpire {
@@ -76,7 +77,7 @@ func (s *Source) googleDefault(ctx context.Context) (*value, time.Time, error) {
 	}
 	t, err := c.TokenSource.Token()
 	if err != nil {
-		return nil, time.Time{}, fmt.Errorf("the application default credentials of Google gave no token: %s", failure(err))
+		return nil, time.Time{}, fmt.Errorf("the application default credentials of Google gave no token: %s; check the service account of the machine or of GOOGLE_APPLICATION_CREDENTIALS", failure(err))
 	}
 	v, err := newIssued(t.AccessToken, t.Expiry)
 	return v, s.again(t.Expiry), err
@@ -88,13 +89,17 @@ const azureScope = "https://cognitiveservices.azure.com/.default"
 // azureDefault follows DefaultAzureCredential: environment, workload identity,
 // managed identity, developer tools.
 func (s *Source) azureDefault(ctx context.Context) (*value, time.Time, error) {
-	c, err := azidentity.NewDefaultAzureCredential(nil)
+	var options azidentity.DefaultAzureCredentialOptions
+	if s.c.Client != nil {
+		options.Transport = s.c.Client
+	}
+	c, err := azidentity.NewDefaultAzureCredential(&options)
 	if err != nil {
 		return nil, time.Time{}, errors.New("the default credential of Azure could not be set up from the environment")
 	}
 	t, err := c.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{azureScope}})
 	if err != nil {
-		return nil, time.Time{}, fmt.Errorf("the default credential of Azure gave no token: %s", failure(err))
+		return nil, time.Time{}, fmt.Errorf("the default credential of Azure gave no token: %s; check AZURE_TENANT_ID and AZURE_CLIENT_ID with the secret or the token file, or the managed identity", failure(err))
 	}
 	v, err := newIssued(t.Token, t.ExpiresOn)
 	return v, s.again(t.ExpiresOn), err
@@ -106,6 +111,7 @@ func failure(err error) string {
 	var (
 		azure   *azidentity.AuthenticationFailedError
 		google  *oauth2.RetrieveError
+		machine *metadata.Error
 		status  interface{ HTTPStatusCode() int } // AWS
 		dns     *net.DNSError
 		network *net.OpError
@@ -117,6 +123,8 @@ func failure(err error) string {
 		return fmt.Sprintf("status %d", azure.RawResponse.StatusCode)
 	case errors.As(err, &google) && google.Response != nil:
 		return fmt.Sprintf("status %d", google.Response.StatusCode)
+	case errors.As(err, &machine):
+		return fmt.Sprintf("status %d of the metadata server", machine.Code)
 	case errors.As(err, &status) && status.HTTPStatusCode() > 0:
 		return fmt.Sprintf("status %d", status.HTTPStatusCode())
 	case errors.Is(err, context.DeadlineExceeded):

@@ -40,6 +40,7 @@ func newFake(t *testing.T, answer func(r *http.Request, body string) (int, strin
 		status, body := answer(r, string(text))
 		f.mu.Unlock()
 		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("X-Aws-Ec2-Metadata-Token-Ttl-Seconds", "60")
 		w.WriteHeader(status)
 		io.WriteString(w, body)
 	}))
@@ -195,7 +196,8 @@ func TestFileIsReadAgain(t *testing.T) {
 func alone(t *testing.T) string {
 	t.Helper()
 	home := t.TempDir()
-	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_WEB_IDENTITY_TOKEN_FILE", "GOOGLE_APPLICATION_CREDENTIALS", "IDENTITY_ENDPOINT", "AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_CLIENT_SECRET"} {
+	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_WEB_IDENTITY_TOKEN_FILE", "GOOGLE_APPLICATION_CREDENTIALS", "IDENTITY_ENDPOINT", "AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_CLIENT_SECRET", "AZURE_FEDERATED_TOKEN_FILE", "AZURE_AUTHORITY_HOST", "AZURE_TOKEN_CREDENTIALS", "IDENTITY_HEADER",
+		"AWS_CONTAINER_AUTHORIZATION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_EC2_METADATA_SERVICE_ENDPOINT", "GCE_METADATA_HOST"} {
 		t.Setenv(name, "") // puts back at the end what is taken away now
 		os.Unsetenv(name)
 	}

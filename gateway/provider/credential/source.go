@@ -24,7 +24,7 @@ type Config struct {
 	Resolve func(reference string) (string, error)                                                          // env: and file:
 	Sealed  func(ctx context.Context, org inventory.OrgID, p inventory.Provider, id string) (string, error) // what people entered for a provider as it is in p
 	Vault   *config.Vault                                                                                   // nil: vault: cannot be named
-	Client  *http.Client                                                                                    // to Vault; one of its own when nil
+	Client  *http.Client                                                                                    // to Vault and Azure; one of its own when nil
 	Now     func() time.Time
 	Log     *slog.Logger
 }
