@@ -349,6 +349,38 @@ func TestACheckpointSignedBeforeAnEndIsDurableLeavesItsIntentOpen(t *testing.T) 
 	})
 }
 
+// An exchange is open from its intent to its end, also when both are in one batch.
+func TestOpenUntilItsEndIsDurable(t *testing.T) {
+	backends(t, func(t *testing.T, c Config) {
+		l := open(t, c)
+		opened := func() int {
+			for _, s := range l.Stats().Logs {
+				if s.Log == "acme" {
+					return s.Open
+				}
+			}
+			t.Fatal("no such log")
+			return 0
+		}
+		first, second := intent(t), intent(t)
+		submit(t, l, first)
+		if n := opened(); n != 1 {
+			t.Errorf("%d open after an intent", n)
+		}
+		if _, err := l.Submit(second); err != nil {
+			t.Fatal(err)
+		}
+		submit(t, l, outcome(second))
+		if n := opened(); n != 1 {
+			t.Errorf("%d open after another exchange came and went", n)
+		}
+		submit(t, l, outcome(first))
+		if n := opened(); n != 0 {
+			t.Errorf("%d open in the end", n)
+		}
+	})
+}
+
 // startAndDie lets a run say that it started and sign that, and ends it before
 // it could close anything.
 func startAndDie(t *testing.T, l *Ledger) {
