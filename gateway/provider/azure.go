@@ -17,5 +17,13 @@ func init() {
 			dialect.ChatCompletions: {At: "/deployments/{model}/chat/completions" + version},
 			dialect.Completions:     {At: "/deployments/{model}/completions" + version},
 			dialect.Embeddings:      {At: "/deployments/{model}/embeddings" + version},
+			// Files and batches are the resource's; the requests in them name their deployment.
+			dialect.FileCreate:  {At: "/files" + version},
+			dialect.FileGet:     {At: "/files/{id}" + version},
+			dialect.FileContent: {At: "/files/{id}/content" + version},
+			dialect.FileDelete:  {At: "/files/{id}" + version},
+			dialect.BatchCreate: {At: "/batches" + version},
+			dialect.BatchGet:    {At: "/batches/{id}" + version},
+			dialect.BatchCancel: {At: "/batches/{id}/cancel" + version},
 		}, Authorize: inHeader("Api-Key")})
 }

@@ -106,7 +106,7 @@ func (c *call) routeFiles(method, path string) func() *Answer {
 	case "POST batches":
 		return c.makeBatch
 	case "GET batches/*", "POST batches/*/cancel":
-		return func() *Answer { return c.askBatch(part[1], method == http.MethodPost, batchObject) }
+		return func() *Answer { return c.askBatch(part[1], method == http.MethodPost, c.shown()) }
 	}
 	return nil
 }
@@ -154,7 +154,7 @@ func (c *call) makeBatch() *Answer {
 		return c.fail(400, "The input file is not there.")
 	}
 	b := &storedBatch{id: c.server.fresh("batch_"), status: "validating", input: input.id, endpoint: body.at("endpoint").text(), header: c.header}
-	return c.keepBatch(b, batchObject)
+	return c.keepBatch(b, c.shown())
 }
 
 func (c *call) keepBatch(b *storedBatch, show func(*storedBatch) object) *Answer {
@@ -174,6 +174,21 @@ func batchObject(b *storedBatch) object {
 	return object{"id", b.id, "object", "batch", "endpoint", b.endpoint, "errors", nil, "input_file_id", b.input, "completion_window", "24h", "status", b.status,
 		"output_file_id", id(b.output), "error_file_id", id(b.failed), "created_at", created, "request_counts", object{"total", 0, "completed", 0, "failed", 0},
 		"usage", object{"input_tokens", 0, "output_tokens", 0, "total_tokens", 0}, "metadata", nil}
+}
+
+// azureBatchObject has no usage, and "" for the ids of files that are not there.
+func azureBatchObject(b *storedBatch) object {
+	return object{"object", "batch", "id", b.id, "endpoint", b.endpoint, "errors", nil, "input_file_id", b.input, "completion_window", "24h", "status", b.status,
+		"output_file_id", b.output, "error_file_id", b.failed, "created_at", created, "in_progress_at", nil, "expires_at", created + 86400, "completed_at", nil,
+		"request_counts", object{"total", 0, "completed", 0, "failed", 0}, "metadata", nil}
+}
+
+// shown is how the vendor that was asked describes a batch.
+func (c *call) shown() func(*storedBatch) object {
+	if c.vendor == azure {
+		return azureBatchObject
+	}
+	return batchObject
 }
 
 func messageBatchObject(b *storedBatch) object {
@@ -228,6 +243,9 @@ func (c *call) forged(o object) []byte {
 func (c *call) alone(b *storedBatch, path string, body node) (*Answer, node) {
 	h := b.header.Clone()
 	h.Set("Content-Type", "application/json")
+	if c.vendor == azure { // whose requests have no version in their path
+		path = "/openai/v1" + strings.TrimPrefix(path, "/v1")
+	}
 	a := c.server.Answer(http.MethodPost, path, "", h, encode(body.v))
 	said, _ := decode(a.Body)
 	return a, said

@@ -182,6 +182,9 @@ func (c *call) route(method string) func() *Answer {
 		c.vendor = azure
 		_, rest, _ := strings.Cut(strings.TrimPrefix(p, "/openai/deployments/"), "/")
 		return c.routeOpenAI(method, "/"+rest)
+	case (strings.HasPrefix(p, "/openai/files") || strings.HasPrefix(p, "/openai/batches")) && strings.Contains(c.query, "api-version="):
+		c.vendor = azure
+		return c.routeFiles(method, strings.TrimPrefix(p, "/openai"))
 	case strings.HasPrefix(p, "/openai/v1/"):
 		c.vendor = azure
 		return c.routeOpenAI(method, strings.TrimPrefix(p, "/openai/v1"))

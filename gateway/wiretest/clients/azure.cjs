@@ -1,7 +1,7 @@
 // The official OpenAI client for node in its form for Azure: the model is a
 // deployment in the path, the key stands in api-key.
 const { settings, expect, same, count, failure, fresh, echo, main } = require('./check.cjs');
-const { AzureOpenAI, AuthenticationError, BadRequestError } = require('openai');
+const { AzureOpenAI, NotFoundError, toFile, AuthenticationError, BadRequestError } = require('openai');
 
 const at = (apiKey) => new AzureOpenAI({ endpoint: settings.base, apiKey, apiVersion: '2024-10-21' });
 const app = at(settings.key);
@@ -57,6 +57,22 @@ const own = {
   async 'embeddings'() {
     const r = await app.embeddings.create({ model: settings.embedding, input: ['one', 'two'] });
     same(r.data.map((e) => e.embedding.length), [8, 8]);
+  },
+  async 'batch'() {
+    const line = (custom_id, content) => JSON.stringify({ custom_id, method: 'POST', url: '/chat/completions', body: { model, messages: say(content), max_completion_tokens: 50 } });
+    const file = await app.files.create({ file: await toFile(Buffer.from(`${line('a', 'Hello')}\n${line('b', 'wire:status-400')}\n`), 'lines.jsonl'), purpose: 'batch' });
+    same((await app.files.retrieve(file.id)).status, 'processed');
+    const make = () => app.batches.create({ input_file_id: file.id, endpoint: '/chat/completions', completion_window: '24h' });
+    const made = await make();
+    same([made.object, made.status, made.input_file_id], ['batch', 'validating', file.id]);
+    const done = await app.batches.retrieve(made.id);
+    same([done.id, done.status], [made.id, 'completed']);
+    const results = async (id) => (await (await app.files.content(id)).text()).trim().split('\n').map((l) => JSON.parse(l));
+    same((await results(done.output_file_id)).map((r) => [r.custom_id, r.response.body.choices[0].message.content]), [['a', echo('Hello')]]);
+    same((await results(done.error_file_id)).map((r) => [r.custom_id, r.response.status_code]), [['b', 400]]);
+    same((await app.batches.cancel((await make()).id)).status, 'cancelled');
+    expect((await failure(() => app.batches.retrieve('batch_nobody'))) instanceof NotFoundError, 'a batch of nobody is there');
+    return [file._request_id, made._request_id, done._request_id];
   },
 };
 
