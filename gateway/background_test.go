@@ -109,7 +109,7 @@ func TestBackgroundResponses(t *testing.T) {
 		}
 	}
 	poll := func(b *backgroundRig) {
-		if n, err := b.g.SettleBatches(b.t.Context()); n != 1 || err != nil {
+		if n, err := b.settleNow(); n != 1 || err != nil {
 			b.t.Fatalf("%d %v", n, err)
 		}
 	}
@@ -137,7 +137,7 @@ func TestBackgroundResponses(t *testing.T) {
 				t.Errorf("its deadline is %d µs away", left)
 			}
 			get("")(b)
-			if n, err := b.g.SettleBatches(t.Context()); n != 0 || err != nil || b.held() == 0 || b.gets != 2 {
+			if n, err := b.settleNow(); n != 0 || err != nil || b.held() == 0 || b.gets != 2 {
 				t.Fatalf("not done yet: %d %v, asked %d times", n, err, b.gets)
 			}
 			b.says(c.said)
@@ -149,7 +149,7 @@ func TestBackgroundResponses(t *testing.T) {
 			if c.name != "deleted" { // again, nothing is charged
 				get("")(b)
 			}
-			if n, err := b.g.SettleBatches(t.Context()); n != 0 || err != nil {
+			if n, err := b.settleNow(); n != 0 || err != nil {
 				t.Errorf("settled again: %d %v", n, err)
 			}
 			b.settled(intent, c.charge)
@@ -229,18 +229,18 @@ func TestBackgroundResponseOutlivesTheProcess(t *testing.T) {
 	}
 	began := intent.Exchange.Time()
 	r := restart(began.Add(time.Hour))
-	if n, err := r.g.SettleBatches(t.Context()); n != 0 || err != nil || r.held() != held {
+	if n, err := r.settleNow(); n != 0 || err != nil || r.held() != held {
 		t.Errorf("%d %v, held %d", n, err, r.held())
 	}
 	b.says(completed)
-	if n, err := r.g.SettleBatches(t.Context()); n != 1 || err != nil {
+	if n, err := r.settleNow(); n != 1 || err != nil {
 		t.Fatalf("%d %v", n, err)
 	}
 	if e := r.settled(intent, exact); e.Tries != 2 || e.Source != event.UsageProvider {
 		t.Errorf("%+v", e)
 	}
 	late := restart(began.Add(26*time.Hour + time.Second)) // and nothing is known of it any more
-	if n, err := late.g.SettleBatches(t.Context()); n != 1 || err != nil {
+	if n, err := late.settleNow(); n != 1 || err != nil {
 		t.Errorf("%d %v", n, err)
 	}
 	if e := late.settled(intent, held); e.Kind != event.Incomplete || e.Code != "response_overdue" || e.Source != event.UsageEstimated {
@@ -258,7 +258,7 @@ func TestBackgroundResponseAfterATimeout(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.says(completed)
-	if n, err := b.g.SettleBatches(t.Context()); n != 1 || err != nil {
+	if n, err := b.settleNow(); n != 1 || err != nil {
 		t.Fatalf("%d %v", n, err)
 	}
 	if e := b.settled(intent, exact+1000); e.Abandoned != 1000 {

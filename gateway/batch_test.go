@@ -192,7 +192,7 @@ func TestBatch(t *testing.T) {
 	}
 	// Asked again, by the app and by the gateway itself, nothing is charged again.
 	b.do(200, "GET", "/v1/batches/"+id, testKey, "")
-	if n, err := b.g.SettleBatches(t.Context()); n != 0 || err != nil || len(b.outcomes("batches.create")) != 1 || b.charged() != e.Charge {
+	if n, err := b.settleNow(); n != 0 || err != nil || len(b.outcomes("batches.create")) != 1 || b.charged() != e.Charge {
 		t.Errorf("settled again: %d %v", n, err)
 	}
 	list := b.do(200, "GET", "/v1/batches", testKey, "")
@@ -364,12 +364,12 @@ func TestBatchOutlivesTheProcess(t *testing.T) {
 	if r.held() != held || r.g.OpenBatches() != 1 {
 		t.Fatalf("held %d after the restart, %d before", r.held(), held)
 	}
-	if n, err := r.g.SettleBatches(t.Context()); n != 0 || err != nil || r.held() != held {
+	if n, err := r.settleNow(); n != 0 || err != nil || r.held() != held {
 		t.Errorf("%d %v", n, err)
 	}
 	// With no word of it at its deadline it is charged at its hold.
 	late := restart(began.Add(26*time.Hour + time.Second))
-	if n, err := late.g.SettleBatches(t.Context()); n != 1 || err != nil {
+	if n, err := late.settleNow(); n != 1 || err != nil {
 		t.Errorf("%d %v", n, err)
 	}
 	if e := late.rec.last(); e.Kind != event.Incomplete || e.Code != "batch_overdue" || e.Source != event.UsageEstimated || e.Charge != held || late.charged() != held || late.held() != 0 {
@@ -377,7 +377,7 @@ func TestBatchOutlivesTheProcess(t *testing.T) {
 	}
 	// The results are counted though the app never asks.
 	b.pending = false
-	if n, err := r.g.SettleBatches(t.Context()); n != 1 || err != nil {
+	if n, err := r.settleNow(); n != 1 || err != nil {
 		t.Errorf("%d %v", n, err)
 	}
 	if e := r.rec.last(); e.Kind != event.Outcome || e.Exchange != intents[0].Exchange || e.Source != event.UsageProvider || e.Charge == 0 || e.Charge >= held || r.held() != 0 || r.charged() != e.Charge {

@@ -1,10 +1,12 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -25,14 +27,20 @@ import (
 // response in the background that is not known to have ended.
 // Their holds stand in the budgets, and their intents are open in the ledger.
 type openBatches struct {
-	mu sync.Mutex // guards by, and busy
+	mu sync.Mutex // guards by, and busy, next and wait of each
 	by map[ident.ID]*opened
+
+	asking sync.Mutex // held while those that are due are asked for
 }
 
 type opened struct {
 	end   event.Event // as far as it is known: what stays of the intent
 	holds budget.Holds
 	busy  bool // someone counts its results, whose the other fields are meanwhile
+	over  bool // it was asked for when its deadline had passed, and is not again
+
+	next time.Time     // when it is asked for again; zero: at once
+	wait time.Duration // before that
 }
 
 // openBatch is what stays of an intent until its outcome. e is reused by who calls.
@@ -88,6 +96,51 @@ func (b *openBatches) list() (ids []ident.ID) {
 	return ids
 }
 
+// How often a provider is asked how one batch stands: each wait is twice the one before.
+const (
+	firstAsk  = time.Minute
+	rarestAsk = 15 * time.Minute
+)
+
+// How many batches are asked for at once: of one provider, so that one which hangs
+// holds up no other's, and of all.
+const (
+	mostAtOne  = 4
+	mostAtOnce = 16
+)
+
+// due gives the batches that are to be asked for, those of each organisation's provider
+// together and the ones that wait longest first. One whose deadline has passed is due.
+func (b *openBatches) due(now time.Time) (queues [][]ident.ID) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	of := map[string][]ident.ID{}
+	for id, o := range b.by {
+		if !o.busy && (!now.Before(o.next) || now.UnixMicro() >= o.end.Deadline && !o.over) {
+			of[o.end.Log+"/"+o.end.Provider] = append(of[o.end.Log+"/"+o.end.Provider], id)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(of)) {
+		slices.SortFunc(of[name], func(x, y ident.ID) int {
+			return cmp.Or(b.by[x].next.Compare(b.by[y].next), strings.Compare(x.String(), y.String()))
+		})
+		queues = append(queues, of[name])
+	}
+	return queues
+}
+
+// later sets when a batch that is not done is asked for again: after twice the wait before,
+// and up to a quarter more by its id, so that those which were made together are not
+// asked for together.
+func (b *openBatches) later(id ident.ID, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if o := b.by[id]; o != nil {
+		o.wait = min(max(2*o.wait, firstAsk), rarestAsk)
+		o.next = now.Add(o.wait + o.wait/4*time.Duration(id[len(id)-1])/256)
+	}
+}
+
 // Reopen takes up the batches and responses that an earlier run of the process left open, with their
 // holds, from their intents.
 func (g *Gateway) Reopen(intents []*event.Event) {
@@ -107,23 +160,51 @@ func (g *Gateway) OpenBatches() int { return len(g.open.list()) }
 // results.
 const askWait = 5 * time.Minute
 
-// SettleBatches asks providers for the results of every open batch and for every open
-// response, and settles those that ended: apps need not ask. One whose deadline passed without word of its results is
-// charged at its hold. It returns how many were settled, and what failed.
+// SettleBatches asks providers for the results of the open batches and for the open
+// responses that are due, and settles those that ended: apps need not ask. Each is due at
+// once, then ever more rarely, and one last time when its deadline has passed; without
+// word of its results it is charged at its hold then. It returns how many were settled,
+// and what failed; nothing while another call of it is under way.
 func (g *Gateway) SettleBatches(ctx context.Context) (settled int, err error) {
+	if !g.open.asking.TryLock() {
+		return 0, nil
+	}
+	defer g.open.asking.Unlock()
+	var mu sync.Mutex // guards settled and errs
 	var errs []error
-	for _, id := range g.open.list() {
-		if ctx.Err() != nil {
-			break
+	var all sync.WaitGroup
+	places := make(chan struct{}, mostAtOnce)
+	for _, queue := range g.open.due(g.c.Now()) {
+		next := make(chan ident.ID, len(queue))
+		for _, id := range queue {
+			next <- id
 		}
-		done, err := g.settleBatch(ctx, id)
-		if done {
-			settled++
-		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("exchange %s: %w", id, err))
+		close(next)
+		for range min(len(queue), mostAtOne) {
+			all.Go(func() {
+				for id := range next {
+					if ctx.Err() != nil {
+						return
+					}
+					places <- struct{}{}
+					done, err := g.settleBatch(ctx, id)
+					<-places
+					if !done {
+						g.open.later(id, g.c.Now())
+					}
+					mu.Lock()
+					if done {
+						settled++
+					}
+					if err != nil {
+						errs = append(errs, fmt.Errorf("exchange %s: %w", id, err))
+					}
+					mu.Unlock()
+				}
+			})
 		}
 	}
+	all.Wait()
 	return settled, errors.Join(errs...)
 }
 
@@ -142,8 +223,10 @@ func (g *Gateway) settleBatch(ctx context.Context, id ident.ID) (done bool, err 
 	}()
 	ctx, cancel := context.WithTimeout(ctx, askWait)
 	defer cancel()
+	overdue := g.c.Now().UnixMicro() >= e.Deadline
 	o, err := g.c.Kept.OfExchange(ctx, inventory.OrgID(e.Log), id)
-	if err == nil {
+	if err == nil && !b.over {
+		b.over = overdue
 		var ended bool
 		if ended, err = g.counted(ctx, &e, o); err == nil && ended {
 			if err = g.close(&e, &b.holds); err == nil {
@@ -154,7 +237,7 @@ func (g *Gateway) settleBatch(ctx context.Context, id ident.ID) (done bool, err 
 	} else if errors.Is(err, ErrNotKept) {
 		err = nil // a crash came before the provider's answer was noted
 	}
-	if g.c.Now().UnixMicro() < e.Deadline {
+	if !overdue {
 		return false, err
 	}
 	e = b.end

@@ -89,9 +89,9 @@ func (j *jobs) start() {
 	j.cron.Start()
 }
 
-// batchEvery is how often providers are asked for the results of batches and of
-// responses made in the background that are open.
-const batchEvery = 5 * time.Minute
+// batchEvery is how often it is looked which batches and responses made in the
+// background are to be asked for.
+const batchEvery = time.Minute
 
 // batches settles the batches and the responses whose results are there, or whose deadline passed. What it
 // did is in the ledger, so it has no history of its own.
