@@ -115,6 +115,7 @@ type exchange struct {
 	framesOut int
 	images    int           // that were made
 	textOut   int64         // bytes of text that the model wrote
+	searched  int64         // searches with a fee, of which a stream has told so far
 	sentAt    time.Duration // when the provider was asked, from start
 	upstreamT time.Duration
 	failure   *refusal

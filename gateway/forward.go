@@ -327,6 +327,7 @@ func (x *exchange) takeUsage(answer []byte) {
 	if x.chunk.Tier != "" {
 		x.tier = x.chunk.Tier
 	}
+	x.searched += x.chunk.Searched
 	if !x.chunk.HasUsage || x.call.free || x.call.lasts() { // a kept response says again what it used, a batch what it has so far
 		return
 	}

@@ -189,7 +189,7 @@ func (x *exchange) countUsage() {
 	if x.form != nil {
 		in += int64(len(x.form.texts["prompt"]))
 	}
-	e.Usage = event.Usage{Input: (in + bytesPerToken - 1) / bytesPerToken, Output: (x.textOut + bytesPerToken - 1) / bytesPerToken, CacheRead: -1, CacheWrite: -1, Reasoning: -1}
+	e.Usage = event.Usage{Input: (in + bytesPerToken - 1) / bytesPerToken, Output: (x.textOut + bytesPerToken - 1) / bytesPerToken, CacheRead: -1, CacheWrite: -1, Reasoning: -1, Searches: x.searched}
 	e.Source = event.UsageCounted
 	if e.End == event.EndCut || e.End == event.EndClientGone || e.End == event.EndBlocked {
 		e.Source = event.UsagePartial

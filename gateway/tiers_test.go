@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -130,5 +131,54 @@ func TestSearchesOfABatchAreHeldFor(t *testing.T) {
 	b.do(200, "POST", "/v1/messages/batches", testKey, with)
 	if more := b.held() - 2*before; more < 6*money.Dollar/100 || more > 7*money.Dollar/100 {
 		t.Errorf("%s is held for six searches", more)
+	}
+}
+
+// Searches of OpenAI's Responses are held for as the request allows, and charged by
+// those that the answer made, or a stream until it broke off.
+func TestSearchesOfResponses(t *testing.T) {
+	const found = `{"type":"web_search_call","id":"ws_1","status":"completed","action":{"type":"search","query":"q"}}`
+	const page = `{"type":"web_search_call","id":"ws_2","status":"completed","action":{"type":"open_page","url":"u"}}`
+	const whole = `{"id":"resp_1","object":"response","status":"completed","model":"gpt-4o-mini","output":[` + found + `,` + page + `,` + found + `],"usage":{"input_tokens":0,"output_tokens":0,"total_tokens":0}}`
+	events := []string{`{"type":"response.created","response":{"id":"resp_1","output":[]}}`, `{"type":"response.output_item.done","output_index":0,"item":` + found + `}`, `{"type":"response.output_item.done","output_index":1,"item":` + page + `}`}
+	var streamed, cut bool
+	r := newRig(t, func(w http.ResponseWriter, _ *http.Request) {
+		if !streamed {
+			w.Header().Set("Content-Type", "application/json")
+			io.WriteString(w, whole)
+			return
+		}
+		w.Header().Set("Content-Type", "text/event-stream")
+		for _, e := range events {
+			io.WriteString(w, "data: "+e+"\n\n")
+		}
+		if !cut {
+			io.WriteString(w, `data: {"type":"response.completed","response":`+whole+"}\n\n")
+		}
+	})
+	r.org().Prices = []inventory.Price{{Vendor: "openai", PriceRow: inventory.PriceRow{Model: "gpt-4o-mini", From: "2024-01-01", TokenPrices: inventory.TokenPrices{Input: "0", Output: "0"}, Search: "0.01", MaxOutput: 100}}}
+	r.use()
+	for i, c := range []struct {
+		name          string
+		streamed, cut bool
+		tools         string
+		held, want    money.Nano // cents
+	}{
+		{"whole", false, false, `,"tools":[{"type":"web_search"}],"max_tool_calls":4`, 4, 2},
+		{"streamed", true, false, `,"tools":[{"type":"web_search_preview"}]`, 10, 2},
+		{"cut", true, true, `,"tools":[{"type":"web_search"}]`, 10, 1},
+		{"more than was allowed", false, false, ``, 0, 2},
+	} {
+		streamed, cut = c.streamed, c.cut
+		body := fmt.Sprintf(`{"model":"gpt-4o-mini","max_output_tokens":50,"stream":%v,"input":"hello"%s}`, c.streamed, c.tools)
+		r.raw("/v1/responses", body)
+		r.rec.wait(t, 2*i+2)
+		in, out := r.rec.events[2*i], r.rec.events[2*i+1]
+		if held := in.Holds[0].Amount; held != c.held*money.Dollar/100 {
+			t.Errorf("%s: held %s", c.name, held)
+		}
+		if out.Charge != c.want*money.Dollar/100 || out.Usage.Searches != int64(c.want) {
+			t.Errorf("%s: charged %s for %d searches", c.name, out.Charge, out.Usage.Searches)
+		}
 	}
 }

@@ -78,6 +78,9 @@ type Body struct {
 	Searches int64
 
 	// Answers.
+	// Searched is how many searches with a fee the event says have been made, which the
+	// stream's last event counts all (Responses).
+	Searched   int64
 	Usage      Usage
 	HasUsage   bool
 	ID         Span   // of the answer, or of the one in an event (Responses)
@@ -97,7 +100,9 @@ type Body struct {
 	failed     bool
 	sound      bool // what comes is no text
 	input      inputItem
-	offered    tool // of a request's tools (Messages)
+	made       madeItem
+	calls      int64 // most that a request allows of its provider's tools; -1: it does not say (Responses)
+	offered    tool  // of a request's tools (Messages, Responses)
 	total      int64
 	sum        int64 // what the usage says that it is altogether
 	by         by
@@ -224,7 +229,7 @@ func (p *Body) Answer(b []byte, of Grammar) error {
 
 func (p *Body) parse(b []byte, g *grammar, root state) error {
 	p.clear()
-	p.b, p.g, p.root, p.MaxTokens, p.Choices = b, g, root, -1, 1
+	p.b, p.g, p.root, p.MaxTokens, p.Choices, p.calls = b, g, root, -1, 1, -1
 	p.Usage = noUsage
 	if !utf8.Valid(b) {
 		at := 0

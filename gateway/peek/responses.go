@@ -1,5 +1,7 @@
 package peek
 
+import "bytes"
+
 // The states of OpenAI's Responses beyond the shared ones.
 const (
 	resRequest state = lastShared + iota
@@ -33,6 +35,12 @@ const (
 	resConversation
 	resBackground
 	resMadeID // of an item in an answer
+	resMadeType
+	resAction
+	resActionType
+	resTool // of a request
+	resToolType
+	resMaxCalls
 )
 
 // inputItem is what an item of the input says of itself so far.
@@ -63,6 +71,29 @@ func (p *Body) names(it *inputItem) bool {
 	return false
 }
 
+// madeItem is what an item of an answer says of itself so far.
+type madeItem struct {
+	kind, action Span
+	done         bool // it came as an event of its own, and is whole
+}
+
+// searched reports that the item is a search of the web, which has a fee. To open a
+// page and to look in one has none
+// (platform.openai.com/docs/guides/tools-web-search).
+func (p *Body) searched() bool {
+	action := string(p.said(p.made.action))
+	return string(p.said(p.made.kind)) == "web_search_call" && (action == "" || action == "search")
+}
+
+// said is a text without its escapes.
+func (p *Body) said(s Span) []byte {
+	if text := p.b[s.Start:s.End]; !s.Escaped {
+		return text
+	} else {
+		return Unescape(nil, text)
+	}
+}
+
 // Texts of an item: its content, one by one, the parts of its summary, its arguments
 // or input, and whatever else it has.
 const (
@@ -90,6 +121,8 @@ func nextResponses(st state, key []byte) state {
 			return maxTokens
 		case "tools":
 			return tools
+		case "max_tool_calls":
+			return resMaxCalls
 		case "user", "safety_identifier":
 			return user
 		case "input":
@@ -143,6 +176,11 @@ func nextResponses(st state, key []byte) state {
 			return fileID
 		}
 		return resInput
+	case resTool:
+		if string(key) == "type" {
+			return resToolType
+		}
+		return free
 	case free:
 		return free
 	case resUsage:
@@ -207,7 +245,11 @@ func nextResponsesAnswer(st state, key []byte) state {
 		switch string(key) {
 		case "id":
 			return resMadeID
-		case "type", "status", "role", "call_id", "name", "encrypted_content", "server_label", "namespace", "phase":
+		case "type":
+			return resMadeType
+		case "action":
+			return resAction
+		case "status", "role", "call_id", "name", "encrypted_content", "server_label", "namespace", "phase":
 			return other
 		case "content":
 			return resContents
@@ -228,6 +270,11 @@ func nextResponsesAnswer(st state, key []byte) state {
 		case "logprobs":
 			return logprobs
 		}
+	case resAction:
+		if string(key) == "type" {
+			return resActionType
+		}
+		return nextResponsesAnswer(resOther, key)
 	case resOther:
 		switch string(key) {
 		case "type", "id", "file_id", "container_id", "call_id":
@@ -241,14 +288,18 @@ func nextResponsesAnswer(st state, key []byte) state {
 func elementResponses(st state) state {
 	switch st {
 	case tools:
+		return resTool
+	case resTool, resToolType:
 		return free
+	case resAction:
+		return resOther
 	case resOutput:
 		return resItem
 	case resContents:
 		return resContent
 	case resItems:
 		return resInputItem
-	case resInputID, resInputType, resInputRole, resInputHeld, resConversation, resBackground, resMadeID:
+	case resInputID, resInputType, resInputRole, resInputHeld, resConversation, resBackground, resMadeID, resMadeType, resActionType, resMaxCalls:
 		return other
 	case stream, model, maxTokens, user, resType, resDelta, resAgain, resPlace, resPrevious, resStore, resID:
 		return other
@@ -258,7 +309,10 @@ func elementResponses(st state) state {
 
 func onStringResponses(p *Body, st state, s Span) {
 	switch st {
-	case resInput, resItems, resInputItem, resVariables, free:
+	case resInput, resItems, resInputItem, resVariables, free, resTool, resToolType:
+		if st == resToolType {
+			p.offered.kind = s
+		}
 		p.text(s, 0)
 	case resInputID:
 		p.input.id = s
@@ -270,6 +324,10 @@ func onStringResponses(p *Body, st state, s Span) {
 		p.input.held = s.End > s.Start
 	case resConversation:
 		p.Conversation = true
+	case resMadeType:
+		p.made.kind = s
+	case resActionType:
+		p.made.action = s
 	case resMadeID:
 		p.Kept = append(p.Kept, s)
 	case resType:
@@ -286,7 +344,7 @@ func onStringResponses(p *Body, st state, s Span) {
 	case resArguments:
 		s.Again = true
 		p.text(s, resChannelCall)
-	case resOther:
+	case resOther, resAction:
 		s.Again = true
 		p.text(s, resChannelOthers)
 	default:
@@ -319,7 +377,9 @@ func (p *Body) event(kind string) {
 		p.finished = true
 	}
 	switch kind {
-	case "response.output_item.added", "response.output_item.done":
+	case "response.output_item.done":
+		p.item, p.made.done = true, true
+	case "response.output_item.added":
 		p.item = true
 	case "response.function_call_arguments.delta", "response.function_call_arguments.done", "response.custom_tool_call_input.delta",
 		"response.custom_tool_call_input.done", "response.mcp_call_arguments.delta", "response.mcp_call_arguments.done":
@@ -336,6 +396,10 @@ func (p *Body) event(kind string) {
 func onNumberResponses(p *Body, st state, digits []byte) {
 	if st == resPlace {
 		p.place = int(min(max(whole(digits), 0), resMostContents))
+		return
+	}
+	if st == resMaxCalls {
+		p.calls = max(whole(digits), 0)
 		return
 	}
 	p.onNumber(st, digits)
@@ -369,8 +433,11 @@ func onBeginResponses(p *Body, st state, n int) {
 	switch st {
 	case resItems:
 		p.input = inputItem{}
+	case tools:
+		p.offered = tool{uses: -1}
 	case resOutput:
 		p.choice = n + 1
+		p.made = madeItem{}
 	case resContents:
 		p.place = min(n, resMostContents)
 	}
@@ -382,7 +449,14 @@ func onEndResponses(p *Body, st state, from int) {
 		if p.names(&p.input) {
 			p.Kept = append(p.Kept, p.input.id)
 		}
+	case tools:
+		if bytes.HasPrefix(p.said(p.offered.kind), []byte("web_search")) {
+			p.Searches = searchesUnsaid
+		}
 	case resOutput:
+		if p.searched() {
+			p.Usage.Searches++
+		}
 		p.ofChoice(from)
 		for i := range p.Logprobs {
 			if p.Logprobs[i].Channel == 0 {
@@ -398,7 +472,13 @@ func onEndResponses(p *Body, st state, from int) {
 // finishResponses: an event's place may come after its text.
 func finishResponses(p *Body) {
 	if p.root != resAnswer {
+		if p.Searches > 0 && p.calls >= 0 {
+			p.Searches = min(p.calls, 1<<32)
+		}
 		return
+	}
+	if p.made.done && p.searched() {
+		p.Searched = 1
 	}
 	if p.failed {
 		p.Failed = true

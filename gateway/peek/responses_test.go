@@ -158,3 +158,41 @@ func FuzzResponses(f *testing.F) {
 	fuzzGrammar(f, Responses, responsesWhole, `{"type":"response.output_text.delta","output_index":1,"content_index":2,"delta":"hi","logprobs":[{"token":"a"}]}`,
 		`{"type":"response.completed","response":{"output":[{"type":"message","content":[{"text":"a"}],"summary":[{"text":"b"}]}]}}`)
 }
+
+// Searches are those that a request allows and those that an answer made; to look into
+// a page that was found is none.
+func TestResponsesSearches(t *testing.T) {
+	const search, page = `{"type":"web_search_call","id":"ws_1","status":"completed","action":{"type":"search","query":"q","sources":[{"type":"url","url":"u"}]}}`, `{"id":"ws_2","action":{"url":"u","type":"open_page"},"type":"web_search_call"}`
+	for _, c := range []struct {
+		name, body                string
+		answer                    bool
+		allowed, searched, single int64
+	}{
+		{"no tool", `{"tools":[{"type":"function","name":"web_search"}],"max_tool_calls":3}`, false, 0, 0, 0},
+		{"no limit", `{"tools":[{"type":"web_search"}]}`, false, searchesUnsaid, 0, 0},
+		{"preview, in escapes", `{"tools":[{"search_context_size":"low","type":"web\u005fsearch_preview_2025_03_11"}]}`, false, searchesUnsaid, 0, 0},
+		{"a limit before", `{"max_tool_calls":3,"tools":[{"type":"web_search"},{"type":"web_search_preview"}]}`, false, 3, 0, 0},
+		{"a limit behind", `{"tools":[{"type":"web_search"}],"max_tool_calls":30}`, false, 30, 0, 0},
+		{"none allowed", `{"tools":[{"type":"web_search"}],"max_tool_calls":0}`, false, 0, 0, 0},
+		{"a type of something else", `{"tools":[{"type":"mcp","server":{"type":"web_search"}}]}`, false, 0, 0, 0},
+		{"an answer", `{"output":[` + search + `,` + page + `,{"type":"web_search_call","id":"old"},{"type":"message","content":[]}],"usage":{"input_tokens":1,"output_tokens":1}}`, true, 0, 2, 0},
+		{"the last event", `{"type":"response.completed","response":{"output":[` + search + `,` + search + `],"usage":{"input_tokens":1,"output_tokens":1}}}`, true, 0, 2, 0},
+		{"one is done", `{"item":` + search + `,"output_index":0,"type":"response.output_item.done"}`, true, 0, 0, 1},
+		{"a page is open", `{"type":"response.output_item.done","item":` + page + `}`, true, 0, 0, 0},
+		{"one begins", `{"type":"response.output_item.added","item":` + search + `}`, true, 0, 0, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var p Body
+			read := p.Request
+			if c.answer {
+				read = p.Answer
+			}
+			if err := read([]byte(c.body), Responses); err != nil {
+				t.Fatal(err)
+			}
+			if p.Searches != c.allowed || p.Usage.Searches != c.searched || p.Searched != c.single {
+				t.Errorf("%d allowed, %d made, %d now", p.Searches, p.Usage.Searches, p.Searched)
+			}
+		})
+	}
+}
