@@ -21,12 +21,13 @@ import (
 // store is the ledger's tables. db is the writer's connection, read a pool for
 // everybody else.
 type store struct {
-	c     Config
-	db    *sql.DB
-	read  *sql.DB
-	pg    bool
-	guard *sql.Conn // holds PostgreSQL's advisory lock
-	epoch int64     // of the sequencer's lease
+	c      Config
+	db     *sql.DB
+	read   *sql.DB
+	pg     bool
+	insert *sql.Stmt // insertGroup, compiled once for SQLite
+	guard  *sql.Conn // holds PostgreSQL's advisory lock
+	epoch  int64     // of the sequencer's lease
 
 	failed   bool      // the last commit to PostgreSQL; the writer's own
 	lockSeen time.Time // when the lock was last seen to be held; the writer's own
@@ -71,6 +72,9 @@ func (st *store) openSQLite(ctx context.Context) (err error) {
 	st.db.SetMaxOpenConns(1)
 	if _, err := migrations.Up(ctx, st.db, migrations.SQLite, migrations.Ledger); err != nil {
 		return err
+	}
+	if st.insert, err = st.db.PrepareContext(ctx, insertGroup); err != nil {
+		return fmt.Errorf("open ledger: %w", err)
 	}
 	if st.read, err = sql.Open("sqlite", dsn); err != nil {
 		return fmt.Errorf("open ledger: %w", err)

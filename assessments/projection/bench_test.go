@@ -28,9 +28,16 @@ func sent(n int) (intent, outcome event.Event) {
 
 // BenchmarkCatchUp applies exchanges of two records each to the index and the
 // rollups, in SQLite with synchronous=FULL. The bar is 10,000 exchanges a second.
-func BenchmarkCatchUp(b *testing.B) {
+func BenchmarkCatchUp(b *testing.B) { benchmarkCatchUp(b, batchLeaves) }
+
+// BenchmarkFollow applies the same exchanges in batches as small as those of a
+// server that is busy and not behind.
+func BenchmarkFollow(b *testing.B) { benchmarkCatchUp(b, 500) }
+
+func benchmarkCatchUp(b *testing.B, batch int) {
 	const exchanges = 10_000
 	f := newFeed("acme")
+	f.batch = func() int { return batch }
 	at := time.UnixMilli(1_800_000_000_000)
 	f.put(b, "acme", at, record.LedgerHour, &record.Hour{Hour: at.Unix() / 3600})
 	var late []event.Event

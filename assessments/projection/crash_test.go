@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 	"time"
 
@@ -85,6 +86,47 @@ func TestSaveFailsLate(t *testing.T) {
 			}
 			s.check(p)
 		})
+	}
+}
+
+// TestKeptStatements: what stayed compiled is compiled again on a connection that took
+// the place of a lost one and after the schema changed, and a batch of any size has
+// the same rows.
+func TestKeptStatements(t *testing.T) {
+	pool := sqlite(t)
+	f := newFeed("acme")
+	size := 1
+	f.batch = func() int { size = size%130 + 1; return size }
+	s := newStream(t, rand.New(rand.NewPCG(4, 4)), f, "acme")
+	p := New(pool, "sqlite", f, nil)
+	for round := range 6 {
+		for range 300 {
+			s.step()
+		}
+		if err := p.CatchUp(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if len(p.kept) == 0 {
+			t.Fatal("no statement is kept")
+		}
+		if round%2 == 0 {
+			pool.SetMaxIdleConns(0) // closes the connection
+			pool.SetMaxIdleConns(1)
+		} else if _, err := pool.Exec(`CREATE INDEX later` + strconv.Itoa(round) + ` ON proj_exchanges (code)`); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.check(p)
+	grown := dump(t, pool)
+	if err := p.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.batch = func() int { return batchLeaves }
+	if err := p.CatchUp(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(grown, dump(t, pool)); d != "" {
+		t.Errorf("in one batch the rows are others:\n%s", d)
 	}
 }
 

@@ -296,8 +296,61 @@ type details struct {
 	ShadowRule string     `json:"shadow_rule,omitempty"`
 }
 
-func (x *Exchange) details() *details {
-	return &details{x.Endpoint, x.Stream, x.Simulated, x.Region, x.Status, x.End, x.Input, x.Output, x.Charge, x.Adjusted, x.Held, x.Tries, x.Total, x.Classes, x.Rule, x.ShadowRule}
+// appendDetails appends them as JSON, as encoding/json would write them.
+func (x *Exchange) appendDetails(b []byte) []byte {
+	b = append(b, '{')
+	name := func(name string) {
+		if b[len(b)-1] != '{' {
+			b = append(b, ',')
+		}
+		b = append(append(append(b, '"'), name...), `":`...)
+	}
+	text := func(k, v string) {
+		if v != "" {
+			name(k)
+			b = appendJSON(b, v)
+		}
+	}
+	number := func(k string, v int64) {
+		if v != 0 {
+			name(k)
+			b = strconv.AppendInt(b, v, 10)
+		}
+	}
+	is := func(k string, v bool) {
+		if v {
+			name(k)
+			b = append(b, "true"...)
+		}
+	}
+	text("endpoint", x.Endpoint)
+	is("stream", x.Stream)
+	is("simulated", x.Simulated)
+	text("region", x.Region)
+	number("status", int64(x.Status))
+	number("end", int64(x.End))
+	number("input", x.Input)
+	number("output", x.Output)
+	number("charge", int64(x.Charge))
+	number("adjusted", int64(x.Adjusted))
+	number("held", int64(x.Held))
+	number("tries", int64(x.Tries))
+	number("total", x.Total)
+	text("classes", x.Classes)
+	text("rule", x.Rule)
+	text("shadow_rule", x.ShadowRule)
+	return append(b, '}')
+}
+
+// appendJSON appends a string of JSON.
+func appendJSON(b []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			quoted, _ := json.Marshal(s) // a string always has a form
+			return append(b, quoted...)
+		}
+	}
+	return append(append(append(b, '"'), s...), '"')
 }
 
 func (d *details) into(x *Exchange) {

@@ -2,13 +2,16 @@ package projection
 
 import (
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
+	"plumbline/app/money"
 	"plumbline/assessments/evidence/record"
 	"plumbline/gateway/event"
 )
@@ -236,4 +239,29 @@ func TestLeaves(t *testing.T) {
 	if d := cmp.Diff([]string{"14 ledger.outage", "0 ledger.started"}, kinds); d != "" {
 		t.Errorf("events (-want +got):\n%s", d)
 	}
+}
+
+// TestDetailsAsJSON: the details that are written by hand are what encoding/json would
+// write, for any text and number.
+func TestDetailsAsJSON(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := func(name string) string {
+			return rapid.OneOf(rapid.String(), rapid.StringMatching(`[a-z<>&"\\\x00-\x1f]*`), rapid.Just("\xff\u2028")).Draw(t, name)
+		}
+		d := details{
+			Endpoint: text("endpoint"), Stream: rapid.Bool().Draw(t, "stream"), Simulated: rapid.Bool().Draw(t, "simulated"), Region: text("region"),
+			Status: rapid.Int().Draw(t, "status"), End: event.End(rapid.Uint8().Draw(t, "end")), Input: rapid.Int64().Draw(t, "input"), Output: rapid.Int64().Draw(t, "output"),
+			Charge: money.Nano(rapid.Int64().Draw(t, "charge")), Adjusted: money.Nano(rapid.Int64().Draw(t, "adjusted")), Held: money.Nano(rapid.Int64().Draw(t, "held")),
+			Tries: rapid.Int().Draw(t, "tries"), Total: rapid.Int64().Draw(t, "total"), Classes: text("classes"), Rule: text("rule"), ShadowRule: text("shadow_rule"),
+		}
+		var x Exchange
+		d.into(&x)
+		want, err := json.Marshal(&d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(x.appendDetails(nil)); got != string(want) {
+			t.Fatalf("got  %s\nwant %s", got, want)
+		}
+	})
 }

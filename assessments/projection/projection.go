@@ -40,7 +40,8 @@ type Store struct {
 	dialect string
 	feed    Feed
 	log     *slog.Logger
-	mu      sync.Mutex // one batch at a time
+	mu      sync.Mutex           // one batch at a time
+	kept    map[string]*sql.Stmt // SQLite's statements by text, nil before they are compiled; guarded by mu
 	behind  atomic.Int64
 	applied atomic.Int64
 }
@@ -50,7 +51,7 @@ func New(pool *sql.DB, dialect string, feed Feed, log *slog.Logger) *Store {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Store{db: pool, dialect: dialect, feed: feed, log: log}
+	return &Store{db: pool, dialect: dialect, feed: feed, log: log, kept: map[string]*sql.Stmt{}}
 }
 
 func (s *Store) q(query string) string { return db.Rebind(s.dialect, query) }
@@ -111,6 +112,9 @@ func (s *Store) step(ctx context.Context, log string) (int, error) {
 	}
 	records, err := decode(cur.next, leaves)
 	if err != nil {
+		return 0, err
+	}
+	if err := s.compile(ctx); err != nil {
 		return 0, err
 	}
 	tx, err := s.db.BeginTx(ctx, nil)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,45 +12,6 @@ import (
 	"plumbline/assessments/evidence/record"
 	"plumbline/gateway/event"
 )
-
-// insert writes rows many at a time, through one prepared statement as far as
-// they fill it. suffix is the conflict clause. The driver compiles a statement at
-// each execution and looks for each parameter among all: 300 of them cost least.
-func (s *Store) insert(ctx context.Context, tx *sql.Tx, table string, columns []string, rows [][]any, suffix string) error {
-	per := max(1, 300/len(columns))
-	one := "(" + strings.TrimSuffix(strings.Repeat("?, ", len(columns)), ", ") + ")"
-	query := func(n int) string {
-		return s.q("INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES " + strings.TrimSuffix(strings.Repeat(one+", ", n), ", ") + " " + suffix)
-	}
-	args := make([]any, 0, per*len(columns))
-	fill := func(n int) []any {
-		args = args[:0]
-		for _, r := range rows[:n] {
-			args = append(args, r...)
-		}
-		return args
-	}
-	if len(rows) >= 2*per {
-		full, err := tx.PrepareContext(ctx, query(per))
-		if err != nil {
-			return fmt.Errorf("write %s: %w", table, err)
-		}
-		defer full.Close()
-		for ; len(rows) >= per; rows = rows[per:] {
-			if _, err := full.ExecContext(ctx, fill(per)...); err != nil {
-				return fmt.Errorf("write %s: %w", table, err)
-			}
-		}
-	}
-	for len(rows) > 0 {
-		n := min(per, len(rows))
-		if _, err := tx.ExecContext(ctx, query(n), fill(n)...); err != nil {
-			return fmt.Errorf("write %s: %w", table, err)
-		}
-		rows = rows[n:]
-	}
-	return nil
-}
 
 // loadExchanges brings in the rows of exchanges that began in an earlier batch,
 // so that where a batch ends makes no difference.
@@ -140,18 +100,16 @@ func conflict(key, columns []string) string {
 }
 
 func (s *Store) saveExchanges(ctx context.Context, tx *sql.Tx, org string, b *batch) error {
-	rows := make([][]any, 0, len(b.order))
-	for _, x := range b.order {
-		details, err := json.Marshal(x.details())
-		if err != nil {
-			return err
-		}
-		rows = append(rows, []any{org, x.ID, x.OpenedLeaf, x.ClosedLeaf, x.State, x.At, x.System, x.Key, x.ModelAsked, x.ModelTarget, x.ModelServed, x.Provider, x.Code, int64(x.Source), x.Findings, string(details)})
+	var details []byte
+	row := func(x *Exchange, to []any) []any {
+		details = x.appendDetails(details[:0])
+		return append(to, org, x.ID, x.OpenedLeaf, x.ClosedLeaf, x.State, x.At, x.System, x.Key, x.ModelAsked, x.ModelTarget, x.ModelServed, x.Provider, x.Code, int64(x.Source), x.Findings, string(details))
 	}
-	if err := s.insert(ctx, tx, "proj_exchanges", exchangeColumns, rows[:b.stored], exchangeConflict); err != nil {
+	old, fresh := b.order[:b.stored], b.order[b.stored:]
+	if err := s.insertEach(ctx, tx, "proj_exchanges", exchangeColumns, len(old), func(i int, to []any) []any { return row(old[i], to) }, exchangeConflict); err != nil {
 		return err
 	}
-	return s.insert(ctx, tx, "proj_exchanges", exchangeColumns, rows[b.stored:], "")
+	return s.insertEach(ctx, tx, "proj_exchanges", exchangeColumns, len(fresh), func(i int, to []any) []any { return row(fresh[i], to) }, "")
 }
 
 func bit(b bool) int {
@@ -162,22 +120,30 @@ func bit(b bool) int {
 }
 
 func (s *Store) saveCounters(ctx context.Context, tx *sql.Tx, org string, b *batch) error {
-	keys := make([]counterKey, 0, len(b.counters))
-	for k := range b.counters {
-		keys = append(keys, k)
+	type counted struct {
+		system string
+		hour   int64
+		name   string
+		value  int64
 	}
-	slices.SortFunc(keys, func(a, b counterKey) int {
-		return cmp.Or(cmp.Compare(a.system, b.system), cmp.Compare(a.hour, b.hour), cmp.Compare(a.counter(), b.counter()))
+	list := make([]counted, 0, len(b.counters))
+	for k, v := range b.counters {
+		list = append(list, counted{k.system, k.hour, k.counter(), v})
+	}
+	// In the order of the key, so that neighbours are on one page and every writer of
+	// PostgreSQL takes rows in the same order.
+	slices.SortFunc(list, func(a, b counted) int {
+		return cmp.Or(cmp.Compare(a.system, b.system), cmp.Compare(a.hour, b.hour), cmp.Compare(a.name, b.name))
 	})
-	rows := make([][]any, 0, len(keys))
-	for _, k := range keys {
-		rows = append(rows, []any{org, k.system, k.hour, k.counter(), b.counters[k]})
+	row := func(i int, to []any) []any {
+		c := &list[i]
+		return append(to, org, c.system, c.hour, c.name, c.value)
 	}
-	if err := s.insert(ctx, tx, "proj_counters", []string{"org", "system", "hour", "name", "value"}, rows,
+	if err := s.insertEach(ctx, tx, "proj_counters", []string{"org", "system", "hour", "name", "value"}, len(list), row,
 		`ON CONFLICT (org, system, hour, name) DO UPDATE SET value = proj_counters.value + excluded.value`); err != nil {
 		return err
 	}
-	rows = rows[:0]
+	var rows [][]any
 	for _, h := range b.hours {
 		rows = append(rows, []any{org, h.hour, h.leaf, h.at})
 	}
