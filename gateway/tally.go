@@ -63,7 +63,7 @@ func (t *tally) sum() event.Usage {
 	if t.usage.Requests == 0 {
 		return event.Usage{Batch: t.usage.Batch}
 	}
-	if t.priced && !t.rate.Tiered(t.usage.Batch) { // as one figure, which can be computed again from the record
+	if t.priced && !t.rate.Apart(&t.usage) { // as one figure, which can be computed again from the record
 		t.charge = t.rate.Cost(t.usage)
 	}
 	return t.usage

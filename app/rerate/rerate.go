@@ -157,7 +157,7 @@ func (c *computing) rate(e *event.Event) error {
 		c.keep(NoPrice, e, before)
 		return nil
 	}
-	if e.Usage.Batch && e.Usage.Requests > 1 && e.Source != event.UsageEstimated && rate.Tiered(true) {
+	if e.Usage.Batch && e.Usage.Requests > 1 && e.Source != event.UsageEstimated && rate.Apart(&e.Usage) {
 		c.keep(SumOfBatch, e, before)
 		return nil
 	}

@@ -15,6 +15,8 @@ func TestBatchesWithPricesByContextStay(t *testing.T) {
 	table, err := price.Parse([]byte(`vendors:
   v:
     - {model: stepped, from: 2026-01-01, input: "1", output: "2", batch_factor: "0.5", tiers: [{above: 1000, input: "10", output: "20"}], max_output: 1000}
+    - {model: far, from: 2026-01-01, input: "1", output: "2", batch_factor: "0.5", tiers: [{above: 3000, input: "10", output: "20"}], max_output: 1000}
+    - {model: near, from: 2026-01-01, input: "1", output: "2", batch_factor: "0.5", tiers: [{above: 2999, input: "10", output: "20"}], max_output: 1000}
     - {model: flat, from: 2026-01-01, input: "1", output: "2", batch_factor: "0.5", max_output: 1000}
 `), "prices.yaml")
 	if err != nil {
@@ -29,6 +31,8 @@ func TestBatchesWithPricesByContextStay(t *testing.T) {
 	}{
 		{"a sum, with tiers", "stepped", 3, event.UsageProvider, SumOfBatch, 0},
 		{"counted here, with tiers", "stepped", 3, event.UsageCounted, SumOfBatch, 0},
+		{"a sum below every step", "far", 3, event.UsageProvider, "", 3000*500 + 10*1000},
+		{"a sum just above one", "near", 3, event.UsageProvider, SumOfBatch, 0},
 		{"one request is no sum", "stepped", 1, event.UsageProvider, "", 3000*5000 + 10*10_000},
 		{"at its hold", "stepped", 3, event.UsageEstimated, "", 3000*5000 + 10*10_000},
 		{"without tiers", "flat", 3, event.UsageProvider, "", 3000*500 + 10*1000},

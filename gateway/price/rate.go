@@ -179,6 +179,13 @@ func (r *Rate) tier(u *event.Usage, input int64) (t tier) {
 // the cost of several calls is not that of their sum.
 func (r *Rate) Tiered(batch bool) bool { return len(r.tiers(&event.Usage{Batch: batch})) > 1 }
 
+// Apart reports whether the answers whose usage is summed may have cost something else
+// than their sum. Where the sum itself is below every step, each of them was.
+func (r *Rate) Apart(sum *event.Usage) bool {
+	tiers := r.tiers(&event.Usage{Batch: sum.Batch})
+	return len(tiers) > 1 && split(sum).input > tiers[1].above
+}
+
 // HasForms reports whether the price of a call depends on its form.
 func (r *Rate) HasForms() bool { return len(r.forms) > 0 }
 
