@@ -156,6 +156,9 @@ func (g *Gateway) Reopen(intents []*event.Event) {
 // OpenBatches is how many batches, and responses made in the background, wait for their results.
 func (g *Gateway) OpenBatches() int { return len(g.open.list()) }
 
+// Open reports whether an exchange's batch, or response, waits for its results.
+func (g *Gateway) Open(exchange ident.ID) bool { return g.open.has(exchange) }
+
 // askWait is how long a provider may take to say how a batch stands, and to give its
 // results.
 const askWait = 5 * time.Minute

@@ -86,6 +86,7 @@ func (j *jobs) start() {
 	// Documents' schedules change while the server runs, so each minute asks.
 	j.cron.Schedule(every(time.Minute), cron.FuncJob(j.documents))
 	j.cron.Schedule(every(batchEvery), cron.FuncJob(j.batches))
+	j.cron.Schedule(every(keptSweep), cron.FuncJob(j.sweepKept))
 	j.cron.Start()
 }
 
@@ -102,6 +103,19 @@ func (j *jobs) batches() {
 	}
 	if settled > 0 {
 		j.s.log.Info("batches or responses settled", "count", settled)
+	}
+}
+
+// keptSweep is how often it is forgotten whose old files and batches are: at midnight, UTC.
+const keptSweep = 24 * time.Hour
+
+func (j *jobs) sweepKept() {
+	swept, err := j.s.kept.Sweep(j.ctx, j.s.o.Now(), j.s.Gateway.Open)
+	if err != nil {
+		j.s.log.Warn("old files and batches are not all forgotten", "error", err)
+	}
+	if swept > 0 {
+		j.s.log.Info("old files and batches forgotten", "count", swept)
 	}
 }
 

@@ -142,6 +142,46 @@ func (s *keptStore) Forget(ctx context.Context, org inventory.OrgID, system inve
 	return nil
 }
 
+// How long it is known whose an object is, from when it was made. Providers keep results
+// for a month or so (Anthropic for 29 days, OpenAI for 30), and files until they are
+// deleted, which nobody but their owner can know.
+const (
+	batchLife = 90 * 24 * time.Hour // of batches, their results, and responses
+	fileLife  = 400 * 24 * time.Hour
+)
+
+// sweepAtOnce is how many rows one look at the table takes.
+const sweepAtOnce = 1000
+
+// Sweep forgets what outlived its time, and tells how many that were. What belongs to an
+// exchange that is open stays however old it is.
+func (s *keptStore) Sweep(ctx context.Context, now time.Time, open func(ident.ID) bool) (swept int, err error) {
+	for {
+		var rows []keptRow
+		if err := s.db.WithContext(ctx).Select("org", "system", "kind", "id", "exchange", "made_at").
+			Where("exchange <> '' AND made_at < ? OR made_at < ?", now.Add(-batchLife).UnixMicro(), now.Add(-fileLife).UnixMicro()).
+			Order("made_at, org, system, kind, id").Limit(sweepAtOnce).Find(&rows).Error; err != nil {
+			return swept, fmt.Errorf("find old kept objects: %w", err)
+		}
+		gone := 0
+		for _, r := range rows {
+			if r.Exchange != "" {
+				if id, err := ident.Parse(r.Exchange); err != nil || open(id) {
+					continue
+				}
+			}
+			if err := s.Forget(ctx, inventory.OrgID(r.Org), inventory.SystemID(r.System), gateway.ObjectKind(r.Kind), r.ID); err != nil {
+				return swept, err
+			}
+			gone++
+		}
+		swept += gone
+		if len(rows) < sweepAtOnce || gone == 0 {
+			return swept, nil
+		}
+	}
+}
+
 func (s *keptStore) of(ctx context.Context, org inventory.OrgID, system inventory.SystemID, kind gateway.ObjectKind) *gorm.DB {
 	return s.db.WithContext(ctx).Where("org = ? AND system = ? AND kind = ?", string(org), string(system), string(kind))
 }
