@@ -112,6 +112,16 @@ func (x *exchange) dropBody() {
 	}
 }
 
+// forgetRequest lets go of the request once something was given out: nobody is sent it
+// again. A provider that is not done with reading it holds it by itself.
+func (x *exchange) forgetRequest() {
+	x.sent.Body, x.sent.Lent = nil, nil
+	if x.neutral != nil {
+		x.neutral.Turns = nil // no answer is written from them
+	}
+	x.dropBody()
+}
+
 func (x *exchange) forgetOut() {
 	if x.sealed != nil && x.sealed != x.kept {
 		x.sealed.Close()

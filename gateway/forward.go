@@ -49,7 +49,7 @@ func (g *Gateway) forward(x *exchange) error {
 // read gives on an answer of success.
 func (g *Gateway) read(ctx context.Context, x *exchange, resp *provider.Response, cancel context.CancelFunc) error {
 	if x.stream && isEvents(resp.Header["Content-Type"]) {
-		return g.stream(x, resp, cancel)
+		return g.stream(x, resp)
 	}
 	if x.call.op == dialect.Speech {
 		return g.sound(x, resp)

@@ -13,6 +13,7 @@ type holdback struct {
 	first    int
 	channels []channel // texts that go on
 	plain    []byte    // a text with its escapes undone
+	at       []byte    // a frame that guards look at before it is in the queue
 }
 
 // held is a frame that waits.
@@ -37,9 +38,23 @@ type channel struct {
 	size int
 }
 
-// take takes in a frame, in whose data field found was. A frame without texts waits
-// for those before it. What it refers to may change once keep was called.
-func (h *holdback) take(raw []byte, base int, data []byte, found *peek.Body) {
+// take takes in a frame, in whose data field found was. It reports whether the frame
+// may be given as it is; else it waits for its turn, one without texts for those before
+// it. What it refers to may change once keep was called.
+func (h *holdback) take(raw []byte, base int, data []byte, found *peek.Body) bool {
+	if h.first == len(h.queue) && len(found.Text) == 1 && !found.Text[0].Whole && !found.Text[0].Again && len(found.Finished) == 0 { // nearly all
+		h.at = raw
+		p := h.push(found.Text[0], data[found.Text[0].Start:found.Text[0].End])
+		if (!h.in.Holds() || p.text.Decided() >= p.to) && !p.text.Touched(p.from, p.to) {
+			p.text.Given(p.to)
+			h.at = nil
+			return true
+		}
+		e := h.room()
+		*e = held{raw: raw, own: e.own, base: base, parts: append(e.parts[:0], p), logprobs: found.Logprobs}
+		h.at = nil
+		return false
+	}
 	e := h.room()
 	*e = held{raw: raw, own: e.own, base: base, parts: e.parts[:0], logprobs: found.Logprobs}
 	for _, span := range found.Text {
@@ -52,6 +67,7 @@ func (h *holdback) take(raw []byte, base int, data []byte, found *peek.Body) {
 	for _, choice := range found.Finished {
 		h.end(func(id int) bool { return id>>8 == choice })
 	}
+	return false
 }
 
 // room makes a place at the queue's end.

@@ -28,6 +28,8 @@ type streamer struct {
 	whole     bool            // an answer that ends with its connection has come to its end
 	through   *interpreter
 	unguarded bool // a guard broke and fails open
+	alive     *keepAlive
+	forget    func() bool // that the caller may hang up
 }
 
 // streamer is one for the answer to this exchange, with memory that was used before.
@@ -59,11 +61,27 @@ func (s *streamer) reset() {
 const afterDone = time.Second
 
 // stream forwards frames as they come. With a redacting or blocking guard whole
-// frames wait, byte for byte, while a candidate is open in their text.
-func (g *Gateway) stream(x *exchange, resp *provider.Response, cancel context.CancelFunc) error {
+// frames wait, byte for byte, while a candidate is open in their text. What it needs on
+// the stack is kept for as long as the stream lasts, so it needs little.
+func (g *Gateway) stream(x *exchange, resp *provider.Response) error {
 	if err := x.durable(); err != nil {
 		return err
 	}
+	s := g.begin(x, resp)
+	defer s.end()
+	for !s.over {
+		data, err := s.in.next()
+		if err := s.alive.step(data, err); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// begin makes everything ready for an answer.
+//
+//go:noinline
+func (g *Gateway) begin(x *exchange, resp *provider.Response) *streamer {
 	h := x.w.Header()
 	copyHeader(h, resp.Header)
 	h["Content-Type"], h["Cache-Control"], h["X-Accel-Buffering"] = sseHeader, noCache, noBuffering
@@ -74,26 +92,21 @@ func (g *Gateway) stream(x *exchange, resp *provider.Response, cancel context.Ca
 		h["Content-Type"] = amazonHeader
 	}
 	s := x.streamer(g, resp.Body)
-	defer s.reset()
-	defer g.waited(x)
 	// A caller who hangs up ends the reading after a while, also when the upstream
 	// says nothing any more.
-	forget := context.AfterFunc(x.r.Context(), func() { g.linger(resp.Body, g.c.Hangup) })
-	defer forget()
-	var timer *time.Timer
-	alive := s.keepAlive()
-	defer alive.end()
-	for !s.over {
-		data, err := s.in.next()
-		if err := alive.step(data, err); err != nil {
-			return err
-		}
-		if timer == nil && s.finished {
-			timer = g.linger(resp.Body, afterDone)
-			defer timer.Stop()
-		}
-	}
-	return nil
+	s.forget = context.AfterFunc(x.r.Context(), func() { g.linger(resp.Body, g.c.Hangup) })
+	s.alive = s.keepAlive(resp.Body)
+	return s
+}
+
+// end lets go of everything, however the stream ended.
+//
+//go:noinline
+func (s *streamer) end() {
+	s.alive.end()
+	s.forget()
+	s.g.waited(s.x)
+	s.reset()
 }
 
 // step takes in what was read: a frame, or the end.
@@ -101,13 +114,13 @@ func (s *streamer) step(data []byte, err error) error {
 	x := s.x
 	if s.finished { // nothing after the last event is given on
 		if err != nil {
-			s.end()
+			s.complete()
 		}
 		return nil
 	}
 	if err == io.EOF {
 		if err = s.closed(); err == nil {
-			s.end()
+			s.complete()
 			return nil
 		}
 	}
@@ -167,7 +180,11 @@ func (s *streamer) frame(data []byte) error {
 		}
 		return s.last(s.in.raw)
 	}
-	if err := s.like.Answer(&x.chunk, data, x.carriage.grammar); err != nil {
+	same, err := s.like.Answer(&x.chunk, data, x.carriage.grammar)
+	if same && s.through == nil {
+		return s.text(&s.in, data)
+	}
+	if err != nil {
 		s.ended(event.EndUpstreamError, "bad_answer")
 		return refuse(http.StatusBadGateway, "upstream_bad_answer", fmt.Sprintf("the provider %s sent an event that is not JSON", x.ev.Provider)).because(err)
 	}
@@ -227,6 +244,12 @@ func (s *streamer) give(f *frames, data []byte) error {
 		s.whole, s.finished = true, x.endsStream()
 		x.tells(nil)
 	}
+	return s.text(f, data)
+}
+
+// text takes in what x.chunk found to be text in a frame.
+func (s *streamer) text(f *frames, data []byte) error {
+	x := s.x
 	if x.call.grammar == peek.Responses || x.call.grammar == peek.Media {
 		s.repeats.mark(x, data)
 	}
@@ -239,8 +262,7 @@ func (s *streamer) give(f *frames, data []byte) error {
 		s.emit(f.raw)
 		return nil
 	}
-	err := s.inspect(func(h *holdback) { h.take(f.raw, f.data, data, &x.chunk) })
-	if err != nil || !s.finished {
+	if err := s.look(f, data); err != nil || !s.finished {
 		return err
 	}
 	return s.settled()
@@ -263,15 +285,34 @@ func (s *streamer) partial() {
 	}
 }
 
-// inspect lets go what is decided once the guards looked at what take takes in.
-func (s *streamer) inspect(take func(*holdback)) (err error) {
+// look has the guards look at a frame, and lets go what is decided.
+func (s *streamer) look(f *frames, data []byte) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = s.broken(p)
 		}
 	}()
+	if s.holdback.take(f.raw, f.data, data, &s.x.chunk) {
+		s.emit(f.raw)
+		return nil
+	}
+	return s.release()
+}
+
+// inspect lets go what is decided once the texts are changed.
+func (s *streamer) inspect(change func(*holdback)) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = s.broken(p)
+		}
+	}()
+	change(&s.holdback)
+	return s.release()
+}
+
+// release lets go what is decided.
+func (s *streamer) release() error {
 	h := &s.holdback
-	take(h)
 	for raw, ok := h.next(); ok; raw, ok = h.next() {
 		s.emit(raw)
 		h.given()
@@ -290,6 +331,9 @@ func (s *streamer) broken(cause any) error {
 		return err
 	}
 	s.unguarded = true
+	if s.holdback.at != nil {
+		s.emit(s.holdback.at)
+	}
 	for _, e := range s.holdback.queue[s.holdback.first:] {
 		s.emit(e.raw)
 	}
@@ -306,6 +350,7 @@ func (s *streamer) emit(raw []byte) {
 		x.facts(x.w.Header())
 		x.ev.FirstByte = s.g.c.Since(x.start).Microseconds()
 		x.head(http.StatusOK)
+		x.forgetRequest()
 	}
 	if !x.frame(raw) {
 		s.gone = true
@@ -320,7 +365,7 @@ func (s *streamer) block() error {
 	return refuse(http.StatusBadRequest, "guard_blocked", fmt.Sprintf("the guard %q found %s in the answer, so it ends here (request %s)", guard, class, x.idHdr[0]))
 }
 
-func (s *streamer) end() {
+func (s *streamer) complete() {
 	s.over, s.x.done = true, true
 	if s.x.array && !s.gone {
 		if s.x.framesOut == 0 {

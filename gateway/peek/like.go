@@ -6,30 +6,36 @@ import (
 )
 
 // Like reads the events of a stream, most of which differ from the one before in
-// nothing but their one text: what was found there is then what is found here. The
-// zero value has read no event yet. What it says is what Body.Answer says.
+// nothing but their one text: what was found there is then what is found here, and
+// stands where it stood. The zero value has read no event yet. What it says is what
+// Body.Answer says.
 type Like struct {
 	grammar       Grammar
 	before, after []byte // what stands around the text, with its quotes
 	after0        int    // of the bytes behind the text, those before the closing brace
 	text          Span
-	found         Body // without its lists; the zero value when the last event is no pattern
 }
 
-// Answer is p.Answer(b, of), where p is always the same.
-func (l *Like) Answer(p *Body, b []byte, of Grammar) error {
-	if l.found.g != nil && l.grammar == of {
+// Answer is p.Answer(b, of), where p is always the same. Of p the caller may change
+// the texts, and read something else into it. same: but for the text this event says
+// nothing that the one before did not say.
+func (l *Like) Answer(p *Body, b []byte, of Grammar) (same bool, err error) {
+	if p.like == l && l.grammar == of {
 		from, to := len(l.before), len(b)-len(l.after)
 		if from < to && bytes.Equal(b[:from], l.before) && bytes.Equal(b[to:], l.after) && sound(b, from, to) {
-			l.fill(p, b, from, to)
-			return nil
+			text := l.text
+			text.Start, text.End, text.Escaped = from, to, false
+			p.Text, p.b, p.End = append(p.Text[:0], text), b, to+l.after0
+			return true, nil
 		}
 	}
-	err := p.Answer(b, of)
-	if l.found.g = nil; err == nil && isPattern(p) {
+	if err := p.Answer(b, of); err != nil {
+		return false, err
+	}
+	if isPattern(p) {
 		l.learn(p, b, of)
 	}
-	return err
+	return false, nil
 }
 
 // Forget lets go of the stream, and keeps the memory that the next will need.
@@ -47,9 +53,9 @@ func sound(b []byte, from, to int) bool {
 }
 
 // isPattern reports whether nothing that was found depends on the text, but where the
-// text ends.
+// text ends, and nothing has to be done about the event but to look at its text.
 func isPattern(p *Body) bool {
-	if len(p.Text) != 1 || len(p.Finished) > 0 || len(p.Logprobs) > 0 || p.HasUsage || p.Media > 0 {
+	if len(p.Text) != 1 || len(p.Finished) > 0 || len(p.Logprobs) > 0 || len(p.Kept) > 0 || p.HasUsage || p.Failed || p.Ended || p.NoChoices || p.Media > 0 || p.Items > 0 {
 		return false
 	}
 	at := p.Text[0].Start
@@ -59,15 +65,5 @@ func isPattern(p *Body) bool {
 func (l *Like) learn(p *Body, b []byte, of Grammar) {
 	l.text = p.Text[0]
 	l.before, l.after = append(l.before[:0], b[:l.text.Start]...), append(l.after[:0], b[l.text.End:]...)
-	l.grammar, l.found, l.after0 = of, *p, p.End-l.text.End
-	l.found.Text, l.found.Finished, l.found.Logprobs, l.found.keys, l.found.b = nil, nil, nil, nil, nil
-}
-
-func (l *Like) fill(p *Body, b []byte, from, to int) {
-	found := l.found
-	text := l.text
-	text.Start, text.End, text.Escaped = from, to, false
-	found.Text, found.Finished, found.Logprobs, found.keys = append(p.Text[:0], text), p.Finished[:0], p.Logprobs[:0], p.keys[:0]
-	found.b, found.End = b, to+l.after0
-	*p = found
+	l.grammar, l.after0, p.like = of, p.End-l.text.End, l
 }

@@ -29,15 +29,28 @@ func FuzzLike(f *testing.F) {
 		g := Grammar(of) % grammarCount
 		var p, want Body
 		var l Like
-		if l.Answer(&p, first, g) != nil || len(p.Text) == 0 {
+		if _, err := l.Answer(&p, first, g); err != nil || len(p.Text) == 0 {
 			return
 		}
 		at := p.Text[0]
 		second := append(append(append([]byte(nil), first[:at.Start]...), text...), first[at.End:]...)
 		// What a caller may do with what it was given.
-		p.Text[0], p.Model = Span{Whole: true}, Span{}
-		for _, b := range [][]byte{second, first, second} {
-			got, err := l.Answer(&p, b, g), want.Answer(b, g)
+		p.Text[0] = Span{Whole: true}
+		want.Answer(first, g)
+		for i, b := range [][]byte{second, first, second, first} {
+			if i == 3 {
+				p.Answer([]byte(`{"choices":[],"usage":{"prompt_tokens":3}}`), OpenAI)
+			}
+			before := want
+			same, got := l.Answer(&p, b, g)
+			err := want.Answer(b, g)
+			if same {
+				texts := len(before.Text)
+				before.Text, before.End = want.Text, want.End
+				if i == 3 || texts != 1 || !cmp.Equal(before, want, cmpopts.IgnoreUnexported(Body{}), cmpopts.EquateEmpty()) {
+					t.Fatalf("%q is not the same as %q", b, first)
+				}
+			}
 			if diff := cmp.Diff(err, got); diff != "" {
 				t.Fatalf("%s\n%q", diff, b)
 			}

@@ -112,6 +112,7 @@ type Body struct {
 	g    *grammar
 	root state
 	keys []keySpan
+	like *Like // whose pattern was found last, if what was found still stands here
 
 	containers int // so far
 }
