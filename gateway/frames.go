@@ -9,7 +9,8 @@ import (
 // Of server-sent events, in bytes.
 const (
 	maxFrame  = 4 << 20 // the largest that is read, unless it is a picture
-	frameRoom = 2 << 10 // what is read at once; room for larger ones is made, and given back
+	frameRoom = 1 << 10 // what is read at once; room for larger ones is made, and given back
+	burstRoom = 4 << 10 // of a stream that once sent more than that at once
 )
 
 var errFrame = errors.New("an event is larger than any may be")
@@ -23,7 +24,8 @@ type frames struct {
 	data   int    // where its data field begins
 	failed error  // what r said with the last bytes it gave
 	joined []byte
-	most   int // bytes of a frame; maxFrame when zero
+	most   int  // bytes of a frame; maxFrame when zero
+	bursts bool // a read filled all the room there was
 }
 
 // next reads a frame. data is its data field, which begins at f.data in f.raw;
@@ -106,6 +108,7 @@ func (f *frames) fill() error {
 	for range 100 {
 		n, err := f.r.Read(f.buf[len(f.buf):cap(f.buf)])
 		f.buf, f.failed = f.buf[:len(f.buf)+n], err
+		f.bursts = f.bursts || len(f.buf) == cap(f.buf)
 		if n > 0 {
 			return nil
 		}
@@ -117,10 +120,13 @@ func (f *frames) fill() error {
 }
 
 func (f *frames) makeRoom() {
-	waiting := f.buf[f.at:]
+	waiting, room := f.buf[f.at:], frameRoom
+	if f.bursts {
+		room = burstRoom
+	}
 	switch {
-	case len(waiting) < frameRoom/2 && cap(f.buf) != frameRoom:
-		f.buf = make([]byte, 0, frameRoom)
+	case len(waiting) < room/2 && cap(f.buf) != room:
+		f.buf = make([]byte, 0, room)
 	case len(waiting) == cap(f.buf):
 		f.buf = make([]byte, 0, 2*cap(f.buf))
 	default:
