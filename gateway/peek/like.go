@@ -55,7 +55,7 @@ func sound(b []byte, from, to int) bool {
 // isPattern reports whether nothing that was found depends on the text, but where the
 // text ends, and nothing has to be done about the event but to look at its text.
 func isPattern(p *Body) bool {
-	if len(p.Text) != 1 || len(p.Finished) > 0 || len(p.Logprobs) > 0 || len(p.Kept) > 0 || p.HasUsage || p.Failed || p.Ended || p.NoChoices || p.Media > 0 || p.Items > 0 {
+	if len(p.Text) != 1 || len(p.Finished) > 0 || len(p.Logprobs) > 0 || len(p.Kept) > 0 || p.HasUsage || p.Failed || p.Ended || p.NoChoices || p.Media > 0 || p.Items > 0 || p.Searched > 0 {
 		return false
 	}
 	at := p.Text[0].Start
