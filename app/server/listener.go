@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"plumbline/app/server/front"
 	"plumbline/gateway"
 )
 
@@ -24,19 +25,18 @@ func (s *Server) Listen() (net.Listener, error) {
 }
 
 const (
-	headTime  = 10 * time.Second // how long a request's head may take to arrive
-	idleTime  = 2 * time.Minute  // how long a connection waits for its next request
-	writeMore = time.Minute      // how long an answer may take beyond its exchange
+	idleTime  = 2 * time.Minute // how long a connection waits for its next request
+	writeMore = time.Minute     // how long an answer may take beyond its exchange
 )
 
 // listener makes the HTTP server. HTTP/1.1 and HTTP/2 are served, the latter also
 // without TLS to those who begin with it (RFC 9113 section 3.3). The gateway's own limit
 // of a head is a quarter of net/http's; what lies between reaches it, and what is larger
-// is refused as caller has it.
+// is refused in front.
 func (s *Server) listener() (*http.Server, error) {
 	c := s.Config
-	srv := &http.Server{Handler: s.Handler(), ReadHeaderTimeout: headTime, ReadTimeout: c.BodyTimeout, WriteTimeout: c.Timeout + writeMore, IdleTimeout: idleTime,
-		MaxHeaderBytes: 4 * gateway.MaxHeaders, Protocols: &http.Protocols{}, ConnState: settled, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
+	srv := &http.Server{Handler: s.Handler(), ReadHeaderTimeout: front.HeadTime, ReadTimeout: c.BodyTimeout, WriteTimeout: c.Timeout + writeMore, IdleTimeout: idleTime,
+		MaxHeaderBytes: 4 * gateway.MaxHeaders, Protocols: &http.Protocols{}, ConnState: front.Settled, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
 	srv.Protocols.SetHTTP1(true)
 	srv.Protocols.SetHTTP2(true)
 	srv.Protocols.SetUnencryptedHTTP2(true)
@@ -53,9 +53,9 @@ func (s *Server) listener() (*http.Server, error) {
 // accept serves until the server is shut down.
 func (s *Server) accept(srv *http.Server, l net.Listener) error {
 	if srv.TLSConfig != nil {
-		return srv.Serve(newSecureCallers(l, srv.TLSConfig.Clone(), s.Gateway.Unread))
+		return srv.Serve(front.Secure(l, srv.TLSConfig.Clone(), s.Gateway.Unread))
 	}
-	return srv.Serve(&callers{l, s.Gateway.Unread})
+	return srv.Serve(front.Plain(l, s.Gateway.Unread))
 }
 
 // keyPair is the server's certificate. It is read again when its file changes, so that

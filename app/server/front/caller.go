@@ -1,4 +1,7 @@
-package server
+// Package front is what stands between net/http and its connections: it refuses requests
+// whose framing two servers could read in two ways, and says in the caller's dialect what
+// net/http refuses in words of its own.
+package front
 
 import (
 	"bytes"
@@ -168,6 +171,9 @@ func (c *caller) write(p []byte, to io.Writer) (int, error) {
 	return len(p), nil
 }
 
+// HeadTime is how long a handshake and a request's head may take to arrive.
+const HeadTime = 10 * time.Second
+
 // linger is how long the rest of a refused request is read, so that the answer is not
 // lost with the connection, and restOf how many bytes of it.
 const (
@@ -239,8 +245,9 @@ func (s *secure) SetReadDeadline(t time.Time) error {
 	return s.Conn.SetReadDeadline(t)
 }
 
-// settled tells a caller of net/http's that its answer is out.
-func settled(conn net.Conn, to http.ConnState) {
+// Settled tells a caller of net/http's that its answer is out; it is the ConnState of a
+// server on Plain or Secure.
+func Settled(conn net.Conn, to http.ConnState) {
 	if to != http.StateIdle {
 		return
 	}
@@ -250,6 +257,12 @@ func settled(conn net.Conn, to http.ConnState) {
 	case *secure:
 		c.done()
 	}
+}
+
+// Plain gives a listener whose connections are callers; answers makes the whole answer to
+// a request that no handler gets. The server's ConnState has to be Settled.
+func Plain(l net.Listener, answers func(gateway.Unread) []byte) net.Listener {
+	return &callers{l, answers}
 }
 
 // callers is a listener whose connections are callers.
@@ -284,7 +297,9 @@ type accepted struct {
 	err  error
 }
 
-func newSecureCallers(l net.Listener, config *tls.Config, answers func(gateway.Unread) []byte) *secureCallers {
+// Secure gives a listener whose connections have TLS and are callers. Closing it ends
+// handshakes that are under way.
+func Secure(l net.Listener, config *tls.Config, answers func(gateway.Unread) []byte) net.Listener {
 	s := &secureCallers{Listener: l, config: config, answers: answers, ready: make(chan accepted)}
 	s.ctx, s.end = context.WithCancel(context.Background())
 	s.all.Go(s.run)
@@ -314,7 +329,7 @@ func (l *secureCallers) give(a accepted) bool {
 
 func (l *secureCallers) shake(raw net.Conn) {
 	conn := tls.Server(raw, l.config)
-	conn.SetDeadline(time.Now().Add(headTime))
+	conn.SetDeadline(time.Now().Add(HeadTime))
 	if err := conn.HandshakeContext(l.ctx); err != nil {
 		var record tls.RecordHeaderError
 		if errors.As(err, &record) && record.Conn != nil && speaksHTTP(record.RecordHeader) {
