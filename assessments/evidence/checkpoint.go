@@ -61,7 +61,7 @@ func (l *Ledger) sign(ctx context.Context, s *logState, again bool) (record.Chec
 	}
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
-	if err := l.store.saveCheckpoint(ctx, s, cp, tiles, l.openFrom(s, cp.Size)); err != nil {
+	if err := l.store.saveCheckpoint(ctx, s, cp, tiles, l.opened(s, cp.Size)); err != nil {
 		return cp, err
 	}
 	l.treeMu.Lock()
@@ -74,19 +74,6 @@ func (l *Ledger) sign(ctx context.Context, s *logState, again bool) (record.Chec
 // checkpointText is the C2SP form: origin, size, root.
 func checkpointText(origin string, size uint64, root tlog.Hash) string {
 	return fmt.Sprintf("%s\n%d\n%s\n", origin, size, root)
-}
-
-// openFrom is the leaf before which, in a tree of size leaves, no intent is open.
-// An exchange whose end became durable since may be left out: its end is then a
-// leaf of that size or later, which the next start reads too.
-func (l *Ledger) openFrom(s *logState, size uint64) uint64 {
-	l.openMu.Lock()
-	defer l.openMu.Unlock()
-	from := size
-	for _, leaf := range s.open {
-		from = min(from, leaf)
-	}
-	return from
 }
 
 func (l *Ledger) copyPath(log string) string {

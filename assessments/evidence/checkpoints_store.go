@@ -15,7 +15,7 @@ import (
 // saveCheckpoint stores tiles and the checkpoint over them in one transaction. It
 // refuses one that is smaller than, or in conflict with, one that is stored: a
 // size has one root, and only signatures may be added to it.
-func (st *store) saveCheckpoint(ctx context.Context, s *logState, cp record.Checkpoint, tiles []tile, openFrom uint64) error {
+func (st *store) saveCheckpoint(ctx context.Context, s *logState, cp record.Checkpoint, tiles []tile, open openAt) error {
 	tx, err := st.db.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin checkpoint: %w", err)
@@ -38,9 +38,9 @@ func (st *store) saveCheckpoint(ctx context.Context, s *logState, cp record.Chec
 			return fmt.Errorf("save tile: %w", err)
 		}
 	}
-	_, err = tx.ExecContext(ctx, st.q(`INSERT INTO ledger_checkpoints (log, generation, size, root, note, signed_at, open_from) VALUES (?, ?, ?, ?, ?, ?, ?)
+	_, err = tx.ExecContext(ctx, st.q(`INSERT INTO ledger_checkpoints (log, generation, size, root, note, signed_at, open_from, lasting) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (log, generation, size) DO UPDATE SET note = excluded.note, signed_at = excluded.signed_at`),
-		s.name, s.generation, cp.Size, cp.Root[:], cp.Note, cp.At, openFrom)
+		s.name, s.generation, cp.Size, cp.Root[:], cp.Note, cp.At, open.from, packLeaves(nil, open.lasting))
 	if err != nil {
 		return fmt.Errorf("save checkpoint: %w", err)
 	}
@@ -87,19 +87,22 @@ func (st *store) checkpointAt(ctx context.Context, s *logState, size uint64) (re
 
 // checkpoint is the newest of at most size leaves; a zero Checkpoint when there
 // is none.
-func (st *store) checkpoint(ctx context.Context, s *logState, size uint64) (cp record.Checkpoint, openFrom uint64, err error) {
-	var root []byte
-	err = st.read.QueryRowContext(ctx, st.q(`SELECT size, root, note, signed_at, open_from FROM ledger_checkpoints
-		WHERE log = ? AND generation = ? AND size <= ? ORDER BY size DESC LIMIT 1`), s.name, s.generation, int64(min(size, 1<<62))).Scan(&cp.Size, &root, &cp.Note, &cp.At, &openFrom)
+func (st *store) checkpoint(ctx context.Context, s *logState, size uint64) (cp record.Checkpoint, open openAt, err error) {
+	var root, lasting []byte
+	err = st.read.QueryRowContext(ctx, st.q(`SELECT size, root, note, signed_at, open_from, lasting FROM ledger_checkpoints
+		WHERE log = ? AND generation = ? AND size <= ? ORDER BY size DESC LIMIT 1`), s.name, s.generation, int64(min(size, 1<<62))).Scan(&cp.Size, &root, &cp.Note, &cp.At, &open.from, &lasting)
 	if errors.Is(err, sql.ErrNoRows) {
-		return record.Checkpoint{Origin: s.origin}, 0, nil
+		return record.Checkpoint{Origin: s.origin}, open, nil
 	}
 	if err != nil {
-		return cp, 0, fmt.Errorf("read checkpoint: %w", err)
+		return cp, open, fmt.Errorf("read checkpoint: %w", err)
+	}
+	if open.lasting, err = unpackLeaves(lasting); err != nil {
+		return cp, open, fmt.Errorf("%s: %w", s.origin, err)
 	}
 	cp.Origin = s.origin
 	copy(cp.Root[:], root)
-	return cp, openFrom, nil
+	return cp, open, nil
 }
 
 func (st *store) checkpointAfter(ctx context.Context, s *logState, leaf uint64) (cp record.Checkpoint, err error) {

@@ -48,6 +48,8 @@ type Config struct {
 	Checkpoint time.Duration // between signatures while a log grows; 1 s when zero
 	Patience   time.Duration // until waiting calls are turned away; 1.4 s when zero, so that with reading a key it is under 2 s
 
+	far uint64 // farBehind when zero; tests only
+
 	// Hook is called at each of Points with its name; an error it returns is
 	// taken as the write's. Tests only.
 	Hook func(point string) error
@@ -134,9 +136,9 @@ type logState struct {
 	number uint64 // last number given
 	hour   int64
 
-	open map[ident.ID]uint64 // exchanges without a durable end, and the leaf of their intent; guarded by Ledger.openMu
+	open map[ident.ID]openExchange // guarded by Ledger.openMu
 
-	openFrom uint64 // as of the newest checkpoint at start: no intent before this leaf was open
+	openedAt openAt // as of the newest checkpoint at start
 
 	size atomic.Uint64 // durable leaves
 

@@ -9,12 +9,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"plumbline/app/ident"
@@ -306,6 +308,84 @@ func staysOpen(t *testing.T, endpoint string) {
 		abandon(last)
 		if open := open(t, c).Lasting(); len(open) != 0 {
 			t.Errorf("open after its end: %+v", open)
+		}
+	})
+}
+
+// What happened since a batch began is not read at a start: its leaves are named by the
+// checkpoint, those of further attempts too, and those of what ended are not.
+func TestABatchFarBehindIsFoundByItsLeaves(t *testing.T) {
+	backends(t, func(t *testing.T, c Config) {
+		c.far = 20
+		c.Checkpoint = time.Hour
+		l := open(t, c)
+		var batches []*event.Event
+		for range 3 {
+			b := intent(t)
+			b.Endpoint, b.Deadline = "batches.create", b.At+(26*time.Hour).Microseconds()
+			submit(t, l, b)
+			dearer := *b
+			dearer.Kind, dearer.Try, dearer.Holds = event.Attempt, 1, slices.Clone(b.Holds)
+			dearer.Holds[0].Amount *= 3
+			submit(t, l, &dearer)
+			batches = append(batches, b)
+		}
+		busy := func(l *Ledger) {
+			for range 40 {
+				x := intent(t)
+				submit(t, l, x)
+				submit(t, l, outcome(x))
+			}
+		}
+		busy(l)
+		submit(t, l, outcome(batches[1]))
+		for run := range 3 {
+			if _, err := l.SignNow(t.Context(), "acme"); err != nil {
+				t.Fatal(err)
+			}
+			lost := intent(t)
+			submit(t, l, lost)
+			if run == 1 { // after the checkpoint
+				submit(t, l, outcome(batches[2]))
+			}
+			abandon(l)
+			l = open(t, c)
+			s := l.logs["acme"]
+			if from := s.size.Load() - s.openedAt.from; from > 20 {
+				t.Errorf("run %d: %d leaves were read", run, from)
+			}
+			var got []string
+			for _, e := range l.Lasting() {
+				if got = append(got, e.Exchange.String()); e.Holds[0].Amount != 3*batches[0].Holds[0].Amount || e.Try != 1 {
+					t.Errorf("run %d: hold %d, try %d", run, e.Holds[0].Amount, e.Try)
+				}
+			}
+			want := []string{batches[0].Exchange.String(), batches[2].Exchange.String()}
+			if run > 0 {
+				want = want[:1]
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("run %d: open: %s", run, diff)
+			}
+			if n := count(records(t, l, "acme"), record.ExchangeIncomplete); n != run+1 {
+				t.Errorf("run %d: %d closed", run, n)
+			}
+			busy(l)
+		}
+	})
+}
+
+func FuzzUnpackLeaves(f *testing.F) {
+	f.Add([]byte{})
+	f.Add(packLeaves(nil, []uint64{0, 1, 300, 1 << 40}))
+	f.Add([]byte{0x80})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		leaves, err := unpackLeaves(b)
+		if err == nil && !slices.IsSorted(leaves) {
+			t.Errorf("%v", leaves)
+		}
+		if again, err := unpackLeaves(packLeaves(nil, leaves)); err != nil || !slices.Equal(again, leaves) {
+			t.Errorf("%v: %v, %v", leaves, again, err)
 		}
 	})
 }

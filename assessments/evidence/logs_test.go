@@ -266,7 +266,7 @@ func TestNoCheckpointContradictsAStoredOne(t *testing.T) {
 		smaller.Size--
 		other.Root[0] ^= 1
 		for name, bad := range map[string]record.Checkpoint{"smaller": smaller, "other root": other} {
-			if err := l.store.saveCheckpoint(t.Context(), s, bad, nil, 0); err == nil {
+			if err := l.store.saveCheckpoint(t.Context(), s, bad, nil, openAt{}); err == nil {
 				t.Errorf("a checkpoint with %s was stored", name)
 			}
 		}

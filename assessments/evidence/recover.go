@@ -55,7 +55,7 @@ func (l *Ledger) load(ctx context.Context) error {
 		return fmt.Errorf("read logs: %w", err)
 	}
 	for rows.Next() {
-		s := &logState{open: map[ident.ID]uint64{}, grown: make(chan struct{})}
+		s := &logState{open: map[ident.ID]openExchange{}, grown: make(chan struct{})}
 		if err := rows.Scan(&s.name, &s.generation, &s.origin); err != nil {
 			rows.Close()
 			return fmt.Errorf("read logs: %w", err)
@@ -78,7 +78,7 @@ func (l *Ledger) loadLog(ctx context.Context, s *logState) (err error) {
 	if err := l.loadKeys(ctx, s); err != nil {
 		return err
 	}
-	head, openFrom, err := l.store.checkpoint(ctx, s, 1<<62)
+	head, open, err := l.store.checkpoint(ctx, s, 1<<62)
 	if err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func (l *Ledger) loadLog(ctx context.Context, s *logState) (err error) {
 		}
 	}
 	s.head.Store(&head)
-	s.openFrom = openFrom
+	s.openedAt = open
 	if err := s.tree.restore(head.Size); err != nil {
 		return fmt.Errorf("%s: %w", s.origin, err)
 	}
@@ -275,7 +275,7 @@ func (l *Ledger) begin(ctx context.Context) error {
 		lost := open[:0:0]
 		for _, o := range open {
 			l.openMu.Lock()
-			s.open[o.intent.Exchange] = o.leaf
+			s.open[o.intent.Exchange] = openExchange{o.leaf, event.Lasts(o.intent), o.tries}
 			l.openMu.Unlock()
 			if o.intent.Log = s.name; event.Lasts(o.intent) {
 				l.lasting = append(l.lasting, o.intent)
@@ -308,16 +308,60 @@ func (l *Ledger) Lasting() []*event.Event { return l.lasting }
 // openIntent is an intent without an end.
 type openIntent struct {
 	leaf   uint64
+	tries  []uint64 // leaves of further attempts
 	intent *event.Event
 }
 
-// openIntents finds the intents without an end, reading from where none before
-// was open. For an exchange with further attempts the dearest hold counts.
+// openIntents finds the intents without an end, where the newest checkpoint says that
+// they are. For an exchange with further attempts the dearest hold counts.
 func (l *Ledger) openIntents(ctx context.Context, s *logState) ([]openIntent, string, error) {
-	open := map[ident.ID]openIntent{}
+	open := map[ident.ID]*openIntent{}
 	var order []ident.ID
 	previous := ""
-	for from := s.openFrom; from < s.base; {
+	take := func(leaf record.Leaf) error {
+		r, err := record.Decode(leaf.Bytes)
+		if errors.Is(err, record.ErrErased) {
+			return nil // long closed: nothing that is open is erased
+		}
+		if err != nil {
+			return fmt.Errorf("%s: leaf %d: %w", s.origin, leaf.Index, err)
+		}
+		previous = r.Writer
+		e, ok := r.Body.(*event.Event)
+		if !ok {
+			return nil
+		}
+		switch e.Kind {
+		case event.Intent:
+			open[e.Exchange] = &openIntent{leaf: leaf.Index, intent: e}
+			order = append(order, e.Exchange)
+		case event.Attempt:
+			if first := open[e.Exchange]; first != nil {
+				first.tries = append(first.tries, leaf.Index)
+				first.intent.Try = max(first.intent.Try, e.Try)
+				if total(e.Holds) > total(first.intent.Holds) {
+					first.intent.Holds = e.Holds
+				}
+			}
+		case event.Outcome, event.Incomplete:
+			delete(open, e.Exchange)
+		}
+		return nil
+	}
+	for _, far := range s.openedAt.lasting {
+		leaves, err := l.store.leaves(ctx, s, far, 1)
+		if err != nil {
+			return nil, "", err
+		}
+		if len(leaves) == 0 || leaves[0].Index != far {
+			return nil, "", fmt.Errorf("%s: leaf %d of an open batch is not there", s.origin, far)
+		}
+		if err := take(leaves[0]); err != nil {
+			return nil, "", err
+		}
+	}
+	previous = ""
+	for from := s.openedAt.from; from < s.base; {
 		leaves, err := l.store.leaves(ctx, s, from, 8192)
 		if err != nil {
 			return nil, "", err
@@ -327,38 +371,15 @@ func (l *Ledger) openIntents(ctx context.Context, s *logState) ([]openIntent, st
 		}
 		for _, leaf := range leaves {
 			from = leaf.Index + 1
-			r, err := record.Decode(leaf.Bytes)
-			if errors.Is(err, record.ErrErased) {
-				continue // long closed: nothing that is open is erased
-			}
-			if err != nil {
-				return nil, "", fmt.Errorf("%s: leaf %d: %w", s.origin, leaf.Index, err)
-			}
-			previous = r.Writer
-			e, ok := r.Body.(*event.Event)
-			if !ok {
-				continue
-			}
-			switch e.Kind {
-			case event.Intent:
-				open[e.Exchange] = openIntent{leaf.Index, e}
-				order = append(order, e.Exchange)
-			case event.Attempt:
-				if first, ok := open[e.Exchange]; ok {
-					first.intent.Try = max(first.intent.Try, e.Try)
-					if total(e.Holds) > total(first.intent.Holds) {
-						first.intent.Holds = e.Holds
-					}
-				}
-			case event.Outcome, event.Incomplete:
-				delete(open, e.Exchange)
+			if err := take(leaf); err != nil {
+				return nil, "", err
 			}
 		}
 	}
 	var out []openIntent
 	for _, id := range order {
-		if o, ok := open[id]; ok {
-			out = append(out, o)
+		if o := open[id]; o != nil {
+			out = append(out, *o)
 			delete(open, id)
 		}
 	}
@@ -424,7 +445,7 @@ func (l *Ledger) newLog(name string, generation uint64) (s *logState, sealed []b
 	if name == Instance {
 		part = "_instance"
 	}
-	s = &logState{name: name, generation: generation, origin: fmt.Sprintf("%s/%s/%d", l.c.Instance, part, generation), open: map[ident.ID]uint64{}, grown: make(chan struct{})}
+	s = &logState{name: name, generation: generation, origin: fmt.Sprintf("%s/%s/%d", l.c.Instance, part, generation), open: map[ident.ID]openExchange{}, grown: make(chan struct{})}
 	s.tree = newTree(func(level int, n uint64) ([]tlog.Hash, error) { return l.store.tile(s, level, n) })
 	s.head.Store(&record.Checkpoint{Origin: s.origin})
 	k, sealed, err := l.newSigner(name, s.origin, generation, 1)

@@ -38,14 +38,8 @@ type logBatch struct {
 	data  []byte
 	ends  []int // where each record ends in data
 	ids   []*pendingID
-	begun []begun    // exchanges whose intent is among the records
+	begun []begun    // exchanges whose intent, or a further attempt, is among the records
 	ended []ident.ID // exchanges whose end is
-}
-
-// begun is an exchange, and the leaf of its intent.
-type begun struct {
-	id   ident.ID
-	leaf uint64
 }
 
 // pendingID is a record that must be written once by its id.
@@ -120,7 +114,9 @@ func (l *Ledger) submit(e *event.Event, actor string) (*event.Commit, error) {
 	}
 	switch e.Kind {
 	case event.Intent:
-		lb.begun = append(lb.begun, begun{e.Exchange, s.base + s.number - 1})
+		lb.begun = append(lb.begun, begun{id: e.Exchange, leaf: s.base + s.number - 1, lasts: event.Lasts(e)})
+	case event.Attempt:
+		lb.begun = append(lb.begun, begun{id: e.Exchange, leaf: s.base + s.number - 1, again: true})
 	case event.Outcome, event.Incomplete:
 		// It stays open until this is durable: a checkpoint signed before that
 		// must not say that nothing is open, or a crash leaves it so for ever.

@@ -92,25 +92,8 @@ func (l *Ledger) take() *batch {
 	if b == nil {
 		return nil
 	}
-	l.openMu.Lock()
-	defer l.openMu.Unlock()
-	for _, lb := range b.logs {
-		for _, x := range lb.begun {
-			lb.log.open[x.id] = x.leaf
-		}
-	}
+	l.note(b)
 	return b
-}
-
-// shut takes the exchanges that ended in a batch, which is durable, out of the open ones.
-func (l *Ledger) shut(b *batch) {
-	l.openMu.Lock()
-	defer l.openMu.Unlock()
-	for _, lb := range b.logs {
-		for _, id := range lb.ended {
-			delete(lb.log.open, id)
-		}
-	}
 }
 
 // commitTimeout bounds one attempt, so that a database that does not answer is
