@@ -336,7 +336,7 @@ func keptBatch(o inventory.OrgID) *gateway.Object {
 
 func ofKept(ctx context.Context, k *keptStore) ofStore {
 	b := keptBatch(testOrg)
-	return ofStore{of: k,
+	return ofStore{of: k, instance: map[string]string{"Sweep": "forgets what is old, of each organisation by its own name"},
 		reads: map[string]func(inventory.OrgID) (any, error){
 			"Find":       func(o inventory.OrgID) (any, error) { return k.Find(ctx, o, b.System, b.Kind, b.ID) },
 			"OfExchange": func(o inventory.OrgID) (any, error) { return k.OfExchange(ctx, o, b.Exchange) },

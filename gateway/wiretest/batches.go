@@ -158,10 +158,11 @@ func (c *call) makeBatch() *Answer {
 }
 
 func (c *call) keepBatch(b *storedBatch, show func(*storedBatch) object) *Answer {
+	a := c.whole(show(b))
 	c.server.mu.Lock()
+	defer c.server.mu.Unlock()
 	c.server.batches[b.id] = b
-	c.server.mu.Unlock()
-	return c.whole(show(b))
+	return a
 }
 
 func batchObject(b *storedBatch) object {
@@ -202,6 +203,8 @@ func messageBatchObject(b *storedBatch) object {
 
 // askBatch tells how a batch stands, and ends it unless it is pending.
 func (c *call) askBatch(id string, cancel bool, show func(*storedBatch) object) *Answer {
+	c.server.turns.Lock()
+	defer c.server.turns.Unlock()
 	b := c.server.batch(id)
 	if b == nil {
 		return c.fail(404, "No such batch: "+id)
@@ -296,6 +299,8 @@ func (c *call) routeMessageBatches(method, rest string) func() *Answer {
 		return func() *Answer { return c.askBatch(id, below == "cancel", messageBatchObject) }
 	case method == http.MethodGet && below == "results":
 		return func() *Answer {
+			c.server.turns.Lock()
+			defer c.server.turns.Unlock()
 			b := c.server.batch(id)
 			if b == nil || b.status != "ended" {
 				return c.fail(404, "The results are not there.")
@@ -304,6 +309,8 @@ func (c *call) routeMessageBatches(method, rest string) func() *Answer {
 		}
 	case method == http.MethodDelete && below == "":
 		return func() *Answer {
+			c.server.turns.Lock()
+			defer c.server.turns.Unlock()
 			c.server.mu.Lock()
 			defer c.server.mu.Unlock()
 			if b := c.server.batches[id]; b == nil || b.status != "ended" {

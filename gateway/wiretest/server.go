@@ -36,6 +36,8 @@ type Server struct {
 
 	http *httptest.Server
 
+	turns sync.Mutex // held while a batch is looked at, answered or deleted; taken before mu
+
 	mu       sync.Mutex
 	received []Received                 // guarded by mu
 	seen     map[string]bool            // guarded by mu: words of the kind wire:once-N-ID
