@@ -361,7 +361,7 @@ func FuzzConverseFrames(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte, event string, payload []byte) {
 		if len(event) > 1000 {
-			t.Skip()
+			return
 		}
 		b = append(told(event, string(payload)), b...)
 		var want [][]byte

@@ -5,9 +5,7 @@ package peek
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
-	"math/bits"
 	"unicode/utf8"
 
 	"plumbline/gateway/event"
@@ -381,61 +379,6 @@ func (p *Body) object(i, depth int, st state) (int, error) {
 	}
 }
 
-// keySpan is where a key stands in the bytes.
-type keySpan struct {
-	start, end int
-	escaped    bool
-}
-
-// bitOf is a bit by a key's length and both its ends, which few keys of an object share.
-func bitOf(key []byte) uint64 {
-	if len(key) == 0 {
-		return 1
-	}
-	return 1 << (uint(len(key)*7+int(key[0])*3+int(key[len(key)-1])) & 63)
-}
-
-// manyKeys is from where on an object's keys are kept in a set: comparing each
-// with all before it would let a small body cost minutes.
-const manyKeys = 32
-
-// repeated compares a key, its escapes undone, with the object's keys so far.
-func (p *Body) repeated(first int, name []byte, seen *map[string]struct{}) bool {
-	if len(p.keys)-first < manyKeys {
-		for _, s := range p.keys[first:] {
-			if s.escaped {
-				if string(Unescape(nil, p.b[s.start:s.end])) == string(name) {
-					return true
-				}
-			} else if string(p.b[s.start:s.end]) == string(name) {
-				return true
-			}
-		}
-		return false
-	}
-	if *seen == nil {
-		*seen = make(map[string]struct{}, 2*manyKeys)
-		for _, s := range p.keys[first:] {
-			(*seen)[string(Unescape(nil, p.b[s.start:s.end]))] = struct{}{}
-		}
-	}
-	if _, ok := (*seen)[string(name)]; ok {
-		return true
-	}
-	(*seen)[string(name)] = struct{}{}
-	return false
-}
-
-// twice names the key only where it can be no text of a person or a model: at
-// the top of a request.
-func (p *Body) twice(i, depth int, name []byte) error {
-	what := "a key is there twice"
-	if depth == 0 && p.root == p.g.request {
-		what = fmt.Sprintf("the key %q is there twice", name[:min(len(name), 40)])
-	}
-	return &Error{"body_duplicate_key", i, what}
-}
-
 func (p *Body) array(i, depth int, st state) (int, error) {
 	p.containers++
 	if st == answerChoices {
@@ -469,101 +412,6 @@ func (p *Body) array(i, depth int, st state) (int, error) {
 			return i, p.bad(i, "a comma or a bracket is missing")
 		}
 	}
-}
-
-// str reads a string whose opening quote is at i. Where there is neither an escape
-// nor an error its callers need only plain.
-func (p *Body) str(i int) (Span, int, error) {
-	s := Span{Start: i + 1}
-	for at := i + 1; ; {
-		at = plain(p.b, at)
-		switch {
-		case at == len(p.b):
-			return s, at, p.bad(i, "a string has no end")
-		case p.b[at] == '"':
-			s.End = at
-			return s, at + 1, nil
-		case p.b[at] == '\\':
-			size, ok := escape(p.b[at:])
-			if !ok {
-				return s, at, p.bad(at, "there is no such escape")
-			}
-			s.Escaped = true
-			at += size
-		default:
-			return s, at, p.bad(at, "a string holds a control character")
-		}
-	}
-}
-
-// plain passes over a string's bytes, sixteen at a time, to the first that ends it,
-// begins an escape or is a control character.
-func plain(b []byte, at int) int {
-	for ; len(b)-at >= 16; at += 16 {
-		w := b[at : at+16]
-		first, second := stops(binary.LittleEndian.Uint64(w)), stops(binary.LittleEndian.Uint64(w[8:]))
-		switch {
-		case first != 0:
-			return at + bits.TrailingZeros64(first)>>3
-		case second != 0:
-			return at + 8 + bits.TrailingZeros64(second)>>3
-		}
-	}
-	if len(b)-at >= 8 {
-		if found := stops(binary.LittleEndian.Uint64(b[at:])); found != 0 {
-			return at + bits.TrailingZeros64(found)>>3
-		}
-		at += 8
-	}
-	for at < len(b) && b[at] >= 0x20 && b[at] != '"' && b[at] != '\\' {
-		at++
-	}
-	return at
-}
-
-// stops has the high bit of each byte of v that is below 0x20, a quote or a backslash.
-// A borrow can set it for others too, but only behind one that is. With bit 1 turned
-// over a quote is 0x20, and what is below 0x20 stays there; what is not of ASCII has
-// its own high bit and is none.
-func stops(v uint64) uint64 {
-	low, escape := (v^(ones*('"'^0x20)))-ones*0x21, (v^(ones*'\\'))-ones
-	return (low | escape) &^ v & (ones * 0x80)
-}
-
-const ones = 0x0101010101010101
-
-// escape gives the length of the escape at the start of b.
-func escape(b []byte) (int, bool) {
-	if len(b) < 2 {
-		return 0, false
-	}
-	switch b[1] {
-	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-		return 2, true
-	case 'u':
-		if len(b) < 6 {
-			return 0, false
-		}
-		for _, c := range b[2:6] {
-			if hex(c) < 0 {
-				return 0, false
-			}
-		}
-		return 6, true
-	}
-	return 0, false
-}
-
-func hex(c byte) int {
-	switch {
-	case c >= '0' && c <= '9':
-		return int(c - '0')
-	case c >= 'a' && c <= 'f':
-		return int(c-'a') + 10
-	case c >= 'A' && c <= 'F':
-		return int(c-'A') + 10
-	}
-	return -1
 }
 
 func (p *Body) number(i int) (int, error) {
