@@ -152,16 +152,17 @@ func prepareConfigValidate(fs *flag.FlagSet) action {
 		if err != nil {
 			return err
 		}
-		orgs := 0
+		orgs, remarks := 0, []string{}
 		if cfg.Declarations != "" {
-			n, err := checkDeclarations(ctx, cfg, c)
-			if err != nil {
+			if orgs, remarks, err = checkDeclarations(ctx, cfg, c); err != nil {
 				return err
 			}
-			orgs = n
 		}
 		if *asJSON {
-			return printJSON(c.out, map[string]any{"valid": true, "declarations": cfg.Declarations, "organisations": orgs})
+			return printJSON(c.out, map[string]any{"valid": true, "declarations": cfg.Declarations, "organisations": orgs, "remarks": remarks})
+		}
+		for _, r := range remarks {
+			fmt.Fprintf(c.err, "plumbline config validate: %s\n", r)
 		}
 		c.printf("the configuration holds\n")
 		if cfg.Declarations != "" {
@@ -172,28 +173,33 @@ func prepareConfigValidate(fs *flag.FlagSet) action {
 }
 
 // checkDeclarations applies the file to an empty server in a temporary folder,
-// so that the check is the one that counts and nothing is changed.
-func checkDeclarations(ctx context.Context, cfg *config.Config, c *console) (int, error) {
+// so that the check is the one that counts and nothing is changed. It gives how many
+// organisations there are, and what holds and yet will not do what was meant.
+func checkDeclarations(ctx context.Context, cfg *config.Config, c *console) (int, []string, error) {
 	text, err := os.ReadFile(cfg.Declarations)
 	if err != nil {
-		return 0, usageError("read declarations: %v", err)
+		return 0, nil, usageError("read declarations: %v", err)
 	}
 	d, err := inventory.ParseDeclaration(text, cfg.Declarations)
 	if err != nil {
-		return 0, &exitError{exitUsage, err}
+		return 0, nil, &exitError{exitUsage, err}
 	}
 	dir, err := os.MkdirTemp("", "plumbline-validate-")
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	defer os.RemoveAll(dir)
 	trial := *cfg
 	trial.DataDir, trial.KeyFile, trial.Postgres = dir, filepath.Join(dir, "instance.key"), ""
 	s, err := server.New(ctx, server.Options{Config: &trial, Version: version, Env: c.env})
 	if err != nil {
-		return 0, &exitError{exitUsage, err}
+		return 0, nil, &exitError{exitUsage, err}
 	}
-	return len(d.Organisations), s.Close(ctx)
+	remarks := []string{}
+	for _, r := range s.Gateway.Remarks() {
+		remarks = append(remarks, r.String())
+	}
+	return len(d.Organisations), remarks, s.Close(ctx)
 }
 
 func printJSON(w io.Writer, v any) error {

@@ -213,8 +213,26 @@ func TestDocumentedExampleWorks(t *testing.T) {
 		}
 	}
 	file := filepath.Join(dir, "plumbline.yaml")
-	if code, out, errs := plumbline(t, env, "config", "validate", "--config", file); code != exitOK || !strings.Contains(out, "1 organisations declared") {
+	if code, out, errs := plumbline(t, env, "config", "validate", "--config", file); code != exitOK || !strings.Contains(out, "1 organisations declared") || errs != "" {
 		t.Fatalf("config validate: %d %s%s", code, out, errs)
+	}
+	whole, err := os.ReadFile(declarations)
+	if err != nil {
+		t.Fatal(err)
+	}
+	misspelt := strings.Replace(string(whole), "vendor: openai", "vendor: opnai", 1)
+	if err := os.WriteFile(declarations, []byte(misspelt), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	remark := regexp.MustCompile(`declarations\.yaml, line \d+: route \\?"gpt-4o-mini\\?" leads to the model \\?"gpt-4o-mini\\?" of the vendor \\?"opnai\\?", which has no price`)
+	if code, out, errs := plumbline(t, env, "config", "validate", "--config", file); code != exitOK || !strings.Contains(out, "1 organisations declared") || !remark.MatchString(errs) {
+		t.Errorf("a vendor without prices: %d %s%s", code, out, errs)
+	}
+	if code, out, _ := plumbline(t, env, "config", "validate", "--json", "--config", file); code != exitOK || !remark.MatchString(out) {
+		t.Errorf("a vendor without prices, as JSON: %d %s", code, out)
+	}
+	if err := os.WriteFile(declarations, whole, 0o600); err != nil {
+		t.Fatal(err)
 	}
 	if _, err := os.Stat(env["PLUMBLINE_DATA_DIR"]); err == nil {
 		t.Error("config validate left a data directory")

@@ -63,10 +63,15 @@ type DeclaredPolicy struct {
 	File   string `yaml:"file"`
 }
 
-// ParseDeclaration reads a declaration strictly; errors name file and line.
+// ParseDeclaration reads a declaration strictly; errors name file and line. A text
+// without a list of organisations is an error: it is more often a file that somebody is
+// still writing than a wish to revoke every key.
 func ParseDeclaration(text []byte, file string) (*Declaration, error) {
 	d := &Declaration{file: file}
 	doc, err := config.Strict(text, file, d)
+	if err == nil && d.Organisations == nil {
+		err = fault.New(fault.Invalid, "config", "%s: line %d: there is no list of organisations; to take back everything that was declared write organisations: []", file, max(1, config.LineOf(doc, "organisations")))
+	}
 	d.doc = doc
 	return d, err
 }

@@ -133,6 +133,9 @@ func checkRoute(s *State, v Route) error {
 	if len(v.Targets) > 0 && (v.Provider != "" || v.Target != "") {
 		return fault.Field("targets", "give provider and target, or a list of targets, not both")
 	}
+	if len(v.Targets) == 0 && v.Provider == "" {
+		return fault.Field("provider", "say where it leads: name a provider, or give a list of targets")
+	}
 	if len(v.Targets) == 0 && !s.hasProvider(v.Provider) {
 		return fault.Field("provider", "there is no provider %q", v.Provider)
 	}

@@ -78,6 +78,8 @@ organisations:
 func TestMalformedValuesOfRoutes(t *testing.T) {
 	for _, c := range []struct{ name, yaml, want string }{
 		{"number for a time", "deadline: 30", `line 6: "30" is no length of time such as 30s`},
+		{"fraction for a weight", "targets: [{provider: a, weight: 0.75}]", "line 6: weight: 0.75 is no whole number"},
+		{"fraction that is whole", "max_attempts: 3.0", "line 6: max_attempts: 3.0 is no whole number"},
 		{"list for a time", "deadline: [1s]", "is no length of time"},
 		{"map in a condition", "targets: [{provider: a, when: {key: {a: b}}}]", "line 6: a condition has one value or a list of values"},
 		{"unknown key", "targets: [{provider: a, wieght: 1}]", `line 6: unknown key "wieght" in targets`},
@@ -114,6 +116,7 @@ func TestRoutesAreChecked(t *testing.T) {
 		{"all there is", Route{Model: "x", Strategy: ByWeight, Targets: []Target{{Provider: "a", Weight: pointer(0)}, {Route: "two", Tier: 1}}}, ""},
 		{"twice under other conditions", Route{Model: "x", Targets: []Target{{Provider: "a", When: map[string]OneOf{"key": {"k"}}}, {Provider: "a", Tier: 1}}}, ""},
 		{"no name", Route{Provider: "a"}, "model: name the model"},
+		{"leads nowhere", Route{Model: "x"}, "provider: say where it leads: name a provider, or give a list of targets"},
 		{"unknown provider", Route{Model: "x", Provider: "c"}, `provider: there is no provider "c"`},
 		{"unknown provider of a target", Route{Model: "x", Targets: []Target{{Provider: "a"}, {Provider: "c"}}}, `targets[1].provider: there is no provider "c"`},
 		{"both forms", Route{Model: "x", Provider: "a", Targets: []Target{{Provider: "a"}}}, "targets: give provider and target, or a list"},

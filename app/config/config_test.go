@@ -63,6 +63,8 @@ func TestRefused(t *testing.T) {
 		{"unknown key", "listen: 127.0.0.1:1\nlissten: no\n", `line 2: unknown key "lissten"; there are: `},
 		{"a key twice", "listen: 127.0.0.1:1\nlisten: 127.0.0.1:2\n", "line 2"},
 		{"wrong type", "\nexchange_timeout: soon\n", "line 2"},
+		{"a time without a unit", "listen: 127.0.0.1:1\nbody_timeout: 120\n", `line 2: body_timeout: "120" is no length of time such as 30s`},
+		{"no time at all", "listen: 127.0.0.1:1\nbody_timeout: 2 minutes\n", `line 2: body_timeout: "2 minutes" is no length of time such as 30s`},
 		{"no mapping", "- listen\n", "line 1"},
 		{"no YAML", "listen: [\n", "line "},
 		{"two documents", "listen: 127.0.0.1:1\n---\ninstance: b\n", "line 2: a second document"},

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"sort"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -15,7 +16,8 @@ import (
 )
 
 // Strict reads YAML into a struct. An unknown key, a key that is there twice or a
-// value of the wrong type is an error of kind Invalid that names file and line.
+// value of the wrong type (a fraction for a whole number among them) is an error of kind
+// Invalid that names file and line.
 // It returns the document, for LineOf.
 func Strict(text []byte, file string, into any) (*yaml.Node, error) {
 	var doc, more yaml.Node
@@ -68,6 +70,8 @@ func known(n *yaml.Node, t reflect.Type, path string) error {
 				return err
 			}
 		}
+	case n.Kind == yaml.ScalarNode:
+		return scalar(n, t, path)
 	case n.Kind == yaml.MappingNode && t.Kind() == reflect.Struct && t.PkgPath() != "time":
 		fields := Fields(t)
 		for i := 0; i+1 < len(n.Content); i += 2 {
@@ -80,6 +84,28 @@ func known(n *yaml.Node, t reflect.Type, path string) error {
 				return err
 			}
 		}
+	}
+	return nil
+}
+
+// scalar refuses what the YAML package would cut to fit (0.75 becomes 0 in a whole number,
+// and a limit of 0 is none at all), and what it refuses without the line or in the words
+// of Go.
+func scalar(n *yaml.Node, t reflect.Type, name string) error {
+	if n.ShortTag() == "!!null" || reflect.PointerTo(t).Implements(reflect.TypeFor[yaml.Unmarshaler]()) {
+		return nil
+	}
+	switch {
+	case t == reflect.TypeFor[time.Time]():
+		if n.Decode(new(time.Time)) != nil {
+			return fmt.Errorf("line %d: %s: %q is no time; write it as 2026-03-03 or 2026-03-03T10:00:00Z", n.Line, name, n.Value)
+		}
+	case t == reflect.TypeFor[time.Duration]():
+		if n.Decode(new(time.Duration)) != nil {
+			return fmt.Errorf("line %d: %s: %q is no length of time such as 30s", n.Line, name, n.Value)
+		}
+	case t.Kind() >= reflect.Int && t.Kind() <= reflect.Uint64 && n.ShortTag() == "!!float":
+		return fmt.Errorf("line %d: %s: %s is no whole number", n.Line, name, n.Value)
 	}
 	return nil
 }

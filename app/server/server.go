@@ -283,7 +283,7 @@ func (s *Server) Close(ctx context.Context) error {
 }
 
 // Declare reads the declaration file again and makes it the register's state,
-// whole or not at all.
+// whole or not at all. What holds and yet will not do what was meant is logged.
 func (s *Server) Declare(ctx context.Context) (int, error) {
 	text, err := os.ReadFile(s.Config.Declarations)
 	if err != nil {
@@ -297,5 +297,11 @@ func (s *Server) Declare(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return s.Register.Declare(ctx, d)
+	n, err := s.Register.Declare(ctx, d)
+	if err == nil {
+		for _, r := range s.Gateway.Remarks() {
+			s.log.Warn("declared, and of no use", "organisation", string(r.Org), "file", r.Origin.File, "line", r.Origin.Line, "why", r.Text)
+		}
+	}
+	return n, err
 }

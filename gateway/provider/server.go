@@ -3,6 +3,7 @@ package provider
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -39,6 +40,15 @@ func (k *Kind) base(p *inventory.Provider) (*url.URL, error) {
 		return nil, errors.New("base_url must be an http or https URL such as https://api.openai.com/v1")
 	case u.User != nil:
 		return nil, errors.New("base_url holds a user name or a password; a secret has a place of its own")
+	}
+	ends := ""
+	for _, path := range k.Speaks {
+		if len(path.At) > len(ends) && strings.HasSuffix(u.Path, path.At) {
+			ends = path.At
+		}
+	}
+	if ends != "" {
+		return nil, fmt.Errorf("base_url ends in %s, which the gateway adds itself; leave it out", ends)
 	}
 	return u, nil
 }
