@@ -2,11 +2,13 @@ package wiretest
 
 import (
 	"bytes"
+	"crypto/tls"
 	"embed"
 	"encoding/json"
 	"encoding/pem"
+	"io"
+	"net"
 	"net/http/httptest"
-	"net/http/httputil"
 	"net/url"
 	"os"
 	"os/exec"
@@ -156,19 +158,52 @@ func interpreter(t *testing.T, script string) (path string, env []string) {
 
 // OverTLS serves base by https until the test ends, for AWS's client for Python, which
 // sends a token by nothing else: the address, and the variable that lets it trust that.
+// Below TLS the bytes pass as they are.
 func OverTLS(t *testing.T, base string) (address, variable string) {
 	t.Helper()
 	to, err := url.Parse(base)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := httptest.NewTLSServer(httputil.NewSingleHostReverseProxy(&url.URL{Scheme: to.Scheme, Host: to.Host}))
-	t.Cleanup(s.Close)
-	file := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o600); err != nil {
+	certified := httptest.NewTLSServer(nil) // for its certificate
+	certified.Close()
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: certified.TLS.Certificates})
+	if err != nil {
 		t.Fatal(err)
 	}
-	return s.URL + to.Path, "AWS_CA_BUNDLE=" + file
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			caller, err := listener.Accept()
+			if err != nil {
+				return // the test is over
+			}
+			go tunnel(caller, to.Host)
+		}
+	}()
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certified.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return "https://" + listener.Addr().String() + to.Path, "AWS_CA_BUNDLE=" + file
+}
+
+// tunnel passes bytes both ways until either side has no more.
+func tunnel(caller net.Conn, address string) {
+	defer caller.Close()
+	server, err := net.Dial("tcp", address)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	over := make(chan struct{}, 2)
+	for _, way := range [][2]net.Conn{{caller, server}, {server, caller}} {
+		go func() {
+			io.Copy(way[0], way[1])
+			over <- struct{}{}
+		}()
+	}
+	<-over
 }
 
 // RunProgram runs a program of a document, in js or python, with the official
