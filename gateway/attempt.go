@@ -384,16 +384,17 @@ func (g *Gateway) rewrite(x *exchange) error {
 		if err := x.loadBody(); err != nil {
 			return err
 		}
-		if x.form == nil { // whose texts are kept
-			if err := x.peeked.Request(x.body, x.call.grammar); err != nil {
-				return err
-			}
+		if err := x.readAgain(); err != nil {
+			return err
 		}
 	}
 	if err := x.price(); err != nil {
 		return err
 	}
-	x.edits = append(x.edits[:0], x.guarded...)
+	var err error
+	if x.edits, err = x.redactions(x.edits[:0]); err != nil {
+		return err
+	}
 	x.ev.NotCarried = nil
 	if err := x.prepareBody(); err != nil {
 		return err

@@ -88,9 +88,10 @@ func (g *Gateway) sealBody(x *exchange) error {
 			return unkept(err)
 		}
 	}
-	if x.neutral != nil {
-		x.neutral.Turns = nil // no answer is written from them
+	if err := g.sealRedactions(x); err != nil {
+		return err
 	}
+	x.scratch = keep(x.scratch)
 	x.dropBody()
 	return nil
 }
@@ -101,6 +102,15 @@ func (x *exchange) dropBody() {
 	x.peeked.Release()
 	if x.prompt != nil {
 		x.prompt.Forget()
+	}
+	if x.neutral != nil {
+		x.neutral.Abridge()
+	}
+	if x.lot != nil {
+		x.lot.lines = nil
+	}
+	if x.upload != nil {
+		x.upload.file = nil
 	}
 	if x.unload != nil {
 		x.unload()
@@ -116,9 +126,6 @@ func (x *exchange) dropBody() {
 // again. A provider that is not done with reading it holds it by itself.
 func (x *exchange) forgetRequest() {
 	x.sent.Body, x.sent.Lent = nil, nil
-	if x.neutral != nil {
-		x.neutral.Turns = nil // no answer is written from them
-	}
 	x.dropBody()
 }
 
@@ -133,6 +140,10 @@ func (x *exchange) forgetOut() {
 func (x *exchange) closeBody() {
 	x.forgetOut()
 	x.dropBody()
+	if x.redacted != nil {
+		x.redacted.Close()
+		x.redacted = nil
+	}
 	if x.kept != nil {
 		x.kept.Close()
 		x.kept = nil

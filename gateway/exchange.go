@@ -62,9 +62,10 @@ type exchange struct {
 	lot        *lot        // its requests, or what is known of them
 	model      string
 
-	kept   *spill.Body // a large body; body is nil while it is not loaded
-	sealed *spill.Body // and as it goes upstream, in place of out
-	unload func()
+	kept     *spill.Body // a large body; body is nil while it is not loaded
+	sealed   *spill.Body // and as it goes upstream, in place of out
+	redacted *spill.Body // and what guards took out of it, in place of guarded; nil for nothing
+	unload   func()
 
 	// admit
 	route    *routing.Route
@@ -176,9 +177,7 @@ func (x *exchange) reset() {
 	x.digest.Reset()
 	x.peeked.Forget()
 	x.chunk.Forget()
-	clear(x.edits)
-	clear(x.guarded)
-	x.guarded, x.edits, x.holds, x.buf, x.scratch = x.guarded[:0], x.edits[:0], x.holds[:0], keep(x.buf), keep(x.scratch)
+	x.guarded, x.edits, x.holds, x.buf, x.scratch = few(x.guarded), few(x.edits), x.holds[:0], keep(x.buf), keep(x.scratch)
 	x.framed = keep(x.framed)
 	x.prompts, x.replies = x.ev.Prompt[:0], x.ev.AnswerGuard[:0]
 	r := x.reused
@@ -192,6 +191,15 @@ func keep(b []byte) []byte {
 		return nil
 	}
 	return b[:0]
+}
+
+// few does the same for edits.
+func few(e []peek.Edit) []peek.Edit {
+	if cap(e) > 4<<10 {
+		return nil
+	}
+	clear(e)
+	return e[:0]
 }
 
 // addressPrefix is what of a caller's address may be recorded: /24 or /48.

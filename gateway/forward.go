@@ -240,7 +240,7 @@ func (g *Gateway) whole(ctx context.Context, x *exchange, resp *provider.Respons
 	}
 	x.edits = sorted(append(x.edits, resultsHere(x.call.kind, body)...))
 	if len(x.edits) > 0 {
-		body = peek.Splice(make([]byte, 0, len(body)+256), body, x.edits)
+		body = peek.Splice(nil, body, x.edits)
 	}
 	return g.giveWhole(x, &a, body, resp, resp.Status, jsonHeader)
 }

@@ -2,8 +2,12 @@ package gateway
 
 import (
 	"bytes"
+	"cmp"
+	"context"
 	"errors"
 	"io"
+
+	"plumbline/gateway/spill"
 )
 
 // Of server-sent events, in bytes.
@@ -26,15 +30,24 @@ type frames struct {
 	joined []byte
 	most   int  // bytes of a frame; maxFrame when zero
 	bursts bool // a read filled all the room there was
+
+	store *spill.Store // of long frames; nil: all are held in memory
+	short int          // bytes of a frame that is not long; longFrame when zero
+	ctx   context.Context
+	long  long
 }
 
 // next reads a frame. data is its data field, which begins at f.data in f.raw;
 // nil for a comment. A field of several lines is put into one. io.EOF is the clean
 // end; a frame without its blank line is io.ErrUnexpectedEOF.
 func (f *frames) next() (data []byte, err error) {
+	f.drop()
 	from, to, lines := -1, -1, 0
 	for start := 0; ; { // of a line, from where the frame begins
 		end, err := f.line(start)
+		if err == errLong {
+			return f.readLong()
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -85,6 +98,9 @@ func (f *frames) line(start int) (end int, err error) {
 			return seen + n + 1, nil
 		}
 		seen = len(waiting)
+		if f.store != nil && seen > cmp.Or(f.short, longFrame) {
+			return 0, errLong
+		}
 		if err := f.fill(); err != nil {
 			if err == io.EOF && len(bytes.TrimSpace(f.buf[f.at:])) > 0 {
 				err = io.ErrUnexpectedEOF
@@ -96,15 +112,23 @@ func (f *frames) line(start int) (end int, err error) {
 
 // fill waits for more bytes.
 func (f *frames) fill() error {
-	switch {
-	case f.r == nil:
-		return io.EOF
-	case f.failed != nil:
-		return f.failed
-	case len(f.buf)-f.at > max(f.most, maxFrame):
+	if len(f.buf)-f.at > max(f.most, maxFrame) {
 		return errFrame
 	}
-	f.makeRoom()
+	if f.r != nil && f.failed == nil {
+		f.makeRoom()
+	}
+	return f.read()
+}
+
+// read reads into the room that there is.
+func (f *frames) read() error {
+	if f.r == nil {
+		return io.EOF
+	}
+	if f.failed != nil {
+		return f.failed
+	}
 	for range 100 {
 		n, err := f.r.Read(f.buf[len(f.buf):cap(f.buf)])
 		f.buf, f.failed = f.buf[:len(f.buf)+n], err

@@ -24,6 +24,7 @@ import (
 	"plumbline/gateway/event"
 	"plumbline/gateway/price"
 	"plumbline/gateway/provider/credential"
+	"plumbline/gateway/spill"
 	"plumbline/inventory"
 )
 
@@ -595,11 +596,21 @@ func FuzzFrames(f *testing.F) {
 	f.Add([]byte("data: a\r\n\r\nevent: e\ndata:b\n\n"))
 	f.Add([]byte("data: cut"))
 	f.Add([]byte("event: m\ndata: {\"a\":\n: c\ndata: 1}\n\ndata\ndata\n\n\n\ndata:[DONE]\r\n\r\n"))
+	f.Add([]byte("\r\r\n\ndata: long after blank lines" + strings.Repeat(" and more", 200) + "\r\n\r\ndata: next\n\n"))
+	store, err := spill.New(spill.Config{Dir: f.TempDir()})
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		fr := &frames{r: newReader(b)}
+		fr, long := &frames{r: newReader(b)}, &frames{r: newReader(b), store: store, short: 8, ctx: t.Context()}
+		defer long.drop()
 		total := 0
 		for {
 			data, err := fr.next()
+			through, err2 := long.next() // by way of a file
+			if err != err2 || err == nil && (!bytes.Equal(data, through) || (data == nil) != (through == nil) || !bytes.Equal(fr.raw, long.raw)) {
+				t.Fatalf("%q %v, long %q %v", data, err, through, err2)
+			}
 			if err != nil {
 				break
 			}

@@ -209,7 +209,7 @@ func (x *exchange) prepareBody() (err error) {
 	}
 	x.edits = sorted(edits)
 	if x.out = x.body; len(edits) > 0 {
-		x.out = peek.Splice(make([]byte, 0, len(x.body)+256), x.body, edits)
+		x.out = peek.Splice(nil, x.body, edits)
 	}
 	switch {
 	case translated:

@@ -149,11 +149,13 @@ func (h *holdback) next() ([]byte, bool) {
 	return e.rewritten(), true
 }
 
-// given tells that the next frame is given out.
+// given tells that the next frame is about to be given out.
 func (h *holdback) given() {
-	for _, p := range h.queue[h.first].parts {
+	e := &h.queue[h.first]
+	for _, p := range e.parts {
 		p.text.Given(p.to)
 	}
+	e.raw = nil
 	h.first++
 }
 

@@ -10,12 +10,15 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"plumbline/gateway/event"
+	"plumbline/gateway/spill"
 	"plumbline/gateway/wiretest"
 	"plumbline/inventory"
 )
@@ -191,6 +194,129 @@ func TestStreamedImages(t *testing.T) {
 	})
 }
 
+// Pictures that come at the same time, each to a caller who takes its time: what of them
+// stands in memory follows from what may be loaded, and not from how many come. The bound
+// is that of large requests.
+func TestStreamedImagesAreBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("gigabytes of pictures")
+	}
+	const streams, size, loaded = 24, 16 << 20, 48 << 20
+	const bound = 2*(loaded+64<<20) + 64<<20
+	look, peak := watchHeap()
+	var coming, taken sync.WaitGroup
+	coming.Add(streams)
+	taken.Add(streams)
+	piece := strings.Repeat("QUJD", 16<<10)
+	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		io.Copy(io.Discard, q.Body)
+		w.Header().Set("Content-Type", "text/event-stream")
+		io.WriteString(w, "event: image_generation.completed\ndata: {\"type\":\"image_generation.completed\",\"b64_json\":\"")
+		for n := 0; n < size; n += len(piece) {
+			io.WriteString(w, piece)
+			look()
+		}
+		coming.Done()
+		coming.Wait() // all but the end of each is there
+		io.WriteString(w, "\",\"size\":\"1024x1024\",\"quality\":\"low\",\"usage\":{\"input_tokens\":2,\"output_tokens\":272,\"total_tokens\":274}}\n\n")
+	}))
+	defer up.Close()
+	r := newRig(t, answerPlain)
+	r.keep(spill.Config{Loaded: loaded, Wait: 1 << 40})
+	r.org().OrgBudgets = []*inventory.Budget{}
+	r.org().Providers["up"] = &inventory.Provider{ID: "up", Kind: "openai", BaseURL: up.URL + "/v1", CredentialRef: "env:UP"}
+	routes(r, "gpt-image-1")
+	var all sync.WaitGroup
+	for range streams {
+		all.Go(func() {
+			req, _ := http.NewRequest(http.MethodPost, r.srv.URL+"/v1/images/generations", strings.NewReader(`{"model":"gpt-image-1","prompt":"a cat","stream":true}`))
+			req.Header.Set("Authorization", "Bearer "+testKey)
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Error(err)
+				coming.Done()
+				taken.Done()
+				return
+			}
+			defer resp.Body.Close()
+			buf := make([]byte, 32<<10)
+			n, err := io.ReadAtLeast(resp.Body, buf, 1)
+			taken.Done()
+			taken.Wait() // nobody takes the rest before all have begun
+			for err == nil {
+				var more int
+				more, err = resp.Body.Read(buf)
+				n += more
+				look()
+			}
+			if err != io.EOF || n < size {
+				t.Errorf("%d bytes: %v", n, err)
+			}
+		})
+	}
+	all.Wait()
+	t.Logf("at most %d MiB of %d MiB sent, bound %d MiB", peak.Load()>>20, streams*size>>20, bound>>20)
+	if peak.Load() > bound {
+		t.Errorf("%d MiB in memory, bound %d MiB", peak.Load()>>20, bound>>20)
+	}
+	r.srv.Close()
+	r.rec.mu.Lock()
+	defer r.rec.mu.Unlock()
+	for _, e := range r.rec.events {
+		if e.Kind != event.Outcome {
+			continue
+		}
+		if e.End != event.EndComplete || e.Source != event.UsageProvider || e.Usage.Output != 272 {
+			t.Errorf("%+v", e)
+		}
+	}
+	if u := r.g.c.Bodies.Usage(); u != (spill.Usage{}) {
+		t.Errorf("%+v is still taken", u)
+	}
+}
+
+// With no room for a long event its stream ends with an error, and what was made is
+// charged at its hold.
+func TestStreamedImageWithoutRoom(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		store spill.Config
+		code  string
+	}{
+		{"on disk", spill.Config{Disk: 1 << 20}, "busy"},
+		{"in memory", spill.Config{Loaded: 8 << 20, Wait: 100 * time.Millisecond}, "busy"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r, up := wired(t, "gpt-image-1")
+			store := r.keep(c.store)
+			if c.store.Loaded > 0 { // another takes all of it
+				other, err := store.Put(make([]byte, c.store.Loaded))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer other.Close()
+				_, release, err := other.Load(t.Context(), 1)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer release()
+			}
+			up.Write = func(w http.ResponseWriter, _ *http.Request, a *wiretest.Answer) {
+				for i := range a.Events {
+					a.Events[i] = bytes.Replace(a.Events[i], []byte(wiretest.Picture), bytes.Repeat([]byte("AAAA"), 1<<20), 1)
+				}
+				wiretest.Send(w, a)
+			}
+			_, got := r.send(http.MethodPost, "/v1/images/generations", testKey, `{"model":"gpt-image-1","prompt":"a cat","stream":true}`)
+			r.rec.wait(t, 2)
+			e := r.rec.last()
+			if !strings.Contains(got, c.code) || strings.Contains(got, "AAAA") || e.End != event.EndAborted || e.Source != event.UsageEstimated || e.Charge != e.Held {
+				t.Errorf("%.300s %+v", got, e)
+			}
+		})
+	}
+}
+
 // A transcript reads the same however it was cut, what guards take out is out of its
 // pieces, of its end, and of the tokens that say it once more, and is counted once.
 func TestStreamedTranscripts(t *testing.T) {
@@ -329,6 +455,8 @@ func TestMediaThatCannotBe(t *testing.T) {
 		{"/v1/images/edits", []formPart{{"image", "a.png", "a"}, {"prompt", "", "x"}, {"model", "", "gemini-2.5-flash"}}, 404, "operation_unsupported"},
 		{"/v1/images/edits", []formPart{{"image", "a.png", "a"}, {"prompt", "", "x"}}, 400, "model_missing"},
 		{"/v1/images/edits", []formPart{{"image", "a.png", "a"}, {"prompt", "", "x"}, {"prompt", "", "y"}, {"model", "", "dall-e-2"}}, 400, "body_duplicate_key"},
+		{"/v1/images/edits", []formPart{{"image", "a.png", "a"}, {"prompt", "", strings.Repeat("x", longestKept+1)}, {"model", "", "dall-e-2"}}, 400, "body_malformed"},
+		{"/v1/images/edits", []formPart{{"image", "a.png", "a"}, {"other", "", strings.Repeat("x", longestField+1)}, {"model", "", "dall-e-2"}}, 400, "body_malformed"},
 	} {
 		if resp, answer := r.sendForm(c.path, c.parts); resp.StatusCode != c.status || code(answer) != c.code {
 			t.Errorf("%s: %d %s, want %s", c.path, resp.StatusCode, answer, c.code)

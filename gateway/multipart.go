@@ -21,7 +21,8 @@ type form struct {
 
 const (
 	mostFormParts = 64
-	longestField  = 1 << 20 // bytes
+	longestField  = 1 << 20   // bytes
+	longestKept   = 128 << 10 // bytes, of what is kept in memory until the answer; no prompt of a picture may be as long
 )
 
 // guardedFields of a form are texts of a person.
@@ -65,6 +66,8 @@ func (x *exchange) readForm() error {
 			return err
 		case len(body) > longestField:
 			return malformedForm("has a field of more than 1 MiB that is no file")
+		case len(body) > longestKept && (name == "model" || guardedFields[name] || askedFields[name]):
+			return malformedForm("has a field `" + name + "` of more than 128 KiB")
 		case !utf8.Valid(body):
 			return refuse(http.StatusBadRequest, "body_not_utf8", "a field of the form is not UTF-8")
 		case name == "model":

@@ -182,10 +182,7 @@ func (x *exchange) countUsage() {
 		e.Usage, e.Source = event.Usage{}, event.UsageCounted // nothing was answered
 		return
 	}
-	var in int64
-	for _, s := range x.peeked.Text {
-		in += int64(s.End - s.Start)
-	}
+	in := x.peeked.TextBytes()
 	if x.form != nil {
 		in += int64(len(x.form.texts["prompt"]))
 	}

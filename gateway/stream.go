@@ -30,6 +30,7 @@ type streamer struct {
 	unguarded bool // a guard broke and fails open
 	alive     *keepAlive
 	forget    func() bool // that the caller may hang up
+	lost      error       // why a long event could not be given to its end
 }
 
 // streamer is one for the answer to this exchange, with memory that was used before.
@@ -40,12 +41,14 @@ func (x *exchange) streamer(g *Gateway, body io.Reader) *streamer {
 		x.streams = s
 	}
 	s.g, s.x, s.in.r, s.in.most, s.holdback.in = g, x, body, x.mostFrame(), x.answers
+	s.in.store, s.in.ctx = g.c.Bodies, context.Background() // what the provider is still sending is read for its usage
 	s.left, s.through = x.r.Context().Done(), x.interpreter()
 	return s
 }
 
 // reset lets go of the exchange.
 func (s *streamer) reset() {
+	s.in.drop()
 	in, holdback, like := s.in.buf, s.holdback, s.like
 	holdback.reset()
 	like.Forget()
@@ -135,6 +138,10 @@ func (s *streamer) step(data []byte, err error) error {
 	if err := s.frame(data); err != nil {
 		return err
 	}
+	if s.lost != nil {
+		x.ev.End = event.EndAborted
+		return s.lost
+	}
 	if x.wrote && !s.gone && (s.finished || !s.in.more()) { // flushing would write the head
 		x.flush()
 	}
@@ -172,7 +179,7 @@ func (s *streamer) frame(data []byte) error {
 	x := s.x
 	switch {
 	case data == nil:
-		s.emit(s.in.raw)
+		s.pass(&s.in)
 		return nil
 	case isDone(data):
 		if s.finished = true; s.through != nil {
@@ -259,7 +266,7 @@ func (s *streamer) text(f *frames, data []byte) error {
 		}
 	}
 	if x.answers == nil || x.answers.Idle() || s.unguarded {
-		s.emit(f.raw)
+		s.pass(f)
 		return nil
 	}
 	if err := s.look(f, data); err != nil || !s.finished {
@@ -293,7 +300,7 @@ func (s *streamer) look(f *frames, data []byte) (err error) {
 		}
 	}()
 	if s.holdback.take(f.raw, f.data, data, &s.x.chunk) {
-		s.emit(f.raw)
+		s.pass(f)
 		return nil
 	}
 	return s.release()
@@ -314,8 +321,12 @@ func (s *streamer) inspect(change func(*holdback)) (err error) {
 func (s *streamer) release() error {
 	h := &s.holdback
 	for raw, ok := h.next(); ok; raw, ok = h.next() {
-		s.emit(raw)
 		h.given()
+		if s.in.isLong(raw) {
+			s.pass(&s.in)
+		} else {
+			s.emit(raw)
+		}
 	}
 	if _, _, hit := h.in.Blocked(); hit || h.blocked() {
 		return s.block()
@@ -346,14 +357,19 @@ func (s *streamer) emit(raw []byte) {
 	if s.gone {
 		return
 	}
-	if !x.wrote {
+	s.head()
+	if !x.frame(raw) {
+		s.gone = true
+	}
+}
+
+// head sends the head, unless it is out.
+func (s *streamer) head() {
+	if x := s.x; !x.wrote {
 		x.facts(x.w.Header())
 		x.ev.FirstByte = s.g.c.Since(x.start).Microseconds()
 		x.head(http.StatusOK)
 		x.forgetRequest()
-	}
-	if !x.frame(raw) {
-		s.gone = true
 	}
 }
 
@@ -395,6 +411,11 @@ func (s *streamer) cut(err error) error {
 		return nil
 	}
 	s.partial()
+	if ownFault(err) { // what there is no room for was made, and is billed
+		x.ev.End = event.EndAborted
+		x.ev.Usage, x.ev.Source = x.most, event.UsageEstimated
+		return unkept(err)
+	}
 	x.ev.End, x.ev.UpstreamErr = event.EndCut, provider.ClassOf(err)
 	return refuse(http.StatusBadGateway, "upstream_cut", fmt.Sprintf("the provider %s broke off its answer", x.ev.Provider)).because(err)
 }

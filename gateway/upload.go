@@ -23,8 +23,7 @@ const (
 // fileUpload is a file that is sent in a form.
 type fileUpload struct {
 	purpose string
-	file    []byte      // of a batch's input; nil of others, which stay in the body
-	edits   []peek.Edit // what guards took out of it
+	file    []byte // of a batch's input, which x.edits are of; nil of others, which stay in the body, and while the body is not loaded
 }
 
 // readUpload reads the form of a file. Of a batch's input it finds the requests.
@@ -86,7 +85,7 @@ func (x *exchange) readRequests() error {
 	u := x.upload
 	if err := x.form.each(x.body, func(p *multipart.Part) (err error) {
 		if p.FileName() != "" {
-			u.file, err = readAll(make([]byte, 0, x.peeked.MediaBytes+1), p, x.peeked.MediaBytes)
+			u.file, err = readAll(make([]byte, 0, len(x.body)), p, len(x.body)) // the form is hardly more
 		}
 		return err
 	}); err != nil {
@@ -135,7 +134,7 @@ func (x *exchange) readRequestTexts() (err error) {
 	switch {
 	case x.lot == nil:
 	case x.upload != nil:
-		x.upload.edits, err = x.lot.inspect(x, x.upload.file)
+		x.edits, err = x.lot.inspect(x, x.upload.file)
 	default:
 		x.edits, err = x.lot.inspect(x, x.body)
 	}
@@ -160,12 +159,12 @@ func (x *exchange) writeUpload() ([]byte, error) {
 		if err != nil {
 			return err
 		}
-		if p.FileName() == "" || u.file == nil {
+		if p.FileName() == "" || x.lot == nil {
 			_, err = io.Copy(out, p)
 			return err
 		}
-		edits := inOrder(x.lot.named(x.target, slices.Clone(u.edits)))
-		text := peek.Splice(nil, u.file, edits)
+		x.edits = inOrder(x.lot.named(x.target, x.edits))
+		text := peek.Splice(nil, u.file, x.edits)
 		if bytes.Contains(text, []byte("\r\n--"+x.form.boundary)) {
 			return fmt.Errorf("the form's boundary stands in its file")
 		}
@@ -175,7 +174,6 @@ func (x *exchange) writeUpload() ([]byte, error) {
 	if err == nil {
 		err = w.Close()
 	}
-	u.file, u.edits = nil, nil
 	return b.Bytes(), err
 }
 

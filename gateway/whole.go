@@ -51,18 +51,23 @@ func (g *Gateway) readWhole(ctx context.Context, x *exchange, from io.Reader) (a
 // unreadWhole says why an answer could not be read to its end. What the gateway itself
 // has no room for was made and is billed: it is charged at its hold.
 func (g *Gateway) unreadWhole(x *exchange, err error) error {
-	var disk *spill.DiskError
 	switch {
 	case errors.Is(err, spill.ErrTooLarge):
 		x.ev.End, x.ev.UpstreamErr = event.EndUpstreamError, "bad_answer"
 		x.ev.Usage, x.ev.Source = x.most, event.UsageEstimated
 		return refuse(http.StatusBadGateway, "upstream_bad_answer", fmt.Sprintf("the provider %s answered with more than %s; ask for less, or for a stream", x.ev.Provider, size(maxAnswer)))
-	case errors.Is(err, spill.ErrBusy), errors.Is(err, spill.ErrDamaged), errors.As(err, &disk):
+	case ownFault(err):
 		x.ev.End, x.ev.Usage, x.ev.Source = event.EndAborted, x.most, event.UsageEstimated
 		return unkept(err)
 	}
 	x.ev.End, x.ev.UpstreamErr = event.EndCut, provider.ClassOf(err)
 	return refuse(http.StatusBadGateway, "upstream_cut", fmt.Sprintf("the provider %s broke off its answer", x.ev.Provider)).because(err)
+}
+
+// ownFault reports whether the gateway itself could not keep or load something.
+func ownFault(err error) bool {
+	var disk *spill.DiskError
+	return errors.Is(err, spill.ErrBusy) || errors.Is(err, spill.ErrDamaged) || errors.As(err, &disk)
 }
 
 // giveWhole sends the caller what became of the answer. A large one is let go from
@@ -115,21 +120,16 @@ func (x *exchange) giveFile(kept *spill.Body) error {
 		return unkept(err)
 	}
 	defer r.Close()
-	piece := make([]byte, firstRead)
-	for {
-		n, err := r.Read(piece)
-		if n > 0 && !x.write(piece[:n]) {
+	if err := eachPiece(r, func(piece []byte) bool {
+		if !x.write(piece) {
 			x.ev.End = event.EndClientGone
-			return nil
 		}
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			x.ev.End, x.abort = event.EndAborted, true
-			return unkept(err)
-		}
+		return x.ev.End != event.EndClientGone
+	}); err != nil {
+		x.ev.End, x.abort = event.EndAborted, true
+		return unkept(err)
 	}
+	return nil
 }
 
 // drop lets go of the bytes, and of all that refers to them.

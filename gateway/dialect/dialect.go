@@ -9,6 +9,7 @@ package dialect
 
 import (
 	"fmt"
+	"strings"
 
 	"plumbline/gateway/event"
 )
@@ -159,6 +160,43 @@ func (r *Request) lose(field string) {
 		}
 	}
 	r.Lost = append(r.Lost, field)
+}
+
+// mostEchoed is how much of what stands beside the conversation is kept for an answer,
+// in bytes.
+const mostEchoed = 64 << 10
+
+// Abridge lets go of what no answer is written from: the conversation, and texts to
+// embed. An answer of OpenAI's Responses repeats much of the rest; where that is large,
+// it repeats of it only what it has to know, which tools are custom.
+func (r *Request) Abridge() {
+	r.Turns = nil
+	if r.Embed != nil {
+		r.Embed.Inputs = nil
+	}
+	n := len(r.Format.Schema) + len(r.Format.Description) + len(r.User) + len(r.CacheKey)
+	for i := range r.System {
+		n += len(r.System[i].Text)
+	}
+	for i := range r.Tools {
+		n += len(r.Tools[i].Description) + len(r.Tools[i].Schema) + len(r.Tools[i].Raw)
+	}
+	for k, v := range r.Metadata {
+		n += len(k) + len(v)
+	}
+	for _, s := range r.Stop {
+		n += len(s)
+	}
+	if n <= mostEchoed {
+		return
+	}
+	tools := make([]Tool, 0, len(r.Tools))
+	for _, t := range r.Tools {
+		if t.Custom {
+			tools = append(tools, Tool{Name: strings.Clone(t.Name), Custom: true})
+		}
+	}
+	r.System, r.Tools, r.Format, r.User, r.CacheKey, r.Metadata, r.Choice, r.Stop = nil, tools, Format{}, "", "", nil, Choice{}, nil
 }
 
 // Role says who speaks.

@@ -185,13 +185,20 @@ func newInspector(settings []setting, pool *sync.Pool) *Inspector {
 	return i
 }
 
-// mostKept is the largest text that an inspector holds on to, in bytes.
-const mostKept = 256 << 10
+// What an inspector holds on to for the next text at most.
+const (
+	mostKept    = 256 << 10 // bytes of a text
+	mostMatches = 1 << 10
+)
 
-// Forget lets go of a large text that Text gave out.
+// Forget lets go of a large text that Text gave out, and of the many places where it
+// found something.
 func (i *Inspector) Forget() {
 	if cap(i.out) > mostKept {
 		i.out = nil
+	}
+	if cap(i.whole.matches) > mostMatches {
+		i.whole.matches = nil
 	}
 }
 

@@ -2,6 +2,7 @@ package guardrail
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"plumbline/inventory"
@@ -304,7 +305,7 @@ func (s *scan) extend(to int) {
 // redact appends text[from:to] with matches replaced. A match's placeholder
 // stands where it starts; what of it reaches beyond the piece is left out there.
 func redact(dst, text []byte, base int, matches []Match, from, to int) []byte {
-	at := from
+	dst, at := slices.Grow(dst, to-from), from
 	for _, m := range matches {
 		if m.End <= at || m.Start >= to {
 			continue

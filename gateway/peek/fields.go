@@ -2,6 +2,7 @@ package peek
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 
 	"plumbline/gateway/event"
@@ -407,6 +408,7 @@ func rune4(b []byte) (r rune) {
 
 // Escape appends text as it stands between the quotes of a JSON string.
 func Escape(dst, text []byte) []byte {
+	dst = slices.Grow(dst, len(text))
 	for _, c := range text {
 		switch {
 		case c == '"' || c == '\\':
@@ -438,7 +440,11 @@ type Edit struct {
 
 // Splice appends body with edits applied; they must be sorted and apart.
 func Splice(dst, body []byte, edits []Edit) []byte {
-	at := 0
+	size, at := len(body), 0
+	for i := range edits {
+		size += len(edits[i].With) - (edits[i].End - edits[i].Start)
+	}
+	dst = slices.Grow(dst, size)
 	for _, e := range edits {
 		dst = append(dst, body[at:e.Start]...)
 		dst = append(dst, e.With...)

@@ -41,9 +41,6 @@ func (l *Like) Answer(p *Body, b []byte, of Grammar) (same bool, err error) {
 // Forget lets go of the stream, and keeps the memory that the next will need.
 func (l *Like) Forget() {
 	*l = Like{before: l.before[:0], after: l.after[:0]}
-	if cap(l.before)+cap(l.after) > 16<<10 {
-		l.before, l.after = nil, nil
-	}
 }
 
 // sound reports whether the text b[from:to] reads like any other: it has neither
@@ -59,8 +56,14 @@ func isPattern(p *Body) bool {
 		return false
 	}
 	at := p.Text[0].Start
+	if len(p.b)-(p.Text[0].End-at) > mostAround {
+		return false
+	}
 	return p.Model.End < at && p.ID.End < at && p.User.End < at && p.Previous.End < at && p.StreamOptions.End < at && p.UsageFlag.End < at
 }
+
+// mostAround is how much may stand around a text that is compared, in bytes.
+const mostAround = 8 << 10
 
 func (l *Like) learn(p *Body, b []byte, of Grammar) {
 	l.text = p.Text[0]

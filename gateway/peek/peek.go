@@ -112,7 +112,8 @@ type Body struct {
 	keys []keySpan
 	like *Like // whose pattern was found last, if what was found still stands here
 
-	containers int // so far
+	containers int   // so far
+	released   int64 // bytes of texts, of which Release let go
 }
 
 // Usage is what the body says was used; -1 where it says nothing. A grammar whose
@@ -203,16 +204,37 @@ func (p *Body) clear() {
 	p.Text, p.Kept, p.Finished, p.Logprobs, p.keys = text, kept, finished, logprobs, keys
 }
 
+// fewMost is how long a list may be that is kept for another body.
+const fewMost = 4096
+
 // few keeps what the next body will need, and not what one large body needed.
 func few[T any](s []T) []T {
-	if cap(s) > 4096 {
+	if cap(s) > fewMost {
 		return nil
 	}
 	return s[:0]
 }
 
-// Release lets go of the bytes alone: what was found in them stays.
-func (p *Body) Release() { p.b = nil }
+// Release lets go of the bytes. What was found in them stays, but for where texts and
+// keys stand when there are many.
+func (p *Body) Release() {
+	p.b = nil
+	if cap(p.Text) > fewMost {
+		p.released, p.Text = p.TextBytes(), nil
+	}
+	if cap(p.keys) > fewMost {
+		p.keys = nil
+	}
+}
+
+// TextBytes is how many bytes all texts have as they stand in the body.
+func (p *Body) TextBytes() int64 {
+	n := p.released
+	for i := range p.Text {
+		n += int64(p.Text[i].End - p.Text[i].Start)
+	}
+	return n
+}
 
 // Request reads a request body.
 func (p *Body) Request(b []byte, of Grammar) error {

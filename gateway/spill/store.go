@@ -197,11 +197,20 @@ func (b *Body) drain(r io.Reader, limit int64) (*Body, error) {
 
 // Put keeps a copy of b in a file. ErrBusy and *DiskError as Read.
 func (s *Store) Put(b []byte) (*Body, error) {
+	return s.Write(func(w io.Writer) error {
+		_, err := w.Write(b)
+		return err
+	})
+}
+
+// Write keeps in a file what f writes. Errors are f's, ErrBusy and *DiskError; nothing
+// is kept on an error.
+func (s *Store) Write(f func(io.Writer) error) (*Body, error) {
 	w, err := s.create()
 	if err != nil {
 		return nil, err
 	}
-	if _, err := w.Write(b); err != nil {
+	if err := f(w); err != nil {
 		w.abandon()
 		return nil, err
 	}
