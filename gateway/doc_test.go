@@ -66,7 +66,7 @@ func endpointTable() string {
 
 func providerTable(t *testing.T) string {
 	var b strings.Builder
-	b.WriteString("| kind | provider | base URL | speaks |\n|---|---|---|---|\n")
+	b.WriteString("| kind | provider | base URL | vendor of prices | speaks |\n|---|---|---|---|---|\n")
 	for _, name := range provider.Kinds() {
 		k, err := provider.KindOf(name)
 		if err != nil {
@@ -84,7 +84,7 @@ func providerTable(t *testing.T) string {
 		if k.Simulated {
 			base = "none"
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", k.Name, k.Title, base, strings.Join(ops, ", "))
+		fmt.Fprintf(&b, "| `%s` | %s | %s | `%s` | %s |\n", k.Name, k.Title, base, k.Vendor, strings.Join(ops, ", "))
 	}
 	return b.String()
 }

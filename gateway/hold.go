@@ -31,7 +31,7 @@ func (x *exchange) price() error {
 	x.rate, x.priced = x.org.prices.Rate(x.up.vendor, x.target, x.start)
 	x.ev.PriceTable = x.org.prices.Hash()
 	if !x.priced && !x.call.free && !x.route.Declared.Unpriced {
-		return refuse(http.StatusForbidden, "model_unpriced", fmt.Sprintf("the model %q has no price, so no budget can hold it; allow_unpriced on its route lets it pass", x.target)).about("model")
+		return refuse(http.StatusForbidden, "model_unpriced", fmt.Sprintf("the model %q of the vendor %q has no price, so no budget can hold it; allow_unpriced on its route lets it pass", x.target, x.up.vendor)).about("model")
 	}
 	x.most, x.ceiling = event.Usage{}, 0
 	if x.priced && !x.call.free {
