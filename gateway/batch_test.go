@@ -470,6 +470,26 @@ func TestOtherFiles(t *testing.T) {
 	if resp, answer := b.send("POST", "/v1/batches", testKey, ofFile(id)); resp.StatusCode != 400 || code(answer) != "batch_invalid" {
 		t.Errorf("%d %s", resp.StatusCode, answer)
 	}
+
+	// A route that is not meant for such a call, or leads out of the system's regions, is
+	// not chosen for a file that names no model.
+	system := b.org().Systems["SYS-001"]
+	b.org().Providers["wire"].Region, b.org().Providers["far"] = "eu", &inventory.Provider{ID: "far", Kind: "openai", BaseURL: b.wire.URL + "/v1", CredentialRef: "env:WIRE", Region: "us"}
+	b.org().Routes["a"] = &inventory.Route{Model: "a", Targets: []inventory.Target{{Provider: "wire", Model: "gpt-4o-mini", When: map[string]inventory.OneOf{"attribute.team": {"red"}}}}}
+	b.org().Routes["b"] = &inventory.Route{Model: "b", Provider: "far", Target: "gpt-4o-mini"}
+	system.Regions, b.snap.Keys["k1"].Models = []string{"eu"}, nil
+	b.use()
+	if resp, answer := b.sendForm("/v1/files", testKey, "user_data", "x"); resp.StatusCode != 200 || b.rec.last().ModelAsked != "gpt-4o-mini" {
+		t.Errorf("with routes that cannot take it: %d %s", resp.StatusCode, answer)
+	}
+	b.snap.Keys["k1"].Models = []string{"b"}
+	b.use()
+	if resp, answer := b.sendForm("/v1/files", testKey, "user_data", "x"); resp.StatusCode != 403 || code(answer) != "region_not_allowed" {
+		t.Errorf("with one route, out of the regions: %d %s", resp.StatusCode, answer)
+	}
+	delete(b.org().Routes, "a")
+	delete(b.org().Routes, "b")
+	system.Regions, b.snap.Keys["k1"].Models = nil, nil
 	for _, c := range []struct {
 		name   string
 		status int

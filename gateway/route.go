@@ -54,20 +54,26 @@ func (x *exchange) find(key *inventory.Key) error {
 // look at it yet.
 func (x *exchange) choose(pending bool) error {
 	x.plan.Reset(x.now)
-	f := routing.Facts{Key: string(x.key.ID), System: string(x.key.System), Endpoint: x.endpoint, Stream: x.stream, Attributes: x.attributes,
-		Pending: pending, Inspected: x.input.Inspected, Classes: x.input.Found, Regions: allowed(x.system)}
-	if x.system != nil {
-		f.RiskClass = string(x.system.RiskClass)
-	}
-	if x.route.ByAttributes() && f.Attributes == nil {
-		f.Attributes = attributesOf(x.r.Header)
-	}
+	f := x.routed(x.route, pending)
 	x.plan.Make(x.route, &f, x, x.now)
 	if !x.plan.Next(x.now, f.Regions) {
 		return x.nowhere(x.system)
 	}
 	x.place(x.plan.Target)
 	return nil
+}
+
+// routed is what the conditions of a route look at.
+func (x *exchange) routed(r *routing.Route, pending bool) routing.Facts {
+	f := routing.Facts{Key: string(x.key.ID), System: string(x.key.System), Endpoint: x.endpoint, Stream: x.stream, Attributes: x.attributes,
+		Pending: pending, Inspected: x.input.Inspected, Classes: x.input.Found, Regions: allowed(x.system)}
+	if x.system != nil {
+		f.RiskClass = string(x.system.RiskClass)
+	}
+	if r.ByAttributes() && f.Attributes == nil {
+		f.Attributes = attributesOf(x.r.Header)
+	}
+	return f
 }
 
 // allowed are the regions in which a system's calls may be answered; nil: any.

@@ -113,19 +113,23 @@ func (x *exchange) asks(model string) error {
 }
 
 // anyModel is what a file is for that names no model: the first by name of those that
-// the key may ask for, and whose provider keeps files. A file does not name one, and
-// most organisations have one such provider.
+// the key may ask for, and of which a target keeps files that may take the call. A file
+// does not name one, and most organisations have one such provider. Where no target may
+// take it, it is the first that keeps files, so that the refusal says why.
 func (x *exchange) anyModel() string {
-	names := make([]string, 0, len(x.org.routes))
+	taking, keeping := "", ""
 	for name, r := range x.org.routes {
-		if t := r.First(); t != nil && mayAsk(x.key, r) && x.Cannot(t) == "" {
-			names = append(names, name)
+		if !mayAsk(x.key, r) {
+			continue
+		}
+		if f := x.routed(r, true); r.Takes(&f, x) && (taking == "" || name < taking) {
+			taking = name
+		}
+		if t := r.First(); t != nil && x.Cannot(t) == "" && (keeping == "" || name < keeping) {
+			keeping = name
 		}
 	}
-	if len(names) == 0 {
-		return ""
-	}
-	return slices.Min(names)
+	return cmp.Or(taking, keeping)
 }
 
 // readRequestTexts lets the guards look at every request of a lot. Of other files they

@@ -96,16 +96,11 @@ func (p *Plan) Make(r *Route, f *Facts, c Call, now time.Time) {
 	p.route = r
 	for i := range r.targets {
 		t := &r.targets[i]
-		switch why := c.Cannot(t); {
-		case !t.meets(f):
-			p.skip(t, NotMeant)
-		case !t.InRegion(f.Regions):
-			p.skip(t, RegionNotAllowed)
-		case why != "":
+		if why := t.cannot(f, c); why != "" {
 			p.skip(t, why)
-		default:
-			p.order = append(p.order, t)
+			continue
 		}
+		p.order = append(p.order, t)
 	}
 	if r.strategy == inventory.ByPriority || len(p.order) < 2 {
 		return

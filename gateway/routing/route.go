@@ -114,6 +114,12 @@ func (r *Route) First() *Target {
 	return &r.targets[0]
 }
 
+// Takes reports whether a call of that kind may go to any of the targets, whatever their
+// health.
+func (r *Route) Takes(f *Facts, c Call) bool {
+	return slices.ContainsFunc(r.targets, func(t Target) bool { return t.cannot(f, c) == "" })
+}
+
 // ByClasses reports whether a target depends on what guards find, so that a plan made
 // before they looked is made once more.
 func (r *Route) ByClasses() bool { return r.classes }
@@ -144,6 +150,17 @@ type Call interface {
 
 // none is the data class of prompts in which guards found nothing.
 const none = "none"
+
+// cannot is why a call may not go to a target; empty: it may.
+func (t *Target) cannot(f *Facts, c Call) string {
+	switch {
+	case !t.meets(f):
+		return NotMeant
+	case !t.InRegion(f.Regions):
+		return RegionNotAllowed
+	}
+	return c.Cannot(t)
+}
 
 func (t *Target) meets(f *Facts) bool {
 	for i := range t.when {
