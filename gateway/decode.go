@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"encoding/json"
 	"errors"
 	"mime"
 	"net/http"
@@ -51,6 +52,9 @@ func (g *Gateway) decode(x *exchange) error {
 		return g.decodeBatch(x)
 	}
 	p := &x.peeked
+	if x.call.op == dialect.Moderations && !p.HasModel && namesNone(x.body) {
+		x.asked = moderator
+	}
 	if !x.call.inPath && x.asked == "" && (!p.HasModel || p.Model.Start == p.Model.End) {
 		return refuse(http.StatusBadRequest, "model_missing", "name a model").about("model")
 	}
@@ -69,6 +73,19 @@ func (g *Gateway) decode(x *exchange) error {
 	return nil
 }
 
+// moderator is the model of a moderation that names none. The clients' examples name none,
+// and OpenAI takes this one (platform.openai.com/docs/api-reference/moderations/create).
+const moderator = "omni-moderation-latest"
+
+// namesNone reports that a body has no model at all. One that is no text stays in what is
+// sent, so that it is not taken for none.
+func namesNone(body []byte) bool {
+	var named struct {
+		Model json.RawMessage `json:"model"`
+	}
+	return json.Unmarshal(body, &named) == nil && named.Model == nil
+}
+
 // maxName is the longest name of a model in bytes.
 const maxName = 128
 
@@ -76,7 +93,7 @@ const maxName = 128
 // encoders write / as \/) goes out without them: what was checked is what is sent.
 func (x *exchange) modelName() (string, bool) {
 	b := x.body[x.peeked.Model.Start:x.peeked.Model.End]
-	if x.call.inPath || x.form != nil {
+	if x.asked != "" || x.form != nil {
 		b = []byte(x.asked)
 	} else if x.peeked.Model.Escaped {
 		if len(b) > 6*maxName {

@@ -305,3 +305,32 @@ func TestReadDeadlineEndsWithTheBody(t *testing.T) {
 		t.Errorf("%q %+v", answer, e)
 	}
 }
+
+// TestModerationWithoutAModel: the clients' examples name none; what is checked, recorded
+// and sent is OpenAI's default, as if it were named.
+func TestModerationWithoutAModel(t *testing.T) {
+	r := newRig(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		io.WriteString(w, `{"id":"modr-1","model":"omni-moderation-latest","results":[{"flagged":false}]}`)
+	})
+	if resp, answer := r.raw("/v1/moderations", `{"input":"x"}`); resp.StatusCode != 404 || !strings.Contains(answer, `no route for the model \"omni-moderation-latest\"`) {
+		t.Errorf("without a route: %d %s", resp.StatusCode, answer)
+	}
+	r.org().Routes["omni-moderation-latest"] = &inventory.Route{Model: "omni-moderation-latest", Provider: "up", Target: "omni-moderation-2024-09-26", Unpriced: true}
+	r.use()
+	resp, answer := r.raw("/v1/moderations", `{"input":"mail jane@example.com"}`)
+	if want := `{"model":"omni-moderation-2024-09-26","input":"mail [EMAIL]"}`; resp.StatusCode != 200 || string(r.body) != want || r.rec.last().ModelAsked != "omni-moderation-latest" {
+		t.Errorf("%d %s: the provider got %s", resp.StatusCode, answer, r.body)
+	}
+	r.body = nil
+	for _, model := range []string{`null`, `["text-moderation-latest"]`, `""`} {
+		if resp, answer := r.raw("/v1/moderations", `{"input":"x","model":`+model+`}`); resp.StatusCode != 400 || code(answer) != "model_missing" || r.body != nil {
+			t.Errorf("model %s: %d %s, the provider got %s", model, resp.StatusCode, answer, r.body)
+		}
+	}
+	r.snap.Keys["k1"].Models = []string{"gpt-4o-mini"}
+	r.use()
+	if resp, answer := r.raw("/v1/moderations", `{"input":"x"}`); resp.StatusCode != 403 || code(answer) != "model_not_allowed" {
+		t.Errorf("a key that may not ask for it: %d %s", resp.StatusCode, answer)
+	}
+}

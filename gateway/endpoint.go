@@ -215,8 +215,9 @@ func (r *router) find(path string) (to []*served, model string) {
 	return to, model
 }
 
-// unknownEndpoint answers in the words of the API below whose base it was looked for.
-func unknownEndpoint(path string) *served {
+// unknownEndpoint answers in the words of the API below whose base it was looked for, else
+// of the one that it was meant for; nil: nobody knows.
+func unknownEndpoint(path string, meant *api) *served {
 	switch {
 	case strings.HasPrefix(path, "/anthropic/"):
 		return serve(endpoint{api: &anthropicAPI})
@@ -224,6 +225,9 @@ func unknownEndpoint(path string) *served {
 		return serve(endpoint{api: &geminiAPI})
 	case strings.HasPrefix(path, "/bedrock/"):
 		return serve(endpoint{api: &bedrockAPI})
+	}
+	if meant != nil {
+		return serve(endpoint{api: meant})
 	}
 	return serve(endpoint{api: &openAIAPI})
 }

@@ -38,7 +38,7 @@ func (x *exchange) facts(h http.Header) {
 		h[hdrPolicy] = []string{d.Rule}
 	}
 	if !x.stream && x.priced && x.ev.Source == event.UsageProvider {
-		x.cost[0] = x.rate.Cost(x.priceable()).String()
+		x.cost[0] = x.rate.Cost(x.priceable()).Plain()
 		h[hdrCost] = x.cost[:]
 	}
 	if len(x.ev.NotCarried) > 0 {

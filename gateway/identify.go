@@ -67,13 +67,17 @@ func (g *Gateway) identify(x *exchange) error {
 func (g *Gateway) locate(x *exchange) error {
 	to, model := g.router.find(x.r.URL.Path)
 	if len(to) == 0 {
-		x.call = unknownEndpoint(x.r.URL.Path)
+		meant, of := misplaced(x.r.Method, x.r.URL.Path)
+		x.call = unknownEndpoint(x.r.URL.Path, of)
 		x.ev.Dialect = x.call.api.name
 		if x.call.api == &bedrockAPI {
 			x.w.Header()[amazonID] = x.idHdr[:]
 			if invokesModel(x.r.URL.Path) {
 				return refuse(http.StatusNotFound, "unknown_endpoint", "of Bedrock's calls the gateway has Converse and ConverseStream, and not InvokeModel, whose body is another for each model; send the call as Converse")
 			}
+		}
+		if meant != "" {
+			return refuse(http.StatusNotFound, "unknown_endpoint", "the gateway has no such endpoint; this call is at "+meant+": check the client's base URL")
 		}
 		return refuse(http.StatusNotFound, "unknown_endpoint", "the gateway has no such endpoint; its documentation lists those that it has, by base URL")
 	}

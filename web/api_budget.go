@@ -2,7 +2,6 @@ package web
 
 import (
 	"net/http"
-	"strings"
 
 	"plumbline/app/fault"
 	"plumbline/app/money"
@@ -30,7 +29,7 @@ func (r *request) budgetJSON(b inventory.Budget) budgetJSON {
 }
 
 // amount is a number of dollars that money.Parse reads back.
-func amount(n money.Nano) string { return strings.NewReplacer("$", "", ",", "").Replace(n.String()) }
+func amount(n money.Nano) string { return n.Plain() }
 
 func (r *request) apiBudgets() error {
 	out := []budgetJSON{}

@@ -53,6 +53,22 @@ func (n Nano) String() string {
 	return string(text)
 }
 
+// Plain prints what String does for programs to read: 1200.50, without a sign of the
+// currency and without commas.
+func (n Nano) Plain() string {
+	sign, v := "", uint64(n)
+	if n < 0 {
+		sign, v = "-", uint64(-(n+1))+1
+	}
+	var room [32]byte
+	text := append(strconv.AppendUint(append(room[:0], sign...), v/uint64(Dollar), 10), '.')
+	text = appendNine(text, v%uint64(Dollar))
+	for least := len(text) - 7; len(text) > least && text[len(text)-1] == '0'; {
+		text = text[:len(text)-1]
+	}
+	return string(text)
+}
+
 // Ledger prints all nine decimals grouped by three, the form of ledger views:
 // $0.018 734 500.
 func (n Nano) Ledger() string {

@@ -2,6 +2,7 @@ package money
 
 import (
 	"math"
+	"strings"
 	"testing"
 )
 
@@ -22,6 +23,9 @@ func TestText(t *testing.T) {
 	} {
 		if c.n.String() != c.want || c.n.Ledger() != c.ledger {
 			t.Errorf("%s: %s and %s, want %s and %s", c.name, c.n, c.n.Ledger(), c.want, c.ledger)
+		}
+		if want := strings.NewReplacer("$", "", ",", "").Replace(c.want); c.n.Plain() != want {
+			t.Errorf("%s: %s, want %s", c.name, c.n.Plain(), want)
 		}
 	}
 }

@@ -226,7 +226,14 @@ func (s *Server) Handler() http.Handler {
 	for _, prefix := range gateway.Prefixes() {
 		mux.Handle(prefix, s.Gateway)
 	}
-	mux.Handle("/", unhurried(e))
+	pages := unhurried(e)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if gateway.Misplaced(r) {
+			s.Gateway.ServeHTTP(w, r) // which says where the call belongs, to a client that reads no pages
+			return
+		}
+		pages.ServeHTTP(w, r)
+	})
 	return mux
 }
 
