@@ -81,6 +81,7 @@ const statusOverloaded = 529
 func (g *Gateway) upstreamRefused(x *exchange, resp *provider.Response) error {
 	x.ev.End = event.EndUpstreamError
 	x.ev.UpstreamErr = "http_" + strconv.Itoa(resp.Status)
+	x.w.Header()[hdrProvider] = x.up.name // who refuses
 	switch {
 	case resp.Status == http.StatusUnauthorized || resp.Status == http.StatusForbidden || resp.Status == http.StatusPaymentRequired || resp.Status == http.StatusProxyAuthRequired:
 		return refuse(http.StatusBadGateway, "upstream_credential", fmt.Sprintf("the provider %s does not accept the gateway's credential; an administrator must renew it", x.ev.Provider))
@@ -114,6 +115,7 @@ func (g *Gateway) upstreamRefused(x *exchange, resp *provider.Response) error {
 	}
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h[hdrExchange] = x.idHdr[:]
 	x.head(resp.Status)
 	x.write(body)
 	x.done = true

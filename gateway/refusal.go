@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"plumbline/gateway/event"
 )
 
 // refusal ends an exchange with an error in the caller's dialect. code is stable;
@@ -83,6 +85,10 @@ func (g *Gateway) fail(x *exchange, err error) {
 	h := x.w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h[hdrExchange] = x.idHdr[:]
+	if d := &x.ev.Decision; d.Effect > event.EffectAllow && d.Rule != "" {
+		h[hdrPolicy] = []string{d.Rule}
+	}
 	if api.kind != nil {
 		h.Set(amazonError, api.kind(r))
 	}

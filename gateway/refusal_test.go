@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"plumbline/gateway/event"
+	"plumbline/inventory"
 )
 
 // lateLedger makes a refusal's record durable when it is told to.
@@ -60,4 +62,33 @@ func TestRefusalsAreDurableBeforeTheyAreGiven(t *testing.T) {
 		default:
 		}
 	}
+}
+
+// TestRefusalsSayWhoseTheyAre: an error names its exchange, the provider where one refused
+// or failed, and the rule where a policy did.
+func TestRefusalsSayWhoseTheyAre(t *testing.T) {
+	status := 400
+	r := newRig(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		io.WriteString(w, `{"error":{"message":"no","type":"invalid_request_error"}}`)
+	})
+	check := func(name string, provider, policy string) {
+		t.Helper()
+		resp, answer := r.post(ask("gpt-4o-mini", "x"))
+		h := resp.Header
+		if resp.StatusCode < 400 || h.Get("X-Plumbline-Exchange") == "" || h.Get("X-Plumbline-Exchange") != h.Get("X-Request-Id") || h.Get("X-Plumbline-Provider") != provider || h.Get("X-Plumbline-Policy") != policy {
+			t.Errorf("%s: %d %v %s", name, resp.StatusCode, h, answer)
+		}
+	}
+	check("a request that the provider refuses", "up", "")
+	for status = range map[int]bool{401: true, 404: true, 500: true} {
+		check("a provider that fails", "up", "")
+	}
+	r.org().Policies = []*inventory.Policy{{ID: "house", Mode: "enforce", Source: "package plumbline\n\ndeny contains \"never\" if true"}}
+	r.use()
+	check("a policy", "", "house:never")
+	r.org().OrgBudgets[0].Limit, r.org().Policies = 1, nil
+	r.use()
+	check("a budget", "", "")
 }
