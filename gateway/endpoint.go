@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"plumbline/gateway/dialect"
@@ -65,16 +66,9 @@ type call struct {
 }
 
 func openAICalls() []call {
-	return append([]call{
+	return slices.Concat([]call{
 		{"/chat/completions", endpoint{dialect.ChatCompletions, http.MethodPost, &openAIAPI, peek.OpenAI, true, false, false}},
 		{"/completions", endpoint{dialect.Completions, http.MethodPost, &openAIAPI, peek.OpenAI, true, false, false}},
-		{"/responses", endpoint{dialect.ResponsesCreate, http.MethodPost, &responsesAPI, peek.Responses, true, false, false}},
-		{"/responses/input_tokens", endpoint{dialect.ResponseCount, http.MethodPost, &responsesAPI, peek.Responses, true, false, false}},
-		{"/responses/compact", endpoint{dialect.ResponseCompact, http.MethodPost, &responsesAPI, peek.Responses, true, false, false}},
-		{"/responses/*", endpoint{dialect.ResponseGet, http.MethodGet, &responsesAPI, peek.Responses, false, false, false}},
-		{"/responses/*", endpoint{dialect.ResponseDelete, http.MethodDelete, &responsesAPI, peek.Responses, false, false, false}},
-		{"/responses/*/cancel", endpoint{dialect.ResponseCancel, http.MethodPost, &responsesAPI, peek.Responses, false, false, false}},
-		{"/responses/*/input_items", endpoint{dialect.ResponseItems, http.MethodGet, &responsesAPI, peek.Responses, false, false, false}},
 		{"/embeddings", endpoint{dialect.Embeddings, http.MethodPost, &openAIAPI, peek.OpenAI, true, false, false}},
 		{"/moderations", endpoint{dialect.Moderations, http.MethodPost, &openAIAPI, peek.OpenAI, true, false, false}},
 		{"/images/generations", endpoint{dialect.ImagesGenerate, http.MethodPost, &openAIAPI, peek.Media, true, false, false}},
@@ -85,7 +79,17 @@ func openAICalls() []call {
 		{"/audio/translations", endpoint{dialect.TranslateSound, http.MethodPost, &openAIAPI, peek.Media, true, false, false}},
 		{"/models", endpoint{dialect.Models, http.MethodGet, &openAIAPI, peek.OpenAI, false, false, false}},
 		{"/models/*", endpoint{dialect.Models, http.MethodGet, &openAIAPI, peek.OpenAI, false, true, false}},
-	}, openAIBatches...)
+	}, openAIResponses, openAIBatches)
+}
+
+var openAIResponses = []call{
+	{"/responses", endpoint{dialect.ResponsesCreate, http.MethodPost, &responsesAPI, peek.Responses, true, false, false}},
+	{"/responses/input_tokens", endpoint{dialect.ResponseCount, http.MethodPost, &responsesAPI, peek.Responses, true, false, false}},
+	{"/responses/compact", endpoint{dialect.ResponseCompact, http.MethodPost, &responsesAPI, peek.Responses, true, false, false}},
+	{"/responses/*", endpoint{dialect.ResponseGet, http.MethodGet, &responsesAPI, peek.Responses, false, false, false}},
+	{"/responses/*", endpoint{dialect.ResponseDelete, http.MethodDelete, &responsesAPI, peek.Responses, false, false, false}},
+	{"/responses/*/cancel", endpoint{dialect.ResponseCancel, http.MethodPost, &responsesAPI, peek.Responses, false, false, false}},
+	{"/responses/*/input_items", endpoint{dialect.ResponseItems, http.MethodGet, &responsesAPI, peek.Responses, false, false, false}},
 }
 
 var openAIBatches = []call{
@@ -100,12 +104,18 @@ var openAIBatches = []call{
 	{"/batches/*/cancel", endpoint{dialect.BatchCancel, http.MethodPost, &openAIAPI, peek.OpenAI, false, false, false}},
 }
 
-var azureCalls = append([]call{
+// azureCalls are Azure's older paths, as its clients make them of an api-version.
+var azureCalls = slices.Concat([]call{
 	{"/deployments/*/chat/completions", endpoint{dialect.ChatCompletions, http.MethodPost, &openAIAPI, peek.OpenAI, true, true, false}},
 	{"/deployments/*/completions", endpoint{dialect.Completions, http.MethodPost, &openAIAPI, peek.OpenAI, true, true, false}},
 	{"/deployments/*/embeddings", endpoint{dialect.Embeddings, http.MethodPost, &openAIAPI, peek.OpenAI, true, true, false}},
+	{"/deployments/*/images/generations", endpoint{dialect.ImagesGenerate, http.MethodPost, &openAIAPI, peek.Media, true, true, false}},
+	{"/deployments/*/images/edits", endpoint{dialect.ImagesEdit, http.MethodPost, &openAIAPI, peek.Media, true, true, false}},
+	{"/deployments/*/audio/speech", endpoint{dialect.Speech, http.MethodPost, &openAIAPI, peek.Media, true, true, false}},
+	{"/deployments/*/audio/transcriptions", endpoint{dialect.Transcribe, http.MethodPost, &openAIAPI, peek.Media, true, true, false}},
+	{"/deployments/*/audio/translations", endpoint{dialect.TranslateSound, http.MethodPost, &openAIAPI, peek.Media, true, true, false}},
 	{"/models", endpoint{dialect.Models, http.MethodGet, &openAIAPI, peek.OpenAI, false, false, false}},
-}, openAIBatches...)
+}, openAIResponses, openAIBatches)
 
 var anthropicMessages = []call{
 	{"/messages", endpoint{dialect.MessagesCreate, http.MethodPost, &anthropicAPI, peek.Messages, true, false, false}},

@@ -170,6 +170,7 @@ func TestFormsRunThroughEveryStage(t *testing.T) {
 	tried := 0
 	for _, p := range r.g.Paths() {
 		_, path, _ := strings.Cut(p, " ")
+		path = strings.Replace(path, "*", "whisper-1", 1)
 		if to, _ := r.g.router.find(path); !to[0].takesForm() {
 			continue
 		}

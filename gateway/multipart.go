@@ -17,6 +17,7 @@ type form struct {
 	boundary string
 	texts    map[string][]byte // of a person, perhaps changed by a guard
 	says     map[string]string // what the stages ask for besides: see askedFields
+	named    bool              // it has a field that names the model
 }
 
 const (
@@ -71,7 +72,9 @@ func (x *exchange) readForm() error {
 		case !utf8.Valid(body):
 			return refuse(http.StatusBadRequest, "body_not_utf8", "a field of the form is not UTF-8")
 		case name == "model":
-			x.asked = string(body)
+			if x.form.named = true; !x.call.inPath { // there the path says it
+				x.asked = string(body)
+			}
 		case name == "stream":
 			x.stream = string(body) == "true"
 		case guardedFields[name]:
@@ -156,6 +159,9 @@ func (x *exchange) writeForm() ([]byte, error) {
 		_, err = io.Copy(out, from)
 		return err
 	})
+	if err == nil && !x.form.named {
+		err = w.WriteField("model", x.target)
+	}
 	if err == nil {
 		err = w.Close()
 	}
