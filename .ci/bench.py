@@ -21,6 +21,7 @@ FIGURES = [  # what, benchmark, metric, of several runs, bar (None: reported), u
     ("Whole server's CPU, 20 ms upstream, 256 callers", "ServerCPU/upstream20ms", "x-yardstick", MEDIAN, "<= 1.8", "x yardstick"),
     ("Streamed answer of 20 events, redacting guard", "StreamCPU/redact", "x-yardstick", MEDIAN, "<= 1.5", "x yardstick"),
     ("  the guard watching", "StreamCPU/monitor", "x-yardstick", MEDIAN, None, "x yardstick"),
+    ("  redacting, all events in one piece", "StreamCPU/burst", "x-yardstick", MEDIAN, None, "x yardstick"),
     ("2,000 idle streams, memory", "IdleStreams", "rss-MiB", MEDIAN, "<= 200", "MiB"),
     ("  at its peak", "IdleStreams", "peak-rss-MiB", MEDIAN, None, "MiB"),
     ("  a stream", "IdleStreams", "KiB/stream", MEDIAN, None, "KiB"),

@@ -28,6 +28,7 @@ const (
 	benchDir      = "PLUMBLINE_BENCH_DIR"  // data directory of a server
 	benchUpstream = "PLUMBLINE_BENCH_UPSTREAM"
 	benchDelay    = "PLUMBLINE_BENCH_DELAY"   // of the upstream
+	benchBurst    = "PLUMBLINE_BENCH_BURST"   // true: its streams come in one piece
 	benchProfile  = "PLUMBLINE_BENCH_PROFILE" // where children write CPU profiles, with their role as suffix
 	benchBinary   = "PLUMBLINE_BENCH_BINARY"  // the built binary
 )
@@ -115,7 +116,7 @@ func benchChild(role string) {
 	switch role {
 	case "upstream":
 		delay, _ := time.ParseDuration(os.Getenv(benchDelay))
-		go http.Serve(l, &load.Upstream{Delay: delay})
+		go http.Serve(l, &load.Upstream{Delay: delay, Burst: os.Getenv(benchBurst) == "true"})
 	case "silent":
 		go http.Serve(l, http.HandlerFunc(load.Silent))
 	case "yardstick":
@@ -169,7 +170,12 @@ type bench struct {
 }
 
 func newBench(b *testing.B, delay time.Duration, commit string, guards ...inventory.GuardSetting) *bench {
-	x := prepare(b, start(b, "upstream", benchDelay+"="+delay.String()), commit, guards...)
+	return furnished(b, start(b, "upstream", benchDelay+"="+delay.String()), commit, guards...)
+}
+
+// furnished is a bench over an upstream that runs.
+func furnished(b *testing.B, up *process, commit string, guards ...inventory.GuardSetting) *bench {
+	x := prepare(b, up, commit, guards...)
 	x.server = start(b, "server", benchDir+"="+x.dir)
 	return x
 }
@@ -268,11 +274,17 @@ func BenchmarkServerCPU(b *testing.B) {
 
 // BenchmarkStreamCPU is BenchmarkServerCPU for answers that are streamed, in twenty
 // events that the upstream sends one by one: with a guard that redacts, and with the
-// same guard watching.
+// same guard watching. In burst they come in one piece, which the yardstick gives on
+// as it is, and of which the server looks at each.
 func BenchmarkStreamCPU(b *testing.B) {
-	for _, mode := range []inventory.GuardMode{inventory.Redact, inventory.Monitor} {
-		b.Run(string(mode), func(b *testing.B) {
-			x := newBench(b, 0, "", inventory.GuardSetting{Guard: "pii", Mode: mode})
+	for _, c := range []struct {
+		name  string
+		mode  inventory.GuardMode
+		burst bool
+	}{{"redact", inventory.Redact, false}, {"monitor", inventory.Monitor, false}, {"burst", inventory.Redact, true}} {
+		b.Run(c.name, func(b *testing.B) {
+			up := start(b, "upstream", benchBurst+"="+strconv.FormatBool(c.burst))
+			x := furnished(b, up, "", inventory.GuardSetting{Guard: "pii", Mode: c.mode})
 			yardstick := start(b, "yardstick", benchUpstream+"=http://"+x.upstream.addr)
 			const turns, calls, callers = 5, 3_000, 64
 			spent := func(p *process) float64 {

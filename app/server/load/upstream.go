@@ -49,6 +49,8 @@ func buildStream() (events [][]byte) {
 		[]byte(head+`],"usage":{"prompt_tokens":42,"completion_tokens":20,"total_tokens":62}`+tail), []byte("data: [DONE]\n\n"))
 }
 
+var whole = Stream()
+
 // Stream is a streamed answer in one piece.
 func Stream() []byte { return bytes.Join(streamed, nil) }
 
@@ -56,6 +58,7 @@ func Stream() []byte { return bytes.Join(streamed, nil) }
 type Upstream struct {
 	URL   string
 	Delay time.Duration // before the answer
+	Burst bool          // the events of a stream come in one piece, without pauses
 
 	// Mark, when set, is called with each request's x-request-id before it is
 	// answered.
@@ -104,6 +107,10 @@ func (u *Upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	if bytes.Contains(body, []byte(`"stream":true`)) {
 		h["Content-Type"] = []string{"text/event-stream"}
+		if u.Burst {
+			w.Write(whole)
+			return
+		}
 		for _, event := range streamed {
 			w.Write(event)
 			w.(http.Flusher).Flush()
