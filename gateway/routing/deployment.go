@@ -153,7 +153,7 @@ func (t *Try) End(now time.Time, r Result, class string, wait time.Duration) {
 	t.d = nil
 	d.running.Add(-1)
 	if r != Nothing {
-		d.count(now, r, class, wait, t.proves)
+		d.count(now, r, class, wait, t.proves, t.probe)
 	}
 	if t.probe {
 		d.probing.Store(false)
@@ -166,9 +166,12 @@ func (t *Try) End(now time.Time, r Result, class string, wait time.Duration) {
 //     open for Pause.
 //  2. open, and the pause is over: one probe at a time. Probes of them answered in a
 //     row close it; one that fails opens it again, for twice as long up to MaxPause.
+//  3. open, and asked all the same because nothing is in health: an answer counts as
+//     a probe's does. A failure begins the pause anew and makes it no longer, however
+//     many calls fail in it; so the next call asks another first.
 //
 // A 429 opens nothing: the deployment works, and is passed over until it may be asked.
-func (d *Deployment) count(now time.Time, r Result, class string, wait time.Duration, proves bool) {
+func (d *Deployment) count(now time.Time, r Result, class string, wait time.Duration, proves, probe bool) {
 	at := now.UnixNano()
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -196,12 +199,15 @@ func (d *Deployment) count(now time.Time, r Result, class string, wait time.Dura
 	case Failed:
 		d.class, d.failed = class, at
 		switch {
-		case State(d.state.Load()) != Closed:
-			if proves {
+		case State(d.state.Load()) == Closed:
+			if d.over() {
 				d.open(at)
 			}
-		case d.over():
+		case probe:
 			d.open(at)
+		case proves:
+			d.proven = 0
+			d.until.Store(at + int64(d.pause))
 		}
 	}
 }

@@ -254,6 +254,36 @@ func TestAllOpenTheBestIsTried(t *testing.T) {
 	}
 }
 
+// While all are down calls are asked all the same, each another target than the one
+// before. However many they are, they open no breaker a second time and make no pause
+// longer: who is back is asked again as soon as after one failure.
+func TestCallsWhileAllAreDownMakeNoPauseLonger(t *testing.T) {
+	r := newRig(inventory.Route{Model: "x", Targets: to("a", "b")})
+	r.fail("a", "x")
+	r.fail("b", "x")
+	asked := map[inventory.ProviderID]int{}
+	for range 100 {
+		r.now = r.now.Add(10 * time.Millisecond)
+		asked[r.ask("x", Failed)]++
+	}
+	if asked["a"] != 50 || asked["b"] != 50 {
+		t.Errorf("asked %v", asked)
+	}
+	for _, id := range []inventory.ProviderID{"a", "b"} {
+		s := r.deployment(Key{"acme", id, "x"}).Stand(r.now)
+		if pause := s.OpenUntil.Sub(r.now); s.Opened != 1 || pause < 4*time.Second || pause > 5*time.Second {
+			t.Errorf("%s opened %d times, and comes back in %s", id, s.Opened, pause)
+		}
+	}
+	r.now = r.now.Add(5 * time.Second)
+	for range 3 {
+		r.ask("x", Answered)
+	}
+	if r.state("a", "x") != Closed && r.state("b", "x") != Closed {
+		t.Errorf("%s, %s", r.state("a", "x"), r.state("b", "x"))
+	}
+}
+
 // A route with one target asks it in any health: there is nothing else.
 func TestOneTargetIsAlwaysAsked(t *testing.T) {
 	r := newRig(inventory.Route{Model: "x", Provider: "a"})
