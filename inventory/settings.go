@@ -285,7 +285,10 @@ func (r *Register) checkUpstream(p *Provider) error {
 		return err
 	}
 	if r.d.Check != nil {
-		if err := r.d.Check.Provider(*p); err != nil {
+		switch err := r.d.Check.Provider(*p); {
+		case fault.Is(err, fault.Invalid): // it says which field
+			return err
+		case err != nil:
 			return fault.Field("kind", "%v", err)
 		}
 	}

@@ -374,6 +374,11 @@ func TestAPIRefuses(t *testing.T) {
 	} {
 		ada.refused(400, "invalid_field", x.names, x.method, x.path, x.body)
 	}
+	for field, body := range map[string]string{"base_url": `{"kind":"openai","base_url":"https://one.example/v1/chat/completions"}`, "kind": `{"kind":"oracle"}`} {
+		if a := ada.do("PUT", "/api/v1/providers/p", body); a.status != 400 || !strings.Contains(a.text, `"fields":{"`+field+`":`) {
+			t.Errorf("%s: %d %s", body, a.status, a.text)
+		}
+	}
 	for _, body := range []string{"[]", `"x"`, "{", `{"name":"x"} {}`, `{"name":"x",}`, "name: x"} {
 		ada.refused(400, "invalid_json", "", "POST", "/api/v1/systems", body)
 	}

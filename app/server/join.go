@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 
+	"plumbline/app/fault"
 	"plumbline/app/money"
 	"plumbline/assessments/evidence"
 	"plumbline/assessments/evidence/record"
@@ -55,8 +56,10 @@ func (c checker) Provider(p inventory.Provider) error {
 	if err != nil {
 		return err
 	}
-	_, err = kind.New(&p, nil)
-	return err
+	if _, err = kind.New(&p, nil); err != nil {
+		return fault.Field("base_url", "%v", err)
+	}
+	return nil
 }
 
 func (c checker) Price(p *inventory.Price) error { return price.Check(&p.PriceRow) }
