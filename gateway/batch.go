@@ -35,7 +35,7 @@ func (g *Gateway) decodeBatch(x *exchange) error {
 		if err := x.lot.readBody(x.body, &x.chunk); err != nil {
 			return err
 		}
-		return x.asks(x.lot.model)
+		return x.asks(x.lot.models[0].model)
 	}
 	found, err := jsonl.Fields(x.body, "input_file_id", "endpoint", "completion_window")
 	if err != nil {

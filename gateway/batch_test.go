@@ -404,6 +404,7 @@ func TestBatchRefusals(t *testing.T) {
 		{"two models in a body", strings.Replace(line, `"seed"`, `"model":"other","seed"`, 1), 400, "batch_line_invalid"},
 		{"another call", strings.Replace(line, "chat/completions", "images/generations", 1), 400, "batch_line_invalid"},
 		{"streamed", strings.Replace(line, `"seed"`, `"stream":true,"seed"`, 1), 400, "batch_line_invalid"},
+		{"mixed and unprintable", line + "\n" + strings.Replace(chatLine("b", "x\x00", "x"), `\x00`, `\u0000`, 1), 400, "model_malformed"},
 		{"mixed", line + "\n" + chatLine("b", "small", "x"), 400, "batch_mixed"},
 		{"unknown model", chatLine("a", "nobody", "x"), 404, "model_not_found"},
 		{"of a provider without batches", chatLine("a", "gemini-2.5-flash", "x"), 404, "operation_unsupported"},
@@ -541,5 +542,38 @@ func TestListsHavePages(t *testing.T) {
 	}
 	if diff := cmp.Diff(ids, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// A refusal of a batch for several models says which they are, and how many requests ask
+// for each.
+func TestMixedBatchesAreRefusedByName(t *testing.T) {
+	b := newBatchRig(t)
+	mixed := func(models ...string) string {
+		var list []string
+		for i, m := range models {
+			list = append(list, fmt.Sprintf(`{"custom_id":"m%d","params":{"model":%q,"max_tokens":50,"messages":[{"role":"user","content":"x"}]}}`, i, m))
+		}
+		return `{"requests":[` + strings.Join(list, ",") + `]}`
+	}
+	many := []string{"m0", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "m9"}
+	for _, c := range []struct {
+		models []string
+		want   string
+	}{
+		{[]string{"claude-haiku-4-5", "claude-opus-4-5", "claude-haiku-4-5", "claude-sonnet-4-5"}, `several models: "claude-haiku-4-5" (2), "claude-opus-4-5" (1), "claude-sonnet-4-5" (1); send a batch for each`},
+		{append(many, "m0", "m8"), `"m0" (2), "m1" (1), "m2" (1), "m3" (1), "m4" (1), "m5" (1), "m6" (1), "m7" (1), and others; send`},
+		{many[:8], `"m7" (1); send`},
+	} {
+		answer := b.do(400, "POST", "/anthropic/v1/messages/batches", testKey, mixed(c.models...))
+		var said struct {
+			Error struct{ Code, Message string }
+		}
+		if err := json.Unmarshal([]byte(answer), &said); err != nil || said.Error.Code != "batch_mixed" || !strings.Contains(said.Error.Message, c.want) {
+			t.Errorf("%v: %s", err, answer)
+		}
+	}
+	if n := len(b.wire.Received()); n != 0 || b.held() != 0 {
+		t.Errorf("%d calls reached the provider, %s is held", n, b.held())
 	}
 }

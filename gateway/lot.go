@@ -28,10 +28,19 @@ type Lot struct {
 // lot is the requests of a batch that came with a call: in a file, or in its body.
 type lot struct {
 	Lot
-	op    dialect.Operation // of each
-	model string            // that each asks for
-	lines []request
+	op     dialect.Operation // of each
+	models []share           // for; one, or the batch is refused
+	lines  []request
 }
+
+// share is a model and how many requests ask for it.
+type share struct {
+	model    string
+	requests int
+}
+
+// mostMixed is how many models a refusal names.
+const mostMixed = 8
 
 // request is one of a lot: where it stands in the text, and where its model does.
 type request struct {
@@ -136,16 +145,11 @@ func (l *lot) add(text []byte, q request, p *peek.Body) error {
 		return badLine(q.line, "it names no model")
 	case p.Stream:
 		return badLine(q.line, "it asks for a stream; leave out `stream`")
-	case l.model != "" && string(name) != l.model:
-		return refuse(http.StatusBadRequest, "batch_mixed", fmt.Sprintf("request %d of the batch asks for another model than those before it; send one batch for each model", q.line)).about("model")
 	case len(l.lines) == mostRequests:
 		return badLine(q.line, fmt.Sprintf("a batch has at most %d requests", mostRequests))
 	}
-	if l.model == "" {
-		var ok bool
-		if l.model, ok = printable(name); !ok {
-			return refuse(http.StatusBadRequest, "model_malformed", "a model's name has at most 128 printable characters").about("model")
-		}
+	if err := l.asks(name); err != nil {
+		return err
 	}
 	q.model = jsonl.Span{Start: p.Model.Start, End: p.Model.End}.In(q.body.Start)
 	l.lines = append(l.lines, q)
@@ -162,11 +166,41 @@ func (l *lot) add(text []byte, q request, p *peek.Body) error {
 	return nil
 }
 
-func (l *lot) whole() error {
-	if len(l.lines) == 0 {
-		return refuse(http.StatusBadRequest, "batch_empty", "the batch has no request").about("file")
+// asks counts a request for a model. Models beyond those that a refusal names are not.
+func (l *lot) asks(name []byte) error {
+	for i := range l.models {
+		if l.models[i].model == string(name) {
+			l.models[i].requests++
+			return nil
+		}
 	}
+	if len(l.models) > mostMixed {
+		return nil
+	}
+	model, ok := printable(name)
+	if !ok {
+		return refuse(http.StatusBadRequest, "model_malformed", "a model's name has at most 128 printable characters").about("model")
+	}
+	l.models = append(l.models, share{model, 1})
 	return nil
+}
+
+func (l *lot) whole() error {
+	switch len(l.models) {
+	case 0:
+		return refuse(http.StatusBadRequest, "batch_empty", "the batch has no request").about("file")
+	case 1:
+		return nil
+	}
+	// What it costs and what it used would stand on one record, which has one model.
+	var named []string
+	for _, a := range l.models[:min(len(l.models), mostMixed)] {
+		named = append(named, fmt.Sprintf("%q (%d)", a.model, a.requests))
+	}
+	if len(l.models) > mostMixed {
+		named = append(named, "and others")
+	}
+	return refuse(http.StatusBadRequest, "batch_mixed", fmt.Sprintf("the requests of the batch ask for several models: %s; send a batch for each model, so that each has its own hold, cost and record", strings.Join(named, ", "))).about("model")
 }
 
 // most is the usage that is held for at a rate.

@@ -96,7 +96,7 @@ func (x *exchange) readRequests() error {
 	if err := x.lot.readFile(u.file, &x.chunk); err != nil {
 		return err
 	}
-	return x.asks(x.lot.model)
+	return x.asks(x.lot.models[0].model)
 }
 
 // asks notes the model that a call is for.

@@ -159,6 +159,10 @@ const own = {
       expect(ids.indexOf(other.id) < ids.indexOf(made.id) && ids.includes(other.id), ids);
       same((await batches.delete(made.id)).type, 'message_batch_deleted');
     }
+    if (!settings.direct) { // a batch has one model on record
+      const e = await failure(() => batches.create({ requests: [{ custom_id: 'a', params: ask('Hello') }, { custom_id: 'b', params: ask('Hello', { model: 'claude-haiku-4-5' }) }] }));
+      expect(e instanceof Anthropic.BadRequestError && e.error.error.code === 'batch_mixed' && e.message.includes(model) && e.message.includes('claude-haiku-4-5'), e);
+    }
     expect((await failure(() => batches.retrieve('msgbatch_nobody'))) instanceof Anthropic.NotFoundError, 'a batch of nobody is there');
     return [made._request_id, done._request_id];
   },

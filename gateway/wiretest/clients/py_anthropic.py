@@ -141,9 +141,9 @@ def models():
 def batch():
     batches = app.messages.batches
 
-    def make():
+    def make(*more):
         params = {"model": model, "max_tokens": 100, "messages": [{"role": "user", "content": "Hello"}]}
-        return batches.create(requests=[{"custom_id": "a", "params": params}])
+        return batches.create(requests=[{"custom_id": "a", "params": params}, *more])
 
     made = make()
     done = batches.retrieve(made.id)
@@ -155,6 +155,10 @@ def batch():
         ids = [b.id for b in batches.list(limit=1)]
         assert ids.index(other.id) < ids.index(made.id), ids
         same(batches.delete(made.id).type, "message_batch_deleted")
+    if not direct:  # a batch has one model on record
+        other = {"model": "claude-haiku-4-5", "max_tokens": 100, "messages": [{"role": "user", "content": "Hello"}]}
+        e = failure(lambda: make({"custom_id": "b", "params": other}))
+        assert isinstance(e, anthropic.BadRequestError) and e.body["error"]["code"] == "batch_mixed" and model in e.message and other["model"] in e.message, e
     assert isinstance(failure(lambda: batches.retrieve("msgbatch_nobody")), anthropic.NotFoundError)
     return [made._request_id, done._request_id]
 
