@@ -39,6 +39,7 @@ type Object struct {
 	Lot      Lot               // what those can use
 	Exchange ident.ID          // of a batch, and of the files with its results: the call that made it
 	Said     []byte            // the object as its provider described it last
+	SaidAt   time.Time         // when it did; zero where that was not noted
 
 	// Abandoned is what attempts cost that were given up on before a response was made.
 	Abandoned money.Nano
@@ -160,7 +161,7 @@ func (g *Gateway) keeps(x *exchange, answer []byte) error {
 		return nil // an answer about something else changes nothing that is known
 	}
 	changed := *o
-	changed.Said = peek.Splice(nil, answer, resultsHere(kind, answer))
+	changed.says(answer, g.c.Now())
 	if err := g.c.Kept.Put(ctx, &changed); err != nil {
 		return keptDown(err)
 	}
@@ -175,11 +176,16 @@ func (g *Gateway) keeps(x *exchange, answer []byte) error {
 	return nil
 }
 
+// says notes how a provider describes an object at a time.
+func (o *Object) says(answer []byte, at time.Time) {
+	o.Said, o.SaidAt = peek.Splice(nil, answer, resultsHere(o.Kind, answer)), at
+}
+
 // keepResults notes the files that a batch's results are in as its owner's.
 func (g *Gateway) keepResults(ctx context.Context, batch *Object, said *state) error {
 	for _, id := range said.files() {
 		f := *batch
-		f.Kind, f.ID, f.Purpose, f.Said = KeptFile, id, purposeResults, nil
+		f.Kind, f.ID, f.Purpose, f.Said, f.SaidAt = KeptFile, id, purposeResults, nil, time.Time{}
 		if !plainID(id) {
 			continue
 		}
@@ -213,7 +219,7 @@ func (m *keptMemory) Put(_ context.Context, o *Object) error {
 	if have := m.by[k]; have == nil {
 		m.list = append(m.list, k)
 	} else if c.Said == nil {
-		c.Said = have.Said
+		c.Said, c.SaidAt = have.Said, have.SaidAt
 	}
 	m.by[k] = &c
 	return nil

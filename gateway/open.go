@@ -286,6 +286,11 @@ func (g *Gateway) stands(ctx context.Context, o *Object) (*state, error) {
 	if err != nil || said.ID != o.ID {
 		return nil, errors.New("the provider answered with something that its API does not say")
 	}
+	now := *o
+	now.says(body, g.c.Now())
+	if err := g.c.Kept.Put(ctx, &now); err != nil { // people see less of it, and nothing else hangs on it
+		g.c.Log.Warn("how a batch stands is not noted", "request", o.Exchange.String(), "error", err)
+	}
 	return said, g.keepResults(ctx, o, said)
 }
 

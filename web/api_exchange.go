@@ -27,6 +27,8 @@ type exchangeJSON struct {
 	Charge string    `json:"charge"` // dollars, with what was adjusted
 	Adjust string    `json:"adjusted"`
 	Held   string    `json:"held"`
+
+	Batch *batchJSON `json:"batch,omitempty"` // of one exchange alone, when it made one
 }
 
 func exchangeOf(x projection.Exchange) exchangeJSON {
@@ -69,5 +71,9 @@ func (r *request) apiExchange() error {
 	if err != nil {
 		return err
 	}
-	return r.answer(http.StatusOK, exchangeOf(x))
+	out := exchangeOf(x)
+	if err := r.addBatch(&out, &x); err != nil {
+		return err
+	}
+	return r.answer(http.StatusOK, out)
 }

@@ -35,6 +35,7 @@ type exchangePane struct {
 	Proof      leafRow // of the record that closed it, or opened it
 	Found      []finding
 	Use        *exchangeUse
+	Batch      *batchPane // nil when it made none
 }
 
 // leafRow is a record of the exchange where it stands in the log.
@@ -158,6 +159,7 @@ func (r *request) exchangePane(x *projection.Exchange) (*exchangePane, error) {
 	r.holds(p)
 	p.usage()
 	p.Stages = p.stages()
+	p.Batch = r.batchOf(p.Began, p.End, x)
 	if p.Use, err = r.useOf(p); err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"plumbline/app/authz"
+	"plumbline/app/ident"
 	"plumbline/app/money"
 	"plumbline/assessments"
 	"plumbline/assessments/evidence"
@@ -82,10 +83,13 @@ type Deps struct {
 	Budgets func(*inventory.Budget) (charged, held, left money.Nano)
 	// Health says how the deployments stand that an organisation's routes lead to.
 	Health func(inventory.OrgID) []ProviderHealth
-	DB     DB
-	Now    func() time.Time
-	Rand   io.Reader
-	Log    *slog.Logger
+	// Batches finds the batch that an exchange made; its error is of kind NotFound when
+	// nothing is known of one.
+	Batches func(ctx context.Context, org inventory.OrgID, exchange ident.ID) (Batch, error)
+	DB      DB
+	Now     func() time.Time
+	Rand    io.Reader
+	Log     *slog.Logger
 	// PublicURL is where people reach the console. With https, cookies are secure.
 	PublicURL   string
 	SessionLife time.Duration // 12 h when zero
@@ -106,8 +110,8 @@ type Web struct {
 // New makes a Web and reads its templates.
 func New(d Deps) (*Web, error) {
 	switch {
-	case d.Register == nil, d.Engine == nil, d.Projection == nil, d.Ledger == nil, d.Reports == nil, d.Catalog == nil, d.Enforcer == nil, d.Jobs == nil, d.Budgets == nil, d.Health == nil:
-		return nil, errors.New("web: Register, Engine, Projection, Ledger, Reports, Catalog, Enforcer, Jobs, Budgets and Health are needed")
+	case d.Register == nil, d.Engine == nil, d.Projection == nil, d.Ledger == nil, d.Reports == nil, d.Catalog == nil, d.Enforcer == nil, d.Jobs == nil, d.Budgets == nil, d.Health == nil, d.Batches == nil:
+		return nil, errors.New("web: Register, Engine, Projection, Ledger, Reports, Catalog, Enforcer, Jobs, Budgets, Health and Batches are needed")
 	case d.DB == nil, d.Now == nil, d.Rand == nil:
 		return nil, errors.New("web: DB, Now and Rand are needed")
 	}

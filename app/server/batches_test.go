@@ -6,15 +6,16 @@ import (
 	"net/http"
 	"testing"
 
+	"plumbline/app/config"
 	"plumbline/app/money"
 	"plumbline/gateway/wiretest"
 	"plumbline/inventory"
 )
 
-// batchDesk is a furnished organisation whose message batches go to up, open in dir.
-func batchDesk(t *testing.T, up *wiretest.Server, dir string) (s *Server, key string) {
+// batchDesk is a furnished organisation whose message batches go to up.
+func batchDesk(t *testing.T, up *wiretest.Server, c *config.Config) (s *Server, key string) {
 	t.Helper()
-	s = open(t, Options{Config: testConfig(dir), Env: func(string) string { return wiretest.Key }})
+	s = open(t, Options{Config: c, Env: func(string) string { return wiretest.Key }})
 	key = furnish(t, s, up.URL+"/v1")
 	if err := s.Register.PutProvider(t.Context(), officer, inventory.Provider{ID: "claude", Kind: "anthropic", BaseURL: up.URL + "/v1", CredentialRef: "env:CLAUDE"}, "test"); err != nil {
 		t.Fatal(err)
@@ -46,7 +47,7 @@ func TestOpenBatchesAreReopened(t *testing.T) {
 	pending := true
 	up.Pending = func() bool { return pending }
 	dir := t.TempDir()
-	s, key := batchDesk(t, up, dir)
+	s, key := batchDesk(t, up, testConfig(dir))
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -42,6 +42,7 @@ type keptKnown struct {
 	Op         dialect.Operation `json:"op,omitempty"`
 	Lot        gateway.Lot       `json:"lot"`
 	Abandoned  money.Nano        `json:"abandoned,omitempty"`
+	SaidAt     int64             `json:"said_at,omitempty"` // microseconds since 1970
 }
 
 // keptStore keeps objects in the state database.
@@ -74,7 +75,11 @@ func (s *keptStore) Put(ctx context.Context, o *gateway.Object) error {
 	if o.Org == "" {
 		return errNoOrg
 	}
-	known, err := json.Marshal(keptKnown{o.Credential, o.Purpose, o.Op, o.Lot, o.Abandoned})
+	k := keptKnown{Credential: o.Credential, Purpose: o.Purpose, Op: o.Op, Lot: o.Lot, Abandoned: o.Abandoned}
+	if !o.SaidAt.IsZero() {
+		k.SaidAt = o.SaidAt.UnixMicro()
+	}
+	known, err := json.Marshal(k)
 	if err != nil {
 		return fmt.Errorf("write kept object: %w", err)
 	}
@@ -88,7 +93,7 @@ func (s *keptStore) Put(ctx context.Context, o *gateway.Object) error {
 		if row.Said, err = s.sealer.Seal(o.Said, row.sealedFor()); err != nil {
 			return fmt.Errorf("write kept object: %w", err)
 		}
-		conflict = clause.OnConflict{Columns: []clause.Column{{Name: "org"}, {Name: "system"}, {Name: "kind"}, {Name: "id"}}, DoUpdates: clause.AssignmentColumns([]string{"said"})}
+		conflict = clause.OnConflict{Columns: []clause.Column{{Name: "org"}, {Name: "system"}, {Name: "kind"}, {Name: "id"}}, DoUpdates: clause.AssignmentColumns([]string{"said", "known"})}
 	}
 	if err = s.at(pointKept); err == nil {
 		err = s.db.WithContext(ctx).Clauses(conflict).Create(&row).Error
@@ -216,5 +221,8 @@ func (s *keptStore) object(row *keptRow) (*gateway.Object, error) {
 		return nil, fmt.Errorf("read kept object %s: %w", row.ID, err)
 	}
 	o.Credential, o.Purpose, o.Op, o.Lot, o.Abandoned = known.Credential, known.Purpose, known.Op, known.Lot, known.Abandoned
+	if known.SaidAt != 0 {
+		o.SaidAt = time.UnixMicro(known.SaidAt)
+	}
 	return o, nil
 }

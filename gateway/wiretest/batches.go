@@ -26,6 +26,7 @@ type storedBatch struct {
 	results                     []byte // of a message batch
 	requests                    [][2]node
 	header                      http.Header
+	ends                        map[string]int // of its requests, in the words of the vendor's request_counts
 }
 
 // Forgery is what tests do to the results of a batch: each line as it would be given,
@@ -153,7 +154,7 @@ func (c *call) makeBatch() *Answer {
 	if input == nil || input.purpose != "batch" {
 		return c.fail(400, "The input file is not there.")
 	}
-	b := &storedBatch{id: c.server.fresh("batch_"), status: "validating", input: input.id, endpoint: body.at("endpoint").text(), header: c.header}
+	b := &storedBatch{id: c.server.fresh("batch_"), status: "validating", input: input.id, endpoint: body.at("endpoint").text(), header: c.header, ends: map[string]int{}}
 	return c.keepBatch(b, c.shown())
 }
 
@@ -173,7 +174,7 @@ func batchObject(b *storedBatch) object {
 		return s
 	}
 	return object{"id", b.id, "object", "batch", "endpoint", b.endpoint, "errors", nil, "input_file_id", b.input, "completion_window", "24h", "status", b.status,
-		"output_file_id", id(b.output), "error_file_id", id(b.failed), "created_at", created, "request_counts", object{"total", 0, "completed", 0, "failed", 0},
+		"output_file_id", id(b.output), "error_file_id", id(b.failed), "created_at", created, "request_counts", requestCounts(b),
 		"usage", object{"input_tokens", 0, "output_tokens", 0, "total_tokens", 0}, "metadata", nil}
 }
 
@@ -181,7 +182,11 @@ func batchObject(b *storedBatch) object {
 func azureBatchObject(b *storedBatch) object {
 	return object{"object", "batch", "id", b.id, "endpoint", b.endpoint, "errors", nil, "input_file_id", b.input, "completion_window", "24h", "status", b.status,
 		"output_file_id", b.output, "error_file_id", b.failed, "created_at", created, "in_progress_at", nil, "expires_at", created + 86400, "completed_at", nil,
-		"request_counts", object{"total", 0, "completed", 0, "failed", 0}, "metadata", nil}
+		"request_counts", requestCounts(b), "metadata", nil}
+}
+
+func requestCounts(b *storedBatch) object {
+	return object{"total", b.ends["total"], "completed", b.ends["completed"], "failed", b.ends["failed"]}
 }
 
 // shown is how the vendor that was asked describes a batch.
@@ -197,7 +202,15 @@ func messageBatchObject(b *storedBatch) object {
 	if b.status == "ended" {
 		url = "https://api.anthropic.com/v1/messages/batches/" + b.id + "/results"
 	}
-	return object{"id", b.id, "type", "message_batch", "processing_status", b.status, "request_counts", object{"processing", 0, "succeeded", len(b.requests), "errored", 0, "canceled", 0, "expired", 0},
+	processing := 0 // until all have ended, every one is
+	if b.status != "ended" {
+		processing = len(b.requests)
+	}
+	counts := object{"processing", processing}
+	for _, how := range []string{"succeeded", "errored", "canceled", "expired"} {
+		counts = append(counts, how, b.ends[how])
+	}
+	return object{"id", b.id, "type", "message_batch", "processing_status", b.status, "request_counts", counts,
 		"ended_at", nil, "created_at", "2026-01-01T00:00:00Z", "expires_at", "2026-01-02T00:00:00Z", "archived_at", nil, "cancel_initiated_at", nil, "results_url", url}
 }
 
@@ -266,6 +279,7 @@ func (c *call) runBatch(b *storedBatch, how string) {
 			b.status = "failed"
 			return
 		}
+		b.ends["total"]++
 		if answered++; answered > 1 && how != "completed" {
 			bad = append(bad, c.forged(object{"id", c.server.fresh("batch_req_"), "custom_id", in.at("custom_id").text(), "response", nil, "error", object{"code", "batch_" + how, "message", "This request was not answered."}})...)
 			continue
@@ -273,8 +287,10 @@ func (c *call) runBatch(b *storedBatch, how string) {
 		a, said := c.alone(b, b.endpoint, in.at("body"))
 		out := c.forged(object{"id", c.server.fresh("batch_req_"), "custom_id", in.at("custom_id").text(), "response", object{"status_code", a.Status, "request_id", "req_1", "body", said.v}, "error", nil})
 		if a.Status == 200 {
+			b.ends["completed"]++
 			good = append(good, out...)
 		} else {
+			b.ends["failed"]++
 			bad = append(bad, out...)
 		}
 	}
@@ -328,7 +344,7 @@ func (c *call) makeMessageBatch() *Answer {
 	if err != nil || len(body.at("requests").items()) == 0 {
 		return c.fail(400, "requests: Field required")
 	}
-	b := &storedBatch{id: c.server.fresh("msgbatch_"), status: "in_progress", messages: true, header: c.header}
+	b := &storedBatch{id: c.server.fresh("msgbatch_"), status: "in_progress", messages: true, header: c.header, ends: map[string]int{}}
 	for _, q := range body.at("requests").items() {
 		b.requests = append(b.requests, [2]node{q.at("custom_id"), q.at("params")})
 	}
@@ -340,6 +356,7 @@ func (c *call) runMessages(b *storedBatch, how string) {
 	for i, q := range b.requests {
 		if i > 0 && how != "completed" {
 			kind := map[string]string{"cancelled": "canceled", "expired": "expired"}[how]
+			b.ends[kind]++
 			b.results = append(b.results, c.forged(object{"custom_id", q[0].text(), "result", object{"type", kind}})...)
 			continue
 		}
@@ -348,6 +365,7 @@ func (c *call) runMessages(b *storedBatch, how string) {
 		if a.Status != 200 {
 			result = object{"type", "errored", "error", said.v}
 		}
+		b.ends[result[1].(string)]++
 		b.results = append(b.results, c.forged(object{"custom_id", q[0].text(), "result", result})...)
 	}
 }
