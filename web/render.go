@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -75,9 +76,9 @@ func (r *request) ctx() context.Context { return r.c.Request().Context() }
 // render writes a page. It is executed into memory first, so that an error never
 // leaves half a page behind.
 func (r *request) render(status int, name string, p page, data any) error {
-	t, ok := r.web.templates[name]
-	if !ok {
-		return fmt.Errorf("there is no template %q", name)
+	t, err := r.web.template(name)
+	if err != nil {
+		return err
 	}
 	v := &view{page: p, Data: data, Request: r, Now: r.web.d.Now().UTC(), Version: r.web.d.Version, Assets: assetHash}
 	v.Theme, v.KeysOff = r.display()
@@ -122,8 +123,22 @@ func (r *request) ok(name string, p page, data any) error {
 	return r.render(http.StatusOK, name, p, data)
 }
 
-// parse reads every template: each page with the layout and the parts.
-func (w *Web) parse() (map[string]*template.Template, error) {
+// pageTemplate makes a page's template at its first use: with the layout and the
+// parts in each of them, all pages together are megabytes that most servers never
+// show. A test makes every one.
+type pageTemplate func() (*template.Template, error)
+
+// template is a page's template.
+func (w *Web) template(name string) (*template.Template, error) {
+	made, ok := w.templates[name]
+	if !ok {
+		return nil, fmt.Errorf("there is no template %q", name)
+	}
+	return made()
+}
+
+// parse reads the layout and the parts, and lists the pages.
+func (w *Web) parse() (map[string]pageTemplate, error) {
 	base, err := template.New("").Funcs(w.funcs()).Funcs(recordFuncs()).ParseFS(templateFiles, "templates/layout.html", "templates/sprite.html", "templates/parts.html", "templates/trail.html")
 	if err != nil {
 		return nil, fmt.Errorf("templates: %w", err)
@@ -132,20 +147,22 @@ func (w *Web) parse() (map[string]*template.Template, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := map[string]*template.Template{}
+	out := map[string]pageTemplate{}
 	for _, n := range names {
 		name := strings.TrimSuffix(path.Base(n), ".html")
 		if name == "layout" || name == "sprite" || name == "parts" || name == "trail" {
 			continue
 		}
-		t, err := base.Clone()
-		if err == nil {
-			t, err = t.ParseFS(templateFiles, n)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("template %s: %w", name, err)
-		}
-		out[name] = t
+		out[name] = sync.OnceValues(func() (*template.Template, error) {
+			t, err := base.Clone()
+			if err == nil {
+				t, err = t.ParseFS(templateFiles, n)
+			}
+			if err != nil {
+				return nil, fmt.Errorf("template %s: %w", name, err)
+			}
+			return t, nil
+		})
 	}
 	return out, nil
 }

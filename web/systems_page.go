@@ -16,7 +16,7 @@ type systemRow struct {
 	Exchanges          int64
 	Spend              money.Nano
 	Declared, Observed int
-	Undeclared         bool
+	Undeclared         int // models seen that nobody declared
 	Counts             map[assessments.State]int
 }
 
@@ -98,7 +98,9 @@ func (r *request) systemRow(s inventory.System) (systemRow, error) {
 		if o.Calls > 0 {
 			row.Observed++
 		}
-		row.Undeclared = row.Undeclared || o.Status == "undeclared"
+		if o.Status == "undeclared" {
+			row.Undeclared++
+		}
 	}
 	for _, f := range r.web.d.Catalog.Frameworks {
 		a, err := r.web.d.Engine.Evaluate(r.ctx(), r.actor.Org, s.ID, f.ID)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"html/template"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -60,7 +61,7 @@ func TestTemplatesAgainstTheirTypes(t *testing.T) {
 				t.Fatalf("pageData does not say what templates/%s.html is executed with", name)
 			}
 			for _, part := range []string{"layout", "pane"} {
-				if tm := w.templates[name].Lookup(part); tm != nil {
+				if tm := made(t, w, name).Lookup(part); tm != nil {
 					if err := templatecheck.CheckHTML(tm, data.empty(&view{})); err != nil {
 						t.Error(err)
 					}
@@ -85,19 +86,35 @@ func TestTemplatesExecute(t *testing.T) {
 			continue // the test above says so
 		}
 		t.Run(name, func(t *testing.T) {
-			for how, made := range map[string]func(*view) any{"empty": data.empty, "filled": data.filled} {
+			for how, data := range map[string]func(*view) any{"empty": data.empty, "filled": data.filled} {
 				for _, bare := range []bool{true, false} {
-					out := draw(t, w.templates[name], made(templateView(w, bare, how == "filled")), how)
+					out := draw(t, made(t, w, name), data(templateView(w, bare, how == "filled")), how)
 					if n := strings.Count(out, "<h1"); n != 1 {
 						t.Errorf("%s: %d h1", how, n)
 					}
 					if strings.Contains(out, "ZgotmplZ") || strings.Contains(out, "<no value>") || strings.Contains(out, "%!") {
 						t.Errorf("%s: a value could not be drawn", how)
 					}
+					if said := boolInText.FindString(out); said != "" {
+						t.Errorf("%s: a yes or no is drawn as text: %q", how, said)
+					}
 				}
 			}
 		})
 	}
+}
+
+// boolInText finds what a template that prints a bool leaves.
+var boolInText = regexp.MustCompile(`>\s*(true|false)\b[^<]*|[^<>]*\b(true|false)\s*<`)
+
+// made is a page's template; one that cannot be made fails the test.
+func made(t *testing.T, w *Web, name string) *template.Template {
+	t.Helper()
+	tm, err := w.template(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tm
 }
 
 func draw(t *testing.T, tm *template.Template, data any, how string) string {

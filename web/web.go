@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"html/template"
 	"io"
 	"log/slog"
 	"net/http"
@@ -103,11 +102,11 @@ type Web struct {
 	sessions  *scs.SessionManager
 	origin    *http.CrossOriginProtection
 	attempts  *attempts
-	templates map[string]*template.Template
+	templates map[string]pageTemplate
 	table     []route
 }
 
-// New makes a Web and reads its templates.
+// New makes a Web and reads what its pages share.
 func New(d Deps) (*Web, error) {
 	switch {
 	case d.Register == nil, d.Engine == nil, d.Projection == nil, d.Ledger == nil, d.Reports == nil, d.Catalog == nil, d.Enforcer == nil, d.Jobs == nil, d.Budgets == nil, d.Health == nil, d.Batches == nil:
