@@ -1,8 +1,10 @@
 package inventory
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"plumbline/app/fault"
@@ -32,6 +34,26 @@ func (s *State) System(id SystemID) (*System, error) {
 		}
 	}
 	return nil, notFound("AI system", string(id))
+}
+
+// ProfileOf is the guard profile that a system's calls obey: its own, else the
+// first by id that its risk class requires, else the one called default. It is nil
+// when there is none of them, and then nothing is screened.
+func (s *State) ProfileOf(x *System) *GuardProfile {
+	var required, fallback *GuardProfile
+	for i := range s.Profiles {
+		p := &s.Profiles[i]
+		if p.ID == x.Profile {
+			return p
+		}
+		if slices.Contains(p.Tiers, x.RiskClass) && (required == nil || p.ID < required.ID) {
+			required = p
+		}
+		if p.ID == "default" {
+			fallback = p
+		}
+	}
+	return cmp.Or(required, fallback)
 }
 
 func notFound(what, id string) error {

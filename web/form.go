@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"slices"
 	"sort"
+	"strconv"
+	"strings"
 	"time"
 
 	"plumbline/app/config"
@@ -82,12 +84,25 @@ func (r *request) again(p page, f *form, err error) error {
 	}
 	if len(f.wrong()) == 0 || len(left) > 0 {
 		f.Error = known.Message
+		if known.Code == "version" {
+			f.Error = r.named(f.Error)
+		}
 	}
 	p.Title = "Error: " + p.Title
 	if known.Kind == fault.Unavailable {
 		r.web.d.Log.Warn("not recorded", "request", r.id.String(), "error", err)
 	}
 	return r.render(known.Kind.Status(), "form", p, f)
+}
+
+// named puts the names of people where a text has the ids of their accounts.
+func (r *request) named(text string) string {
+	if r.state != nil {
+		for _, m := range r.state.Members {
+			text = strings.ReplaceAll(text, m.ID, m.Name)
+		}
+	}
+	return text
 }
 
 // refill puts what was entered into a box, but for secrets and files.
@@ -122,6 +137,25 @@ func sorted[V any](m map[string]V) []string {
 	}
 	sort.Strings(out)
 	return out
+}
+
+// seen is the hidden field that says which version of a row a form was filled from,
+// so that what somebody else changed meanwhile is not overwritten.
+func seen(version uint32) map[string]string {
+	return map[string]string{"version": strconv.FormatUint(uint64(version), 10)}
+}
+
+// version reads it. It is zero for a row that is new, and then there must be none of
+// that name: taken says whether there is.
+func (r *request) version(field, what, name string, taken bool) (uint32, error) {
+	n, err := strconv.ParseUint(r.value("version"), 10, 32)
+	if err != nil && r.value("version") != "" {
+		return 0, fault.New(fault.Invalid, "invalid", "the form says no version; open it again")
+	}
+	if n == 0 && taken {
+		return 0, fault.Field(field, "there is a %s %q already; change that one, or take another name", what, name)
+	}
+	return uint32(n), nil
 }
 
 // reasonField is the field that every change of weight has.

@@ -59,7 +59,7 @@ func gatewayCrumbs(title string) page {
 }
 
 func settingsForm(s inventory.Settings) *form {
-	return &form{Title: "Settings", Action: "/gateway/settings", Submit: "Save", Cancel: "/gateway", Fields: []field{
+	return &form{Title: "Settings", Action: "/gateway/settings", Submit: "Save", Cancel: "/gateway", Hidden: seen(s.Version), Fields: []field{
 		{Name: "unregistered", Label: "Keys bound to no registered system", Kind: "radios", Value: s.Unregistered, Options: []option{{Value: "block", Label: "Refuse their calls", Hint: "The default"}, {Value: "flag", Label: "Let them call, and flag the use", Hint: "The finding stays open until somebody deals with it"}}},
 		{Name: "confidentiality", Label: "Mark on documents", Value: s.Confidential},
 		{Name: "contact", Label: "Contact on documents", Value: s.Contact, Optional: true},
@@ -79,7 +79,11 @@ func (r *request) putSettings() error {
 	s := r.state.Settings
 	s.Unregistered, s.Confidential, s.Contact = r.value("unregistered"), r.value("confidentiality"), r.value("contact")
 	s.Attributes = strings.FieldsFunc(r.value("recorded_attributes"), func(c rune) bool { return c == ',' || c == ' ' })
-	if err := r.web.d.Register.PutSettings(r.ctx(), r.actor, s, r.value("reason")); err != nil {
+	var err error
+	if s.Version, err = r.version("", "", "", false); err == nil {
+		err = r.web.d.Register.PutSettings(r.ctx(), r.actor, s, r.value("reason"))
+	}
+	if err != nil {
 		return r.again(gatewayCrumbs("Settings"), settingsForm(s), err)
 	}
 	return r.done("/gateway", "The settings are in force.")

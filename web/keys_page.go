@@ -263,7 +263,7 @@ func (r *request) budgetForm(b inventory.Budget) *form {
 		}
 	}
 	id := field{Name: "id", Label: "Id", Value: string(b.ID), Hint: "Small letters, digits and dashes", Mono: true}
-	return &form{Title: "Budget", Intro: "Every call is reserved in full before it is sent; what does not fit is refused.", Action: "/budgets", Submit: "Save", Cancel: "/budgets", Fields: []field{
+	return &form{Title: "Budget", Intro: "Every call is reserved in full before it is sent; what does not fit is refused.", Action: "/budgets", Submit: "Save", Cancel: "/budgets", Hidden: seen(b.Version), Fields: []field{
 		id,
 		{Name: "target", Label: "What it limits", Kind: "select", Value: string(b.Scope) + ":" + b.Target, Options: targets},
 		{Name: "limit", Label: "Limit in US dollars", Value: limit, Kind: "money"},
@@ -289,7 +289,8 @@ func (r *request) putBudget() error {
 	scope, target, _ := strings.Cut(r.value("target"), ":")
 	b := inventory.Budget{ID: inventory.BudgetID(r.value("id")), Scope: inventory.BudgetScope(scope), Target: target, Window: r.value("window"), Zone: r.value("zone")}
 	var err error
-	if b.Limit, err = money.Parse(r.value("limit")); err != nil {
+	if b.Version, err = r.version("id", "budget", string(b.ID), deletable["budget"].has(r.state, string(b.ID))); err != nil {
+	} else if b.Limit, err = money.Parse(r.value("limit")); err != nil {
 		err = fault.Field("limit", "write dollars such as 25 or 1200.50")
 	} else {
 		err = r.web.d.Register.PutBudget(r.ctx(), r.actor, b, r.value("reason"))

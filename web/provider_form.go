@@ -36,7 +36,7 @@ func (r *request) providerForm(p inventory.Provider, rows int) *form {
 		streams = []string{"true"}
 	}
 	f := &form{Title: "Provider", Intro: "Where calls go, and with which keys. A key is named, so that the server reads it where it is kept, or entered here; what is entered is sealed and never shown again.",
-		Action: "/gateway/providers", Submit: "Save", Cancel: "/gateway", Other: "More keys", OtherV: "more", Hidden: map[string]string{}, Fields: []field{
+		Action: "/gateway/providers", Submit: "Save", Cancel: "/gateway", Other: "More keys", OtherV: "more", Hidden: seen(p.Version), Fields: []field{
 			{Name: "id", Label: "Id", Value: string(p.ID), Hint: "Small letters, digits and dashes", Mono: true},
 			{Name: "kind", Label: "Kind", Kind: "select", Value: p.Kind, Options: r.kinds()},
 			{Name: "vendor", Label: "Vendor", Value: p.Vendor, Hint: "As the price table names it, such as openai or mistral", Optional: true},
@@ -51,9 +51,6 @@ func (r *request) providerForm(p inventory.Provider, rows int) *form {
 			k = keys[i]
 		}
 		r.keyFields(f, i+1, k, i < len(keys))
-	}
-	if p.Version > 0 {
-		f.Hidden["version"] = strconv.Itoa(int(p.Version))
 	}
 	f.Hidden["keys"] = strconv.Itoa(max(rows, len(keys)))
 	f.Fields = append(f.Fields, reasonField("Kept with the change"))
@@ -107,9 +104,8 @@ const maxKeyRows = 40
 // the provider's keys is from.
 func (r *request) providerEntered() (p inventory.Provider, rows int, from []int, err error) {
 	p = inventory.Provider{ID: inventory.ProviderID(r.value("id")), Kind: r.value("kind"), Vendor: r.value("vendor"), BaseURL: r.value("base_url"), Region: r.value("region"), NoStreamUsage: r.value("no_stream_usage") != ""}
-	if seen, _ := strconv.ParseUint(r.value("version"), 10, 32); seen > 0 {
-		p.Version = uint32(seen)
-	}
+	var clash error
+	p.Version, clash = r.version("id", "provider", string(p.ID), deletable["provider"].has(r.state, string(p.ID)))
 	rows, _ = strconv.Atoi(r.value("keys"))
 	rows = min(max(rows, 1), maxKeyRows)
 	for n := 1; n <= rows; n++ {
@@ -131,7 +127,7 @@ func (r *request) providerEntered() (p inventory.Provider, rows int, from []int,
 	if len(p.Credentials) > 0 && p.Credentials[0].Weight <= 1 && p.Credentials[0].Weight >= 0 {
 		p.CredentialRef, p.Secret, p.Credentials = p.Credentials[0].Ref, p.Credentials[0].Secret, p.Credentials[1:]
 	}
-	return p, rows, from, nil
+	return p, rows, from, clash
 }
 
 // atKeys puts errors about a provider's keys to their boxes. first is whether credential
@@ -197,7 +193,7 @@ func (r *request) putProvider() error {
 func (r *request) asKnown(p inventory.Provider) inventory.Provider {
 	p.CredentialRef, p.Secret, p.Entered, p.Credentials = "", "", inventory.Entered{}, nil
 	for _, old := range r.state.Providers {
-		if old.ID == p.ID {
+		if old.ID == p.ID && p.Version > 0 { // a new one of that name has none of its keys
 			p.CredentialRef, p.Entered, p.Credentials = old.CredentialRef, old.Entered, old.Credentials
 		}
 	}

@@ -35,7 +35,7 @@ func (r *request) routeForm(v inventory.Route) *form {
 	if v.MaxAttempts > 0 {
 		attempts = strconv.Itoa(v.MaxAttempts)
 	}
-	return &form{Title: "Route", Intro: "A name that apps ask for, and what answers.", Action: "/gateway/routes", Submit: "Save", Cancel: "/gateway", Fields: []field{
+	return &form{Title: "Route", Intro: "A name that apps ask for, and what answers.", Action: "/gateway/routes", Submit: "Save", Cancel: "/gateway", Hidden: seen(v.Version), Fields: []field{
 		{Name: "model", Label: "Model asked for", Value: v.Model, Mono: true},
 		{Name: "aliases", Label: "Other names", Value: strings.Join(v.Aliases, ", "), Hint: "They lead to the same; commas between", Optional: true, Mono: true},
 		{Name: "provider", Label: "Provider", Kind: "select", Value: string(v.Provider), Options: providers, Section: "One target"},
@@ -140,6 +140,9 @@ func (r *request) routeEntered() (inventory.Route, error) {
 	v := inventory.Route{Model: r.value("model"), Aliases: list(r.value("aliases")), Provider: inventory.ProviderID(r.value("provider")), Target: r.value("target"),
 		Unpriced: r.value("allow_unpriced") != "", Strategy: inventory.Strategy(r.value("strategy"))}
 	var err error
+	if v.Version, err = r.version("model", "route", v.Model, deletable["route"].has(r.state, v.Model)); err != nil {
+		return v, err
+	}
 	if v.Targets, err = readTargets(r.value("targets")); err != nil {
 		return v, err
 	}

@@ -95,9 +95,7 @@ func (r *request) systemTraffic(data *systemData) error {
 	data.Chart = dayCounts(hours, now, 30)
 	sum := sumSince(hours, now.AddDate(0, 0, -30))
 	data.Exchanges, data.Spend = sum["closed"]+sum["refused"], money.Nano(sum["charge"])
-	i := slices.IndexFunc(r.state.Profiles, func(p inventory.GuardProfile) bool { return p.ID == s.Profile })
-	if i >= 0 {
-		data.Profile = &r.state.Profiles[i]
+	if data.Profile = r.state.ProfileOf(s); data.Profile != nil {
 		data.Guards = guardCounts(data.Profile, sum)
 	}
 	return nil
@@ -242,7 +240,7 @@ func (r *request) systemForm(s inventory.System, title, action string) *form {
 			stages = append(stages, option{Value: string(x), Label: words(string(x))})
 		}
 	}
-	profiles = append(profiles, option{Label: "None"})
+	profiles = append(profiles, option{Label: "The one of its class"})
 	for _, p := range r.state.Profiles {
 		profiles = append(profiles, option{Value: string(p.ID), Label: string(p.ID)})
 	}
@@ -272,7 +270,7 @@ func (r *request) systemForm(s inventory.System, title, action string) *form {
 		{Name: "data_categories", Section: "Data and models", Label: "Categories of data", Value: strings.Join(s.DataCategories, ", "), Hint: "With commas between", Optional: true},
 		{Name: "models", Label: "Models", Kind: "textarea", Value: strings.Join(models, "\n"), Hint: "provider/model, one a line, as the gateway's providers are named", Optional: true, Mono: true},
 		{Name: "vendors", Label: "Vendors", Value: strings.Join(s.Vendors, ", "), Hint: "With commas between", Optional: true},
-		{Name: "regions", Label: "Regions", Value: strings.Join(s.Regions, ", "), Optional: true},
+		{Name: "regions", Label: "Regions", Value: strings.Join(s.Regions, ", "), Hint: "Where its calls may go, as providers name theirs; calls elsewhere are refused. Empty: anywhere", Optional: true},
 		{Name: "guard_profile", Label: "Guard profile", Kind: "select", Value: string(s.Profile), Options: profiles},
 		{Name: "reason", Section: "This change", Label: "Reason", Kind: "textarea", Hint: "Kept with the change"},
 	}

@@ -104,8 +104,8 @@ func (p *picture) system() error {
 	if s.Leaf > 0 && s.Leaf < p.cp.Size {
 		p.in.SystemAt = reports.Cites{s.Leaf}
 	}
-	if s.Profile != "" {
-		p.in.Profile = string(s.Profile)
+	if profile := p.state.ProfileOf(s); profile != nil {
+		p.in.Profile = string(profile.ID)
 	}
 	return nil
 }
