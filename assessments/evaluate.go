@@ -400,8 +400,13 @@ func (cs *ControlState) combine() {
 		cs.set(Partial, "contradicted", "people's evidence is current, but a test contradicts it")
 	case supporting && allHuman, allTests && allHuman && !(cs.Control.Sufficiency == "full"):
 		cs.set(Satisfied, "", "every test is satisfied and every piece of people's evidence is current")
-		if supporting {
+		switch {
+		case supporting:
 			cs.Why = "people's evidence is current and no test contradicts it"
+		case len(cs.Tests) == 0:
+			cs.Why = "every piece of people's evidence is current; no test speaks to it"
+		case len(cs.Human) == 0:
+			cs.Why = "every test is satisfied"
 		}
 	case cs.Control.Sufficiency == "full" && allTests && allHuman && len(cs.Human) > 0:
 		cs.set(Satisfied, "", "every test is satisfied, and the recorded statement is current")

@@ -74,7 +74,7 @@ func (r *request) attachForm(f *frameworks.Framework, c *frameworks.Control) *fo
 			{Name: "file", Label: "File", Kind: "file", Hint: "At most 10 MiB. Choose it again when this form comes back with an error.", Optional: true},
 			{Name: "link", Label: "Or a link", Hint: "Begins with https://. Only its text is hashed, not what it leads to.", Optional: true, Auto: "url"},
 			{Name: "from", Label: "In force from", Kind: "date", Hint: "Empty: today", Optional: true},
-			{Name: "until", Label: "In force until", Kind: "date", Hint: "Empty: as long as the control accepts its age", Optional: true},
+			{Name: "until", Label: "In force until", Kind: "date", Hint: "With that day, in UTC. Empty: as long as the control accepts its age", Optional: true},
 		}}
 }
 
@@ -112,7 +112,7 @@ func (r *request) givenEvidence(f *frameworks.Framework, c *frameworks.Control) 
 	if ev.From, err = dateOf("from", r.value("from")); err != nil {
 		return ev, err
 	}
-	if ev.Until, err = dateOf("until", r.value("until")); err != nil {
+	if ev.Until, err = throughDay("until", r.value("until")); err != nil {
 		return ev, err
 	}
 	ev.FileName, ev.Content, err = r.upload("file")

@@ -130,6 +130,16 @@ func dateOf(name, text string) (time.Time, error) {
 	return t, nil
 }
 
+// throughDay reads a day with which something ends: the last second of it in UTC, so
+// that pages and documents name the day that was entered.
+func throughDay(name, text string) (time.Time, error) {
+	t, err := dateOf(name, text)
+	if err != nil || t.IsZero() {
+		return t, err
+	}
+	return t.AddDate(0, 0, 1).Add(-time.Second), nil
+}
+
 func sorted[V any](m map[string]V) []string {
 	out := make([]string, 0, len(m))
 	for k := range m {

@@ -17,6 +17,7 @@ type keyRow struct {
 	Status     string
 	SystemName string
 	OwnerName  string
+	Held       string // where the system stands whose calls are refused; empty when they are not
 	Use        projection.KeyUse // in useDays, of whoever sees only the own keys
 }
 
@@ -67,6 +68,9 @@ func (r *request) keyRow(k inventory.Key) keyRow {
 	}
 	if s, err := r.state.System(k.System); err == nil {
 		row.SystemName = s.Name
+		if at := systemStatus(s, r.web.d.Now()); at != "approved" && row.Status == "active" {
+			row.Held = strings.ToLower(lookOf(at).word)
+		}
 	}
 	row.OwnerName = k.Owner
 	for _, m := range r.state.Members {
@@ -112,7 +116,7 @@ func (r *request) keyForm() *form {
 		{Name: "models", Label: "Models it may ask for", Hint: "As routes name them, with commas between. Empty: every route.", Optional: true, Mono: true},
 		{Name: "requests_per_minute", Label: "Requests a minute", Kind: "number", Hint: "Empty: no limit", Optional: true},
 		{Name: "concurrency", Label: "Requests at once", Kind: "number", Hint: "Empty: no limit", Optional: true},
-		{Name: "expires_at", Label: "Expires on", Kind: "date", Optional: true},
+		{Name: "expires_at", Label: "Expires on", Kind: "date", Hint: "With the end of that day, in UTC", Optional: true},
 	}}
 }
 
@@ -167,7 +171,7 @@ func (r *request) makeKey() (inventory.Key, string, error) {
 	if k.Concurrency, err = r.number("concurrency"); err != nil {
 		return k, "", err
 	}
-	if k.ExpiresAt, err = dateOf("expires_at", r.value("expires_at")); err != nil {
+	if k.ExpiresAt, err = throughDay("expires_at", r.value("expires_at")); err != nil {
 		return k, "", err
 	}
 	return r.web.d.Register.CreateKey(r.ctx(), r.actor, k, r.value("reason"))

@@ -29,7 +29,7 @@ var acts = map[string]act{
 		}, said: "The approval is asked for."},
 	"decide": {title: "Decide on %s", intro: "Approved, its keys work within two seconds. Your name stands beside the decision; whoever asked cannot decide.", submit: "Approve", other: "Reject",
 		fields: func() []field {
-			return []field{{Name: "until", Label: "Approved until", Kind: "date", Hint: "Empty: no end", Optional: true}, reasonField("What the decision rests on")}
+			return []field{{Name: "until", Label: "Approved until", Kind: "date", Hint: "With that day, in UTC. Empty: no end", Optional: true}, reasonField("What the decision rests on")}
 		},
 		run: (*request).decideApproval, said: "The decision is on record."},
 	"suspend": {title: "Suspend %s?", intro: "The gateway refuses its calls within two seconds, also while the ledger cannot write. Calls that run may end. Resuming is one step.", submit: "Suspend", danger: true,
@@ -59,11 +59,8 @@ func (r *request) decideApproval(s *inventory.System) error {
 	until := time.Time{}
 	if approve {
 		var err error
-		if until, err = dateOf("until", r.value("until")); err != nil {
+		if until, err = throughDay("until", r.value("until")); err != nil {
 			return err
-		}
-		if !until.IsZero() {
-			until = until.AddDate(0, 0, 1) // to the end of the day
 		}
 	}
 	return r.web.d.Register.DecideApproval(r.ctx(), r.actor, s.ID, approve, until, r.value("reason"))
@@ -74,9 +71,24 @@ func (r *request) actForm(name string, s *inventory.System) *form {
 	f := &form{Title: fmt.Sprintf(a.title, s.Name), Intro: a.intro, Action: "/systems/" + string(s.ID) + "/" + name, Submit: a.submit, Danger: a.danger, Cancel: "/systems/" + string(s.ID), Fields: a.fields()}
 	if a.other != "" {
 		f.Other, f.OtherV = a.other, "reject"
-		f.Facts = [][2]string{{"Purpose", s.Purpose}, {"Class", className(s.RiskClass)}, {"Why this class", s.RiskReason}, {"Owner", s.Owner}, {"Asked by", r.person(s.Approval.RequestedBy)}}
+		f.Facts = [][2]string{{"Purpose", s.Purpose}, {"Class", className(s.RiskClass)}, {"Why this class", s.RiskReason}, {"Owner", s.Owner}, {"Asked by", r.person(s.Approval.RequestedBy)}, {"Asked because", r.askedBecause(s)}}
 	}
 	return f
+}
+
+// askedBecause is the reason of the newest request for an approval: what the decision
+// should rest on. It is empty when it cannot be read.
+func (r *request) askedBecause(s *inventory.System) string {
+	versions, err := r.web.d.Register.History(r.ctx(), r.actor.Org, "system", string(s.ID))
+	if err != nil {
+		r.web.d.Log.Warn("reason of a request", "request", r.id.String(), "error", err)
+	}
+	for _, v := range versions {
+		if v.Change == "system.approval_requested" {
+			return v.Reason
+		}
+	}
+	return ""
 }
 
 func systemActionPage(name string) func(*request) error {
