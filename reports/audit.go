@@ -136,7 +136,7 @@ func (b *builder) summary(findings []render.Finding) render.Blocks {
 		&render.Stats{Items: []render.Stat{
 			{Label: "Controls applicable", Value: count(n), Note: scope},
 			{Label: "Satisfied", Value: share(int64(t[render.Satisfied]), int64(n)), Note: fmt.Sprintf("%d of %d; no evidence is never a pass", t[render.Satisfied], n)},
-			{Label: "Findings", Value: count(len(findings)), Note: fmt.Sprintf("%d major, %d minor, %d observations", grades["major"], grades["minor"], grades["observation"])},
+			{Label: "Findings", Value: count(len(findings)), Note: fmt.Sprintf("%d major, %d minor, %s", grades["major"], grades["minor"], plural(int64(grades["observation"]), "observation"))},
 			{Label: "Exchanges in the period", Value: count(u.Exchanges), Note: b.simulatedNote()}}},
 		&render.Heading{Level: 2, Title: "Conclusion"},
 		&render.Paragraph{Text: b.conclusion(t, findings)},
@@ -218,7 +218,11 @@ func (b *builder) coverage(t tally) render.Block {
 	if len(bars.Rows) == 0 {
 		return &render.Paragraph{Text: render.T("No control was assessed.")}
 	}
-	claim := fmt.Sprintf("%d of %d applicable controls are satisfied; %s no evidence", t[render.Satisfied], t.applicable(), have(t[render.NoEvidence]))
+	are := "are"
+	if t[render.Satisfied] == 1 {
+		are = "is"
+	}
+	claim := fmt.Sprintf("%d of %d applicable controls %s satisfied; %s no evidence", t[render.Satisfied], t.applicable(), are, have(t[render.NoEvidence]))
 	return &render.Figure{Claim: claim, Alt: claim + ". Stacked bars of controls by state and section.", Chart: render.Chart{Bars: bars},
 		Source: render.T(fmt.Sprintf("Number of controls by result, %d in the catalogue. Source: control matrix, ", len(b.in.Controls)), render.Ref("matrix", ""), ".")}
 }
@@ -259,6 +263,19 @@ func chapterOf(section string) string {
 	return title
 }
 
+// team says who audited, and claims no review that nobody is named for.
+func (b *builder) team() string {
+	switch {
+	case b.in.Reviewer != "" && b.in.Approver != "":
+		return "Computed by the assessment engine; reviewed and approved by the persons named in document control."
+	case b.in.Reviewer != "":
+		return "Computed by the assessment engine; reviewed by the person named in document control. Nobody is named who approved it."
+	case b.in.Approver != "":
+		return "Computed by the assessment engine; approved by the person named in document control. Nobody is named who reviewed it."
+	}
+	return "Computed by the assessment engine. Nobody is named who reviewed or approved it."
+}
+
 // scope is what the audit set out to do (ISO 19011:2018 6.5.1 a to f).
 func (b *builder) scope() render.Blocks {
 	s := b.in.System
@@ -289,7 +306,7 @@ func (b *builder) scope() render.Blocks {
 			b.row("Roles under the Act", roles, "compliance officer"),
 			b.row("Audit client", b.in.Contact, "compliance officer"),
 			b.row("Auditee", owner, "system owner"),
-			{Label: "Audit team", Value: render.T("Computed by the assessment engine; reviewed and approved by the persons named in document control.")},
+			{Label: "Audit team", Value: render.T(b.team())},
 			{Label: "Dates and places", Value: render.T("Evidence window ", stamp(b.doc.From), " to ", stamp(b.doc.To), "; remote, from the ledger.")},
 			{Label: "Criteria", Value: render.T(b.in.Framework.Title, ", ", b.in.Framework.Version, ", catalogue ", render.Code(short(b.in.Framework.Hash)))},
 		}},

@@ -179,6 +179,33 @@ func TestUnknownIsNeverAPass(t *testing.T) {
 	}
 }
 
+// TestSaysOnlyWhatIsOnRecord: no document claims a review that nobody is named
+// for, or a form of calls that was not seen.
+func TestSaysOnlyWhatIsOnRecord(t *testing.T) {
+	w := newWorld(t)
+	doc, _ := w.build(requests()["audit-eu"])
+	if text := plain(t, doc); strings.Contains(text, "reviewed and approved by") || !strings.Contains(text, "Nobody is named who reviewed or approved it.") {
+		t.Error("an audit report that nobody reviewed says that somebody did")
+	}
+	in := w.inputs(requests()["audit-eu"])
+	in.Request, in.Reviewer = requests()["audit-eu"], "Ada"
+	if b := (&builder{in: in}); !strings.Contains(b.team(), "reviewed by the person") || !strings.Contains(b.team(), "Nobody is named who approved it") {
+		t.Errorf("with a reviewer alone: %s", b.team())
+	}
+	doc, _ = w.build(requests()["card"])
+	text := plain(t, doc)
+	for _, want := range []string{"chat.completions (61 calls), messages (9 calls)", "Those of the calls named under task and modality: chat.completions, messages"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the model card does not say %q", want)
+		}
+	}
+	for _, bad := range []string{"Text in, text out", "form of the OpenAI API"} {
+		if strings.Contains(text, bad) {
+			t.Errorf("the model card says %q of calls of messages too", bad)
+		}
+	}
+}
+
 func plain(t *testing.T, doc *render.Doc) string {
 	t.Helper()
 	b, err := json.Marshal(doc)

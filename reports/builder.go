@@ -276,6 +276,14 @@ func count[N int | int64 | uint64](n N) string {
 	return digits
 }
 
+// plural is a number of things.
+func plural(n int64, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return count(n) + " " + one + "s"
+}
+
 func sentence(s string) string {
 	if s == "" {
 		return s

@@ -34,6 +34,7 @@ type Inputs struct {
 	Usage     []Hour
 	UsageAt   Cites
 	Models    []Model
+	Endpoints []Endpoint // of the calls that went upstream
 	Guards    []Guard
 	Profile   string // name of the guard profile in force
 	Budgets   []Budget
@@ -113,6 +114,13 @@ type Control struct {
 	Cites           Cites // of the recorded state or decision
 	DecidedBy       string
 	Shows           string // what runtime evidence shows here
+}
+
+// Endpoint is a kind of call, by the name that records have for it, such as
+// chat.completions.
+type Endpoint struct {
+	Name  string
+	Calls int64
 }
 
 // Test is the newest result of a control test.

@@ -126,11 +126,25 @@ func (b *builder) overview() string {
 	return "Used by " + b.in.System.Name + ": " + lower(b.in.System.Purpose)
 }
 
+// modality says what kinds of calls were made, and no more: what they carried is
+// not on record.
 func (b *builder) modality() string {
-	if total(b.in.Usage).Exchanges == 0 {
+	if len(b.in.Endpoints) == 0 {
 		return ""
 	}
-	return "Text in, text out, as observed at the gateway"
+	var calls []string
+	for _, e := range b.in.Endpoints {
+		calls = append(calls, e.Name+" ("+plural(e.Calls, "call")+")")
+	}
+	return "As called at the gateway: " + strings.Join(calls, ", ")
+}
+
+// carried is what those calls take and give.
+func (b *builder) carried() string {
+	if len(b.in.Endpoints) == 0 {
+		return ""
+	}
+	return "What these kinds of calls carry; text, pictures and sound are not told apart on record"
 }
 
 func (b *builder) oversight() string {
@@ -264,7 +278,7 @@ func (b *builder) training() render.Blocks {
 	return render.Blocks{&render.Paragraph{Text: render.T("What only the supplier knows is listed as not provided. The gateway sees calls, not training.")},
 		&render.KeyValue{Rows: []render.Row{
 			b.row("Learning approach", "", "model supplier"),
-			b.row("Inputs and outputs", b.modality(), "system owner"),
+			b.row("Inputs and outputs", b.carried(), "system owner"),
 			b.row("Formats", b.formats(), "system owner"),
 			b.row("Hyperparameters", "", "model supplier"),
 			b.row("Preprocessing", b.preprocessing(), "system owner"),
@@ -279,10 +293,14 @@ func (b *builder) training() render.Blocks {
 }
 
 func (b *builder) formats() string {
-	if total(b.in.Usage).Exchanges == 0 {
+	var names []string
+	for _, e := range b.in.Endpoints {
+		names = append(names, e.Name)
+	}
+	if names == nil {
 		return ""
 	}
-	return "JSON over HTTP in the form of the OpenAI API, as observed at the gateway"
+	return "Those of the calls named under task and modality: " + strings.Join(names, ", ")
 }
 
 // preprocessing is what the gateway does to a prompt before it is sent.

@@ -180,6 +180,7 @@ func (w *world) inputs(r Request) Inputs {
 		{Alias: "screening-small", Provider: "sim", Vendor: "Built-in simulator", Declared: "sim-small-2026-08", Served: "sim-small-2026-10-preview", Simulated: true, FirstSeen: now.Add(-time.Hour), LastSeen: now, Calls: 9, Cites: in.SystemAt},
 		{Alias: "archive", Provider: "sim", Declared: "sim-archive"},
 	}
+	in.Endpoints = []Endpoint{{"chat.completions", 61}, {"messages", 9}}
 	in.Guards = []Guard{{Guard: "pii", Phase: "prompt", Evaluated: 70, Hits: 9, Redacted: 9, Cites: in.UsageAt}, {Guard: "pii", Class: "email", Phase: "prompt", Hits: 6, Redacted: 6},
 		{Guard: "secrets", Phase: "prompt", Evaluated: 70, Hits: 1, Blocked: 1}, {Guard: "injection", Phase: "prompt", Evaluated: 66, Hits: 4, NotRun: 4, Monitored: 4}}
 	in.Budgets = []Budget{{ID: "screening-month", Scope: "system", Target: "screening", Window: "month", Limit: money.Dollar / 10, Charged: 34 * money.Dollar / 1000}}

@@ -71,7 +71,7 @@ func (b *builder) traffic() render.Blocks {
 	if len(b.in.Usage) == 0 {
 		return append(out, &render.Paragraph{Text: render.T("No hour of the period is recorded for this subject. That is unknown, not zero traffic.")})
 	}
-	text := render.T(fmt.Sprintf("%s exchanges from %s to %s: %s answered, %s refused before anything was sent, %s failed upstream or were cut, %s answered from the cache, %s incomplete after a crash. ",
+	text := render.T(fmt.Sprintf("%s exchanges from %s to %s: %s answered, %s refused before anything was sent, %s failed upstream or broke off, %s answered from the cache, %s incomplete after a crash. ",
 		count(u.Exchanges), stamp(b.doc.From), stamp(b.doc.To), count(u.Answered), count(u.Refused), count(u.Failed), count(u.Cached), count(u.Incomplete)),
 		fmt.Sprintf("%s tokens in, %s out. Charged: %s.", count(u.InputTokens), count(u.OutputTokens), u.Cost))
 	if ids := b.cite(3, b.in.UsageAt); len(ids) > 0 {
@@ -103,7 +103,7 @@ func (b *builder) modelFigure() render.Block {
 			continue
 		}
 		calls, failed = calls+m.Calls, failed+m.Errors
-		c.Slots = append(c.Slots, render.ColumnsSlot{Label: m.Alias, Note: []string{count(m.Calls) + " calls", m.Cost.String()}, Values: []float64{float64(m.Calls - m.Errors), float64(m.Errors)}})
+		c.Slots = append(c.Slots, render.ColumnsSlot{Label: m.Alias, Note: []string{plural(m.Calls, "call"), m.Cost.String()}, Values: []float64{float64(m.Calls - m.Errors), float64(m.Errors)}})
 	}
 	claim := fmt.Sprintf("%s of %s calls that were sent were answered", count(calls-failed), count(calls))
 	return &render.Figure{Claim: claim, Alt: claim + ". Columns of calls by the model asked for.", Chart: render.Chart{Columns: c},
@@ -226,7 +226,7 @@ func (b *builder) hitsFigure() render.Block {
 	if len(c.Slots) == 0 {
 		return nil
 	}
-	claim := fmt.Sprintf("Guards found %s data classes in prompts and %s in answers", count(prompts), count(answers))
+	claim := fmt.Sprintf("Guards had %s in prompts and %s in answers", plural(prompts, "hit"), count(answers))
 	return &render.Figure{Claim: claim, Alt: claim + ". Columns of hits by data class.", Chart: render.Chart{Columns: c},
 		Source: render.T("Under each column: hits, and how many texts the guard of that class evaluated. A class without a column had no hit; that proves no absence.")}
 }
@@ -341,7 +341,7 @@ func (b *builder) changeLog() render.Blocks {
 		Note: render.T("Imported: declared in the configuration file, a statement of its author and not a second person's signature. The ledger holds account ids; names are those of the register at the checkpoint.")}
 	for _, c := range b.in.Changes {
 		by := render.T(c.Actor)
-		if c.Approver != "" {
+		if c.Approver != "" && c.Approver != c.Actor {
 			by = append(by, render.T(", approved by "+c.Approver)...)
 		}
 		if c.Imported {

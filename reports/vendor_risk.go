@@ -274,7 +274,7 @@ func (b *builder) vendorFindings(v *Vendor) []render.Finding {
 	for _, m := range b.in.Models {
 		if m.comparison() == render.Differs {
 			out = append(out, b.finding("minor", "Another model answered than was declared for "+m.Alias, render.T("Models and versions as declared (ISO/IEC 42001 A.10.3)"),
-				render.T("Declared ", render.Code(m.Declared), ", served ", render.Code(m.Served), fmt.Sprintf(" in %s calls.", count(m.Calls))), m.Cites, nil))
+				render.T("Declared ", render.Code(m.Declared), ", served ", render.Code(m.Served), " in "+plural(m.Calls, "call")+"."), m.Cites, nil))
 		}
 	}
 	for _, s := range v.Systems {

@@ -54,6 +54,9 @@ func (p *picture) traffic() error {
 	}
 	p.refusals(codes)
 	p.models(models)
+	slices.SortFunc(p.in.Endpoints, func(a, b reports.Endpoint) int {
+		return cmp.Or(cmp.Compare(b.Calls, a.Calls), cmp.Compare(a.Name, b.Name))
+	})
 	if v := p.in.Vendor; v != nil {
 		for _, id := range slices.Sorted(maps.Keys(users)) {
 			v.Systems = append(v.Systems, *users[id])
@@ -117,6 +120,7 @@ func (p *picture) exchange(x *projection.Exchange, models map[modelKey]*modelRow
 		m.LastSeen, m.Cites = at, p.cite(x.ClosedLeaf)
 	}
 	m.FirstSeen = at // rows come newest first
+	p.endpoint(x.Endpoint)
 	m.Calls++
 	if x.State != projection.Complete && x.State != projection.ClientGone {
 		m.Errors++
@@ -128,6 +132,15 @@ func (p *picture) exchange(x *projection.Exchange, models map[modelKey]*modelRow
 		m.took = append(m.took, x.Total)
 	}
 	return nil
+}
+
+// endpoint counts a call by its kind.
+func (p *picture) endpoint(name string) {
+	i := slices.IndexFunc(p.in.Endpoints, func(e reports.Endpoint) bool { return e.Name == name })
+	if i < 0 {
+		i, p.in.Endpoints = len(p.in.Endpoints), append(p.in.Endpoints, reports.Endpoint{Name: name})
+	}
+	p.in.Endpoints[i].Calls++
 }
 
 func (p *picture) vendorCall(v *reports.Vendor, x *projection.Exchange, users map[string]*reports.VendorSystem) {
