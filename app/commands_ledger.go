@@ -12,23 +12,28 @@ import (
 	"plumbline/app/config"
 	"plumbline/app/db"
 	"plumbline/app/seal"
+	"plumbline/app/server"
 	"plumbline/assessments/evidence"
 	"plumbline/assessments/evidence/record"
 	"plumbline/assessments/evidence/verify"
 )
 
+// ledgerConfig is that of a ledger which is there already: nothing is made.
 func ledgerConfig(cfg *config.Config) (evidence.Config, error) {
-	sealer, err := seal.OpenFile(cfg.KeyFile, nil)
+	if _, err := os.Stat(cfg.DataDir); errors.Is(err, os.ErrNotExist) {
+		return evidence.Config{}, usageError("there is no data directory %s: name it in the file of --config, or in PLUMBLINE_DATA_DIR", cfg.DataDir)
+	}
+	sealer, err := seal.ReadFile(cfg.KeyFile, nil)
 	return evidence.Config{Dir: cfg.DataDir, Postgres: cfg.Postgres, Instance: cfg.Instance, Version: version, Sealer: sealer}, err
 }
 
 // openLedger opens the ledger for writing; a running server refuses it.
 func openLedger(ctx context.Context, cfg *config.Config) (*evidence.Ledger, error) {
-	c, err := ledgerConfig(cfg)
+	sealer, err := server.OpenKey(cfg.KeyFile, cfg.DataDir, nil)
 	if err != nil {
 		return nil, err
 	}
-	return evidence.Open(ctx, c)
+	return evidence.Open(ctx, evidence.Config{Dir: cfg.DataDir, Postgres: cfg.Postgres, Instance: cfg.Instance, Version: version, Sealer: sealer})
 }
 
 // readLedger opens the ledger for reading, also beside a running server.
@@ -53,6 +58,11 @@ func prepareVerify(fs *flag.FlagSet) action {
 	return func(_ context.Context, c *console, args []string) error {
 		if len(args) == 0 {
 			return usageError("name a PDF, a .json, a .proof.json or the folder of an export")
+		}
+		if *key != "" {
+			if !verify.IsKey(*key) {
+				return usageError("--key %q is no verifier key: give all of what `plumbline ledger key` prints, between quotes", *key)
+			}
 		}
 		o := verify.Options{Key: *key, Store: *store}
 		if *store == "" {
@@ -163,6 +173,9 @@ func days(from, to string) (begin, end time.Time, err error) {
 // leavesBetween finds the dense range that holds every record of a period, and the
 // sizes of heads that documents in it were built at.
 func leavesBetween(ctx context.Context, l *evidence.Ledger, x *verify.Range, begin, end time.Time) error {
+	if _, err := l.Origin(x.Log); err != nil {
+		return usageError("there is no log of an organisation %q", x.Log)
+	}
 	size := l.Size(x.Log)
 	for at := uint64(0); at < size; {
 		leaves, err := l.Feed(ctx, x.Log, at, 4096)
@@ -222,6 +235,9 @@ func prepareLedgerKey(fs *flag.FlagSet) action {
 		var out []log
 		for _, name := range logs {
 			keys, err := l.VerifierKeys(name)
+			if errors.Is(err, evidence.ErrNoLog) {
+				return usageError("there is no log of an organisation %q", name)
+			}
 			if err != nil {
 				return err
 			}

@@ -143,12 +143,16 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"config", "validate"}, exitOK, ""},
 		{[]string{"verify"}, exitUsage, "name a PDF"},
 		{[]string{"verify", "/no/such.pdf"}, exitUsage, ""},
+		{[]string{"verify", "--key", "abc", "/no/such.pdf"}, exitUsage, "no verifier key"},
 		{[]string{"export", "dir"}, exitUsage, "--org"},
+		{[]string{"export", "--org", "acme", "dir"}, exitUsage, "there is no data directory"},
+		{[]string{"ledger", "key"}, exitUsage, "there is no data directory"},
+		{[]string{"backup", "dir"}, exitUsage, "there is no data directory"},
 		{[]string{"ledger", "fork"}, exitUsage, "--reason"},
 		{[]string{"user", "create"}, exitUsage, "--org"},
 		{[]string{"healthcheck", "--address", "127.0.0.1:1"}, exitFailed, "no answer"},
 	} {
-		env := map[string]string{"PLUMBLINE_DATA_DIR": t.TempDir()}
+		env := map[string]string{"PLUMBLINE_DATA_DIR": filepath.Join(t.TempDir(), "data")}
 		code, _, errs := plumbline(t, env, c.args...)
 		if code != c.code || !strings.Contains(errs, c.says) {
 			t.Errorf("plumbline %s: exit code %d, want %d; it says %q", strings.Join(c.args, " "), code, c.code, errs)

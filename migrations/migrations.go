@@ -31,8 +31,19 @@ const (
 //go:embed state/*.sql ledger/*.sql
 var files embed.FS
 
+// Newer is the error of a database that a newer version has brought up to date.
+type Newer struct {
+	Set          string
+	There, Known int64
+}
+
+func (n *Newer) Error() string {
+	return fmt.Sprintf("the %s database has schema %d, and this version knows %d: a newer version has opened it. Run that version, or restore a backup from before it", n.Set, n.There, n.Known)
+}
+
 // Up brings db to the newest schema of a set and returns how many files it
-// applied. It is safe to call at each start.
+// applied. It is safe to call at each start. A database of a newer version is left
+// alone; the error is a *Newer.
 func Up(ctx context.Context, db *sql.DB, dialect, set string) (int, error) {
 	dir, err := fs.Sub(files, set)
 	if err != nil {
@@ -49,6 +60,14 @@ func Up(ctx context.Context, db *sql.DB, dialect, set string) (int, error) {
 	provider, err := goose.NewProvider("", db, rewriter{dir, dialect}, goose.WithStore(store))
 	if err != nil {
 		return 0, fmt.Errorf("read migrations: %w", err)
+	}
+	there, err := provider.GetDBVersion(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("read version of the %s database: %w", set, err)
+	}
+	sources := provider.ListSources()
+	if known := sources[len(sources)-1].Version; there > known {
+		return 0, &Newer{set, there, known}
 	}
 	results, err := provider.Up(ctx)
 	if err != nil {

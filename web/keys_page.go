@@ -17,7 +17,7 @@ type keyRow struct {
 	Status     string
 	SystemName string
 	OwnerName  string
-	Held       string // where the system stands whose calls are refused; empty when they are not
+	Held       string            // where the system stands whose calls are refused; empty when they are not
 	Use        projection.KeyUse // in useDays, of whoever sees only the own keys
 }
 

@@ -20,7 +20,6 @@ import (
 
 	"plumbline/app/authz"
 	"plumbline/app/config"
-	"plumbline/app/seal"
 	"plumbline/app/server"
 	"plumbline/assessments/evidence/verify"
 	"plumbline/reports"
@@ -104,7 +103,7 @@ func configuration(o Options, address string) (*config.Config, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make data directory: %w", err)
 	}
-	sealer, err := seal.OpenFile(filepath.Join(o.Dir, "instance.key"), nil)
+	sealer, err := server.OpenKey(filepath.Join(o.Dir, "instance.key"), o.Dir, nil)
 	if err != nil {
 		return nil, err
 	}

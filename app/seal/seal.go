@@ -56,7 +56,7 @@ func OpenFile(path string, random io.Reader) (*Sealer, error) {
 	if random == nil {
 		random = rand.Reader
 	}
-	text, err := os.ReadFile(path)
+	s, err := ReadFile(path, random)
 	if errors.Is(err, os.ErrNotExist) {
 		key := make([]byte, 32)
 		if _, err := io.ReadFull(random, key); err != nil {
@@ -67,6 +67,16 @@ func OpenFile(path string, random io.Reader) (*Sealer, error) {
 		}
 		return New(key, random)
 	}
+	return s, err
+}
+
+// ReadFile reads the key file. What was sealed under a key that is missing cannot be
+// opened with a new one, so none is made here.
+func ReadFile(path string, random io.Reader) (*Sealer, error) {
+	if random == nil {
+		random = rand.Reader
+	}
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read instance key: %w", err)
 	}

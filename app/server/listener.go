@@ -2,6 +2,7 @@ package server
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"plumbline/app/server/front"
@@ -19,6 +21,9 @@ import (
 func (s *Server) Listen() (net.Listener, error) {
 	l, err := net.Listen("tcp", s.Config.Listen)
 	if err != nil {
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return nil, fmt.Errorf("listen on %s: another program has this port; stop it, or set listen to another", s.Config.Listen)
+		}
 		return nil, fmt.Errorf("listen on %s: %w", s.Config.Listen, err)
 	}
 	return l, nil

@@ -13,6 +13,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -20,7 +22,6 @@ import (
 	"plumbline/app/authz"
 	"plumbline/app/config"
 	"plumbline/app/db"
-	"plumbline/app/seal"
 	"plumbline/assessments"
 	"plumbline/assessments/evidence"
 	"plumbline/assessments/projection"
@@ -110,7 +111,7 @@ func (s *Server) open(ctx context.Context) error {
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 		return fmt.Errorf("make data directory: %w", err)
 	}
-	sealer, err := seal.OpenFile(c.KeyFile, o.Rand)
+	sealer, err := OpenKey(c.KeyFile, c.DataDir, o.Rand)
 	if err != nil {
 		return err
 	}
@@ -165,6 +166,9 @@ func (s *Server) open(ctx context.Context) error {
 		return err
 	}
 	s.Register = register
+	if err := s.checkRegister(); err != nil {
+		return err
+	}
 	for _, org := range register.Orgs() {
 		if err := s.Ledger.CreateLog(ctx, string(org.ID)); err != nil {
 			return err
@@ -206,6 +210,17 @@ func (s *Server) open(ctx context.Context) error {
 	s.Web, err = web.New(web.Deps{Register: register, Engine: s.Engine, Projection: s.Projection, Ledger: s.Ledger, Reports: s.Reports, Catalog: s.Catalog, Enforcer: enforcer,
 		Jobs: s.jobs, Kinds: providerKinds(), Namable: s.Config.Namable, KeyHealth: s.Credentials.Health, Budgets: s.balance, Health: s.deployments, Batches: s.batch, DB: state, Now: o.Now, Rand: o.Rand, Log: s.log, PublicURL: c.PublicURL, SessionLife: c.SessionLife, Version: o.Version})
 	return err
+}
+
+// checkRegister refuses an empty register beside a ledger that has logs of
+// organisations: with a new state database in place of a lost one, whoever comes
+// first would be made administrator of nothing. Declared organisations come back.
+func (s *Server) checkRegister() error {
+	logs := slices.DeleteFunc(s.Ledger.Logs(), func(name string) bool { return name == evidence.Instance })
+	if len(logs) == 0 || len(s.Register.Orgs()) > 0 || s.Config.Declarations != "" {
+		return nil
+	}
+	return fmt.Errorf("the register is empty, but the ledger has a log of %s: the state database is missing or is another's. Bring it back from a backup", strings.Join(logs, ", "))
 }
 
 // snapshotLife is how long a snapshot that could not be confirmed is obeyed.

@@ -56,7 +56,12 @@ func (l *Ledger) fork(ctx context.Context, b *Behind, actor, reason string) (For
 	if err != nil {
 		return Forked{}, err
 	}
-	s, sealed, err := l.newLog(b.Log, l.logs[b.Log].generation+1)
+	instance, generation, err := partsOf(b.Origin)
+	if err != nil {
+		return Forked{}, err
+	}
+	l.c.Instance = instance
+	s, sealed, err := l.newLog(b.Log, generation+1)
 	if err != nil {
 		return Forked{}, err
 	}

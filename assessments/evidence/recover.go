@@ -65,10 +65,64 @@ func (l *Ledger) load(ctx context.Context) error {
 	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 		return fmt.Errorf("read logs: %w", err)
 	}
+	if s := l.logs[Instance]; s != nil {
+		// It never changes: what a configuration says later counts for new ledgers alone.
+		if name, _, err := partsOf(s.origin); err == nil && name != l.c.Instance {
+			l.c.Log.Warn("the ledger keeps the name of its instance", "name", name, "configured", l.c.Instance)
+			l.c.Instance = name
+		}
+	}
 	for _, s := range l.logs {
 		if err := l.loadLog(ctx, s); err != nil {
 			return err
 		}
+	}
+	if l.reader {
+		return nil
+	}
+	return l.checkLost()
+}
+
+// partsOf takes an origin apart: instance/organisation/generation.
+func partsOf(origin string) (instance string, generation uint64, err error) {
+	parts := strings.Split(origin, "/")
+	if len(parts) != 3 {
+		return "", 0, fmt.Errorf("%q is not the origin of a log", origin)
+	}
+	if generation, err = strconv.ParseUint(parts[2], 10, 63); err != nil {
+		return "", 0, fmt.Errorf("%q is not the origin of a log", origin)
+	}
+	return parts[0], generation, nil
+}
+
+// checkLost refuses a ledger without a log whose checkpoint is kept outside it: with
+// a new database in its place the log would begin again under its old name.
+func (l *Ledger) checkLost() error {
+	dir := filepath.Join(l.c.Dir, "checkpoints")
+	copies, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("read checkpoint copies: %w", err)
+	}
+	for _, f := range copies {
+		name, ok := strings.CutSuffix(f.Name(), ".txt")
+		if !ok {
+			continue
+		}
+		if name == "_instance" {
+			name = Instance
+		}
+		if l.logs[name] != nil {
+			continue // loadLog compared it
+		}
+		raw, err := os.ReadFile(filepath.Join(dir, f.Name()))
+		if err != nil {
+			return fmt.Errorf("read checkpoint copy: %w", err)
+		}
+		origin, size, _, err := parseCheckpoint(raw)
+		if err != nil {
+			return fmt.Errorf("%s: %w", filepath.Join(dir, f.Name()), err)
+		}
+		return &Behind{name, origin, 0, size}
 	}
 	return nil
 }
@@ -198,6 +252,9 @@ type Behind struct {
 }
 
 func (b *Behind) Error() string {
+	if b.Found == 0 {
+		return fmt.Sprintf("the ledger has nothing of %s, but a checkpoint of %d leaves of it was signed: its database is missing, or an older copy was restored. Bring the newer one back, or open a new generation that names what is missing: plumbline ledger fork --reason '…'", b.Origin, b.Known)
+	}
 	return fmt.Sprintf("%s ends at leaf %d, but a checkpoint of %d leaves was signed: an older copy was restored. Bring the newer one back, or open a new generation that names what is missing: plumbline ledger fork --reason '…'", b.Origin, b.Found, b.Known)
 }
 
@@ -215,6 +272,14 @@ func (l *Ledger) checkCopy(s *logState) error {
 		return fmt.Errorf("%s: %w", l.copyPath(s.name), err)
 	}
 	if origin != s.origin {
+		switch _, generation, err := partsOf(origin); {
+		case err != nil:
+			return fmt.Errorf("%s: %w", l.copyPath(s.name), err)
+		case generation > s.generation:
+			return &Behind{s.name, origin, 0, size}
+		case generation == s.generation:
+			return fmt.Errorf("%s is a checkpoint of %s, and the ledger's log is %s: one of the two belongs elsewhere", l.copyPath(s.name), origin, s.origin)
+		}
 		return nil // of an earlier generation
 	}
 	var verifiers []note.Verifier

@@ -8,9 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -260,7 +263,11 @@ func (m *Manifest) read(dir fs.FS) ([][]byte, error) {
 		}
 	}
 	if len(there) != len(m.Files)+1 {
-		return nil, errors.New("the folder holds files that are not of the manifest")
+		for _, f := range m.Files {
+			delete(there, f.Name)
+		}
+		delete(there, "manifest.json")
+		return nil, fmt.Errorf("the folder holds what is not of the manifest: %s", strings.Join(slices.Sorted(maps.Keys(there)), ", "))
 	}
 	out := make([][]byte, len(m.Files))
 	for i := range m.Files {

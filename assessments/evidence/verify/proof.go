@@ -198,6 +198,12 @@ type checkpoint struct {
 	text   string
 }
 
+// IsKey reports whether a text is a verifier key, name and hash and key.
+func IsKey(text string) bool {
+	_, err := note.NewVerifier(text)
+	return err == nil
+}
+
 // openCheckpoint checks a signed note: key must have signed it. Where all keys of the
 // log are named, every further signature under its name must be of one of them.
 // Signatures under other names are witnesses', which this version does not check.
