@@ -246,7 +246,7 @@ var metricNames = map[string]string{
 	"oldest_open_finding_d":           "days that unregistered use is open",
 	"external_feed_connected":         "outside feed of AI use connected",
 	"default_deny":                    "refusing is the default",
-	"denies_90d":                      "refusals in 90 days",
+	"denies_90d":                      "refusals of any system in 90 days",
 	"approved_before_ratio":           "models approved before first use",
 	"late_approval_max_d":             "longest delay of an approval in days",
 	"four_eyes_ratio":                 "changes with a second person and a reason",

@@ -264,7 +264,7 @@ func (m *sample) traffic(ctx context.Context, base string, step func(string, ...
 	if err := m.accounted(ctx, before, int64(t.sent-t.keyless)); err != nil {
 		return err
 	}
-	step("%d calls through the gateway: %d answered, %d refused or failed, each as planned and each in the ledger", t.sent, t.answered, t.refused)
+	step("%d calls through the gateway: %d answered, %d refused or failed (%d of them without a valid key, so counted in the instance's log), each as planned and each in the ledger", t.sent, t.answered, t.refused, t.keyless)
 	return nil
 }
 

@@ -17,8 +17,11 @@ import (
 	"testing"
 	"time"
 
+	"plumbline/app/authz"
+	"plumbline/app/server"
 	"plumbline/assessments/evidence/verify"
 	"plumbline/frameworks"
+	"plumbline/inventory"
 )
 
 // playOnce runs the demo to its end and gives what it printed.
@@ -68,6 +71,7 @@ func TestDemo(t *testing.T) {
 	}
 	story(t, filepath.Join(dir, "documents", string(orgID)))
 
+	visitors := keyOfAVisitor(t, dir, "")
 	again, err := playOnce(t, func(o *Options) { o.Dir = dir })
 	if err != nil {
 		t.Fatalf("a second run on the same directory: %v\n%s", err, again)
@@ -75,6 +79,42 @@ func TestDemo(t *testing.T) {
 	if !strings.Contains(again, "-r2") || answeredOf(t, again, "SYS-001") != 2*answeredOf(t, out, "SYS-001") {
 		t.Errorf("the second run does not go on from the first:\n%s", again)
 	}
+	if k := keyOfAVisitor(t, dir, visitors.ID); !k.RevokedAt.IsZero() {
+		t.Error("the second run revoked a key that it did not make")
+	}
+}
+
+// keyOfAVisitor makes a key in the sample organisation as somebody does who looks
+// around in it, or reads whether that one is revoked.
+func keyOfAVisitor(t *testing.T, dir string, made inventory.KeyID) inventory.Key {
+	t.Helper()
+	c, err := configuration(Options{Dir: dir}, "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := server.New(t.Context(), server.Options{Config: c})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close(t.Context())
+	if made == "" {
+		k, _, err := s.Register.CreateKey(t.Context(), authz.Actor{Org: orgID, ID: "p-visitor", Roles: []authz.Role{authz.Admin}}, inventory.Key{System: chatbot, Name: "My own try"}, "looking around")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
+	state, err := s.Register.State(orgID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range state.Keys {
+		if k.ID == made {
+			return k
+		}
+	}
+	t.Fatalf("there is no key %s any more", made)
+	return inventory.Key{}
 }
 
 // answeredOf reads a system's answers from the table.

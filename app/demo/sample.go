@@ -203,21 +203,9 @@ func (m *sample) registered() []inventory.System {
 }
 
 // virtualKeys makes keys whose text lives in memory only. Those of an earlier run
-// are revoked: their secrets are gone.
+// are revoked, for their secrets are gone; keys that somebody else made stay.
 func (m *sample) virtualKeys(ctx context.Context) error {
-	r := m.s.Register
-	state, err := r.State(orgID)
-	if err != nil {
-		return err
-	}
-	for _, k := range state.Keys {
-		if k.RevokedAt.IsZero() {
-			if err := r.RevokeKey(ctx, m.officer, k.ID, "made by an earlier run of the demo"); err != nil {
-				return err
-			}
-		}
-	}
-	for _, k := range []struct {
+	keys := []struct {
 		key  inventory.Key
 		text *string
 	}{
@@ -227,7 +215,23 @@ func (m *sample) virtualKeys(ctx context.Context) error {
 		{inventory.Key{System: invoices, Name: "Old invoice job"}, &m.keys.retired},
 		{inventory.Key{Name: "Marketing's own script"}, &m.keys.unregistered},
 		{inventory.Key{System: chatbot, Name: "Translation trial"}, &m.keys.overBudget},
-	} {
+	}
+	r := m.s.Register
+	state, err := r.State(orgID)
+	if err != nil {
+		return err
+	}
+	for _, old := range state.Keys {
+		for _, k := range keys {
+			if !old.RevokedAt.IsZero() || old.Name != k.key.Name || old.System != k.key.System {
+				continue
+			}
+			if err := r.RevokeKey(ctx, m.officer, old.ID, "made by an earlier run of the demo"); err != nil {
+				return err
+			}
+		}
+	}
+	for _, k := range keys {
 		made, text, err := r.CreateKey(ctx, m.officer, k.key, "sample organisation")
 		if err != nil {
 			return err
