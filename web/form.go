@@ -156,11 +156,16 @@ func seen(version uint32) map[string]string {
 }
 
 // version reads it. It is zero for a row that is new, and then there must be none of
-// that name: taken says whether there is.
+// that name: taken says whether there is. Without it, whichever is there is replaced,
+// as in the API.
 func (r *request) version(field, what, name string, taken bool) (uint32, error) {
-	n, err := strconv.ParseUint(r.value("version"), 10, 32)
-	if err != nil && r.value("version") != "" {
-		return 0, fault.New(fault.Invalid, "invalid", "the form says no version; open it again")
+	text := r.value("version")
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseUint(text, 10, 32)
+	if err != nil {
+		return 0, fault.New(fault.Invalid, "invalid", "The form says no version; open it again.")
 	}
 	if n == 0 && taken {
 		return 0, fault.Field(field, "there is a %s %q already; change that one, or take another name", what, name)

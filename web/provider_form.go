@@ -193,7 +193,7 @@ func (r *request) putProvider() error {
 func (r *request) asKnown(p inventory.Provider) inventory.Provider {
 	p.CredentialRef, p.Secret, p.Entered, p.Credentials = "", "", inventory.Entered{}, nil
 	for _, old := range r.state.Providers {
-		if old.ID == p.ID && p.Version > 0 { // a new one of that name has none of its keys
+		if old.ID == p.ID && r.value("version") != "0" { // a new one of that name has none of its keys
 			p.CredentialRef, p.Entered, p.Credentials = old.CredentialRef, old.Entered, old.Credentials
 		}
 	}
