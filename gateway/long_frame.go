@@ -39,7 +39,7 @@ func (f *frames) readLong() (data []byte, err error) {
 
 // toEnd writes a frame from its beginning through its blank line.
 func (f *frames) toEnd(w io.Writer) error {
-	end, size := frameEnd{blank: true}, 0
+	end, size, said := frameEnd{blank: true}, 0, false
 	for {
 		waiting := f.buf[f.at:]
 		n, done := end.in(waiting)
@@ -52,8 +52,9 @@ func (f *frames) toEnd(w io.Writer) error {
 		if f.at += n; done {
 			return nil
 		}
+		said = said || len(bytes.TrimSpace(waiting)) > 0
 		f.buf, f.at = f.buf[:0], 0
-		if err := f.read(); err == io.EOF {
+		if err := f.read(); err == io.EOF && said {
 			return io.ErrUnexpectedEOF
 		} else if err != nil {
 			return err
