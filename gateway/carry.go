@@ -108,6 +108,9 @@ func (x *exchange) translateAnswer(body []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if a.Created == 0 { // not every API says it, and others have it in every answer
+		a.Created = x.start.Unix()
+	}
 	body, err = x.carriage.from.WriteAnswer(a, x.neutral)
 	x.ev.NotCarried = append(x.ev.NotCarried, recorded(a.Lost)...)
 	return body, err
@@ -117,6 +120,7 @@ func (x *exchange) translateAnswer(body []byte) ([]byte, error) {
 type interpreter struct {
 	reader dialect.Reader
 	writer dialect.Writer
+	began  int64 // when the call did, for providers that do not say when the answer was made
 	events []dialect.Event
 	out    []byte
 	ended  bool
@@ -126,7 +130,7 @@ func (x *exchange) interpreter() *interpreter {
 	if x.carriage.from == nil {
 		return nil
 	}
-	return &interpreter{reader: x.carriage.to.NewReader(), writer: x.carriage.from.NewWriter(x.neutral)}
+	return &interpreter{reader: x.carriage.to.NewReader(), writer: x.carriage.from.NewWriter(x.neutral), began: x.start.Unix()}
 }
 
 var errProviderFailed = errors.New("the provider reports an error in its stream")
@@ -140,7 +144,11 @@ func (t *interpreter) take(data []byte) ([]byte, error) {
 	}
 	t.out = t.out[:0]
 	for i := range t.events {
-		switch t.events[i].Kind {
+		switch e := &t.events[i]; e.Kind {
+		case dialect.Started:
+			if e.Created == 0 {
+				e.Created = t.began
+			}
 		case dialect.Failed:
 			return nil, errProviderFailed
 		case dialect.Ended:
