@@ -102,6 +102,9 @@ func (g *Gateway) locate(x *exchange) error {
 			return refuse(http.StatusUpgradeRequired, "websocket_unsupported", "the gateway has no WebSocket; send the request by POST")
 		}
 		allowed := methods(to)
+		if x.call.api == &geminiAPI && x.r.Method == http.MethodPost && strings.Contains(model, ":") { // a model's method, not a model
+			return refuse(http.StatusNotFound, "unknown_endpoint", "of the methods of Gemini's models the gateway has generateContent, streamGenerateContent, countTokens, embedContent and batchEmbedContents")
+		}
 		x.w.Header().Set("Allow", allowed)
 		return refuse(http.StatusMethodNotAllowed, "method_not_allowed", "this endpoint takes "+allowed)
 	}

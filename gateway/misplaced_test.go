@@ -26,6 +26,7 @@ func TestMisplacedCalls(t *testing.T) {
 		{"POST", "/v1beta/models/gemini-2.5-flash:streamGenerateContent", "gemini", "this call is at /gemini/v1beta/models/{model}:streamGenerateContent:"},
 		{"POST", "/model/amazon.nova/converse", "bedrock", "this call is at /bedrock/model/{model}/converse:"},
 		{"GET", "/openai/v1beta/models", "openai", "this call is at /openai/v1/models:"},
+		{"POST", "/gemini/v1beta/models/imagen-4:predict", "gemini", "of the methods of Gemini's models the gateway has generateContent,"},
 		{"POST", "/v1/other", "openai", "its documentation lists those that it has"},
 		{"DELETE", "/v1/chat/completions/x", "openai", "its documentation lists those that it has"},
 	} {
