@@ -178,19 +178,29 @@ func eachFrame(run []byte, f func(*frames, []byte) error) error {
 
 // merge takes what later events of a stream say over what earlier ones said. Below the
 // first five a zero says nothing.
-func merge(have, more event.Usage) event.Usage {
-	for _, f := range [...]struct{ to, from *int64 }{{&have.Input, &more.Input}, {&have.Output, &more.Output}, {&have.CacheRead, &more.CacheRead},
-		{&have.CacheWrite, &more.CacheWrite}, {&have.Reasoning, &more.Reasoning}} {
-		if *f.from >= 0 {
-			*f.to = *f.from
+func merge(have, more *event.Usage) {
+	known := func(to *int64, from int64) {
+		if from >= 0 {
+			*to = from
 		}
 	}
-	for _, f := range [...]struct{ to, from *int64 }{{&have.CacheWrite1h, &more.CacheWrite1h}, {&have.AudioIn, &more.AudioIn}, {&have.CachedAudio, &more.CachedAudio},
-		{&have.ImageIn, &more.ImageIn}, {&have.AudioOut, &more.AudioOut}, {&have.ImageOut, &more.ImageOut}, {&have.Images, &more.Images},
-		{&have.Seconds, &more.Seconds}, {&have.Searches, &more.Searches}} {
-		if *f.from > 0 {
-			*f.to = *f.from
+	some := func(to *int64, from int64) {
+		if from > 0 {
+			*to = from
 		}
 	}
-	return have
+	known(&have.Input, more.Input)
+	known(&have.Output, more.Output)
+	known(&have.CacheRead, more.CacheRead)
+	known(&have.CacheWrite, more.CacheWrite)
+	known(&have.Reasoning, more.Reasoning)
+	some(&have.CacheWrite1h, more.CacheWrite1h)
+	some(&have.AudioIn, more.AudioIn)
+	some(&have.CachedAudio, more.CachedAudio)
+	some(&have.ImageIn, more.ImageIn)
+	some(&have.AudioOut, more.AudioOut)
+	some(&have.ImageOut, more.ImageOut)
+	some(&have.Images, more.Images)
+	some(&have.Seconds, more.Seconds)
+	some(&have.Searches, more.Searches)
 }

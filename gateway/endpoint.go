@@ -29,10 +29,14 @@ type served struct {
 	ofKept bool       // it is about something that a provider keeps, whose id stands in the path: a response, a file or a batch
 	free   bool       // providers bill nothing: what a response cost was billed when it was made, and what a batch costs belongs to the call that made it
 	embeds bool       // nothing is generated, so that no answer is held for
+	passes []string   // the caller's headers that a provider of the same API gets
+
+	batch, form, images, listing, lines bool // what lasts, takesForm, makesImages, lists and givesLines say
 }
 
 func serve(e endpoint) *served {
-	s := &served{endpoint: e, kind: kindOf[e.op]}
+	s := &served{endpoint: e, kind: kindOf[e.op], passes: passedOn[e.api],
+		batch: e.lasts(), form: e.takesForm(), images: e.makesImages(), listing: e.lists(), lines: e.givesLines()}
 	s.ofKept = e.ofResponse() || s.kind != "" && !e.lists() && !e.makes()
 	s.free = s.ofKept || e.op == dialect.ResponseCount || e.op == dialect.FileCreate
 	switch s.embeds = s.free; e.op {
@@ -41,6 +45,13 @@ func serve(e endpoint) *served {
 	}
 	return s
 }
+
+func (s *served) lasts() bool       { return s.batch }
+func (s *served) takesForm() bool   { return s.form }
+func (s *served) makesImages() bool { return s.images }
+func (s *served) lists() bool       { return s.listing }
+func (s *served) givesLines() bool  { return s.lines }
+func (s *served) makes() bool       { return s.batch || s.op == dialect.FileCreate }
 
 // bases are the base URLs that apps set, and the API that each offers. The first
 // offers Anthropic's messages too, which are found nowhere else in OpenAI's.

@@ -144,8 +144,9 @@ type reused struct {
 	replies  []event.Verdict
 	streams  *streamer // nil until an answer was streamed
 
-	lastServed string        // a model's name that may be recorded, as it last came
-	random     *bufio.Reader // what ids are made of, a few ahead
+	lastServed  string        // a model's name that may be recorded, as it last came
+	lastAddress string        // of a caller, as far as it may be recorded
+	random      *bufio.Reader // what ids are made of, a few ahead
 }
 
 func newExchange(random io.Reader) *exchange {
@@ -202,10 +203,21 @@ func few(e []peek.Edit) []peek.Edit {
 	return e[:0]
 }
 
-// addressPrefix is what of a caller's address may be recorded: /24 or /48.
-func addressPrefix(remote string) string {
+// address is the caller's, as far as it may be recorded.
+func (x *exchange) address() string {
+	x.lastAddress = addressPrefix(x.r.RemoteAddr, x.lastAddress)
+	return x.lastAddress
+}
+
+// addressPrefix is what of a caller's address may be recorded: /24 or /48. last is what
+// it was last: many callers of one network come one after the other.
+func addressPrefix(remote, last string) string {
+	const rest = ".0/24"
 	if n := threeOctets(remote); n > 0 { // nearly all
-		return remote[:n] + ".0/24"
+		if len(last) == n+len(rest) && last[:n] == remote[:n] && last[n:] == rest {
+			return last
+		}
+		return remote[:n] + rest
 	}
 	var a netip.Addr
 	if at, err := netip.ParseAddrPort(remote); err == nil {

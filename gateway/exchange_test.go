@@ -21,8 +21,10 @@ func TestAddressPrefix(t *testing.T) {
 		{"no address", "@", "unknown"},
 		{"nothing", "", "unknown"},
 	} {
-		if got := addressPrefix(c.remote); got != c.want {
-			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		for _, last := range []string{"", c.want, "192.0.2.0/24", "192.0.20.0/24", "192.0.2.0/48", "unknown"} {
+			if got := addressPrefix(c.remote, last); got != c.want {
+				t.Errorf("%s after %q: %s, want %s", c.name, last, got, c.want)
+			}
 		}
 	}
 }
@@ -41,8 +43,10 @@ func FuzzAddressPrefix(f *testing.F) {
 		if p, err := at.Addr().Prefix(24); err == nil {
 			want = p.String()
 		}
-		if got := addressPrefix(remote); got != want {
-			t.Errorf("%q: %s, want %s", remote, got, want)
+		for _, last := range []string{"", want, "192.0.2.0/24"} {
+			if got := addressPrefix(remote, last); got != want {
+				t.Errorf("%q after %q: %s, want %s", remote, last, got, want)
+			}
 		}
 		if n := threeOctets(remote); n > 0 && n+2 > len(remote) {
 			t.Errorf("%q: %d", remote, n)

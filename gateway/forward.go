@@ -163,7 +163,7 @@ func (x *exchange) passed() http.Header {
 		return nil
 	}
 	var h http.Header
-	for _, name := range passedOn[x.call.api] {
+	for _, name := range x.call.passes {
 		if v, ok := x.r.Header[name]; ok && !hopByHop(x.r.Header, name) {
 			if h == nil {
 				h = http.Header{}
@@ -336,7 +336,7 @@ func (x *exchange) takeUsage(answer []byte) {
 	if x.ev.Source != event.UsageProvider {
 		x.ev.Usage = event.Usage{Input: -1, CacheRead: -1, CacheWrite: -1, Reasoning: -1}
 	}
-	x.ev.Usage = merge(x.ev.Usage, x.chunk.Usage)
+	merge(&x.ev.Usage, &x.chunk.Usage)
 	x.ev.Source = event.UsageProvider
 }
 

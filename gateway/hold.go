@@ -119,7 +119,7 @@ func (g *Gateway) commitIntent(x *exchange) error {
 	}
 	e := &x.ev
 	e.Kind, e.Commit, e.Try = event.Intent, x.mode, 1
-	e.Address = addressPrefix(x.r.RemoteAddr)
+	e.Address = x.address()
 	e.Deadline = x.end.UnixMicro()
 	switch {
 	case x.call.lasts():

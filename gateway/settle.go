@@ -99,7 +99,7 @@ func (g *Gateway) refused(x *exchange) {
 	g.stamp(x)
 	e := &x.ev
 	e.Kind, e.Holds = event.Refused, nil
-	e.Address = addressPrefix(x.r.RemoteAddr)
+	e.Address = x.address()
 	if commit, err := g.c.Recorder.Submit(e); err == nil {
 		<-commit.Done()
 	}

@@ -107,8 +107,9 @@ func appendGrouped(dst []byte, v uint64) []byte {
 
 // appendNine writes v, which is below 1e9, with nine digits.
 func appendNine(dst []byte, v uint64) []byte {
-	for unit := uint64(Dollar) / 10; unit > 0; unit /= 10 {
-		dst = append(dst, '0'+byte(v/unit%10))
+	var nine [9]byte
+	for i := len(nine) - 1; i >= 0; i-- {
+		nine[i], v = '0'+byte(v%10), v/10
 	}
-	return dst
+	return append(dst, nine[:]...)
 }

@@ -249,7 +249,9 @@ func (p *Body) Answer(b []byte, of Grammar) error {
 }
 
 func (p *Body) parse(b []byte, g *grammar, root state) error {
-	p.clear()
+	if p.g != nil { // else nothing was read since Forget
+		p.clear()
+	}
 	p.b, p.g, p.root, p.MaxTokens, p.Choices, p.calls = b, g, root, -1, 1, -1
 	p.Usage = noUsage
 	if !utf8.Valid(b) {

@@ -129,8 +129,11 @@ func (r *Rate) Ceiling(most event.Usage) money.Nano {
 	return sum.over(million).Add(r.rest(&most))
 }
 
-// rest is what is billed beside tokens.
+// rest is what is billed beside tokens: for most calls nothing.
 func (r *Rate) rest(u *event.Usage) money.Nano {
+	if r.request == 0 && len(r.forms) == 0 && u.Characters <= 0 && u.Seconds <= 0 && u.Images <= 0 && u.Searches <= 0 {
+		return 0
+	}
 	image, request := r.image, r.request
 	for i := range r.forms {
 		if r.forms[i].name == u.Form {

@@ -11,6 +11,7 @@ import (
 type Lent struct {
 	holders atomic.Int32 // not held any more at zero, and never again
 	memory  *[]byte
+	size    int // of it that is lent
 }
 
 // leastLent is the least that is set aside for a body, in bytes, so that memory fits
@@ -21,7 +22,7 @@ var lendable = sync.Pool{New: func() any { return new([]byte) }}
 
 // Lend gives memory for size bytes, whose holder is the caller.
 func Lend(size int) *Lent {
-	l := &Lent{memory: lendable.Get().(*[]byte)}
+	l := &Lent{memory: lendable.Get().(*[]byte), size: size}
 	if cap(*l.memory) < size {
 		*l.memory = make([]byte, 0, max(size, leastLent))
 	}
@@ -30,12 +31,12 @@ func Lend(size int) *Lent {
 }
 
 // Memory is empty, with room for what was asked for. It may be used until Release.
-func (l *Lent) Memory() []byte { return (*l.memory)[:0] }
+func (l *Lent) Memory() []byte { return (*l.memory)[:0:l.size] }
 
 // Release lets go of the memory; its holder calls it once.
 func (l *Lent) Release() {
 	if l.holders.Add(-1) == 0 {
-		clear((*l.memory)[:cap(*l.memory)])
+		clear((*l.memory)[:l.size])
 		lendable.Put(l.memory)
 		l.memory = nil
 	}
