@@ -122,7 +122,7 @@ func (g *Gateway) try(ctx context.Context, x *exchange) (*provider.Response, *fa
 	if x.watch = watching(ctx, x.route.Declared); x.watch != nil {
 		ctx = x.watch.ctx
 	}
-	x.sent = provider.Request{Operation: x.carriage.op, Method: x.call.method, Model: x.target, Path: x.upstreamPath(), Body: x.out, Lent: x.lent, Spilled: x.sealed, Stream: x.stream, ID: x.idHdr[0], Hops: x.hops, Type: x.bodyType(), Header: x.passed(), Key: key}
+	x.sent = provider.Request{Operation: x.carriage.op, Method: x.call.method, Model: x.target, Path: x.upstreamPath(), Body: x.out, Borrowed: x.lent.Holds(), Spilled: x.sealed, Stream: x.stream, ID: x.idHdr[0], Hops: x.hops, Type: x.bodyType(), Header: x.passed(), Key: key}
 	resp, err := x.up.Send(ctx, &x.sent)
 	if err == nil && resp.Status >= 200 && resp.Status < 300 {
 		x.ev.UpstreamErr = ""

@@ -116,16 +116,13 @@ func (x *exchange) dropBody() {
 		x.unload()
 		x.unload = nil
 	}
-	if x.lent != nil {
-		x.lent.Release()
-		x.lent = nil
-	}
+	x.lent.Release()
 }
 
 // forgetRequest lets go of the request once something was given out: nobody is sent it
 // again. A provider that is not done with reading it holds it by itself.
 func (x *exchange) forgetRequest() {
-	x.sent.Body, x.sent.Lent = nil, nil
+	x.sent.Body = nil
 	x.dropBody()
 }
 

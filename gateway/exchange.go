@@ -55,7 +55,7 @@ type exchange struct {
 	attributes map[string]string // what the caller says of the call; nil unless some are declared
 	asked      string            // the model, or a response's id, in the path
 	body       []byte
-	lent       *spill.Lent // whose memory a small body stands in
+	lent       spill.Lent  // whose memory a small body stands in
 	form       *form       // where the body is one
 	upload     *fileUpload // where that is a file to be kept
 	batch      batchAsk    // where a batch is made
@@ -93,7 +93,7 @@ type exchange struct {
 	intent   bool
 	commit   *event.Commit
 	mode     event.CommitMode
-	out      []byte // the body as it goes upstream. A transport may read it when the exchange is over: it stands in lent, or in memory of its own
+	out      []byte // the body as it goes upstream: in lent, or in memory of its own
 	blind    [32]byte
 	blinded  bool
 	attempts uint32

@@ -30,7 +30,7 @@ type Request struct {
 	Model     string // at the provider
 	Path      string // below the base URL, with its query
 	Body      []byte
-	Lent      *spill.Lent // whose memory Body stands in; nil: nobody writes to it any more
+	Borrowed  bool        // Body's memory is the caller's again once Send returned; else nobody writes to it any more
 	Spilled   *spill.Body // in place of Body when it is large; nil else
 	Stream    bool
 	ID        string         // x-request-id of the exchange
@@ -49,14 +49,15 @@ func (r *Request) Bytes(ctx context.Context) (body []byte, release func(), err e
 }
 
 // open gives what reads the body, any number of times and when r is the caller's again
-// (GetBody), and its size in bytes.
+// (GetBody), and its size in bytes. What stands in memory net/http knows as such: it
+// sends the head and a small body at once, and not one after the other.
 func (r *Request) open() (open func() (io.ReadCloser, error), size int64) {
-	body, lent := r.Body, r.Lent
-	switch {
-	case r.Spilled != nil:
+	if r.Spilled != nil {
 		return r.Spilled.Open, r.Spilled.Len()
-	case lent != nil:
-		return func() (io.ReadCloser, error) { return lent.Open(body) }, int64(len(body))
+	}
+	body := r.Body
+	if r.Borrowed { // a transport may read when the call is over
+		body = bytes.Clone(body)
 	}
 	return func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }, int64(len(body))
 }
@@ -68,9 +69,8 @@ type Response struct {
 	Body   io.ReadCloser
 }
 
-// Provider is an upstream. Send returns once the head of the answer is there. It
-// reads the bytes of r.Body after its return only where it holds r.Lent, and keeps r
-// itself not beyond that.
+// Provider is an upstream. Send returns once the head of the answer is there. It keeps r
+// not beyond that, nor the bytes of r.Body where they are borrowed.
 type Provider interface {
 	Send(ctx context.Context, r *Request) (*Response, error)
 }
