@@ -11,7 +11,8 @@ import (
 // the stream's only one: once the last event was seen it ends the reading after a while.
 type keepAlive struct {
 	mu    sync.Mutex // held while anything is written
-	s     *streamer
+	g     *Gateway
+	s     *streamer // another exchange's once it is over
 	every time.Duration
 	timer *time.Timer
 	last  uint64 // bytes out when it looked last
@@ -24,7 +25,7 @@ type keepAlive struct {
 var comment = []byte(":\n\n")
 
 func (s *streamer) keepAlive(from io.Closer) *keepAlive {
-	k := &keepAlive{s: s, every: s.g.c.KeepAlive, from: from}
+	k := &keepAlive{g: s.g, s: s, every: s.g.c.KeepAlive, from: from}
 	k.mu.Lock()
 	k.timer = time.AfterFunc(k.every, k.look)
 	k.mu.Unlock()
@@ -32,7 +33,7 @@ func (s *streamer) keepAlive(from io.Closer) *keepAlive {
 }
 
 func (k *keepAlive) look() {
-	defer k.s.g.survive()
+	defer k.g.survive()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.ending && !k.over {
