@@ -175,7 +175,6 @@ func size(n int64) string {
 
 // unread says why a body could not be read.
 func (g *Gateway) unread(x *exchange, err error) error {
-	var disk *spill.DiskError
 	switch {
 	case errors.Is(err, spill.ErrTooLarge), errors.Is(err, errTooLarge):
 		return g.tooLarge()
@@ -186,12 +185,18 @@ func (g *Gateway) unread(x *exchange, err error) error {
 		return refuse(http.StatusUnsupportedMediaType, "body_encoded", "send the body without Content-Encoding, or with one of "+inflate.Accepted)
 	case errors.Is(err, inflate.ErrMalformed):
 		return refuse(http.StatusBadRequest, "body_malformed", "the body is not in the coding that Content-Encoding names")
-	case errors.Is(err, spill.ErrBusy), errors.As(err, &disk):
+	case ownFault(err):
 		return unkept(err)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return refuse(http.StatusRequestTimeout, "body_timeout", "the body did not come in time; send it again, faster")
 	}
 	return refuse(http.StatusBadRequest, "body_unread", "the body could not be read to its end").because(err)
+}
+
+// ownFault reports whether the gateway itself could not keep or load something.
+func ownFault(err error) bool {
+	var disk *spill.DiskError
+	return errors.Is(err, spill.ErrBusy) || errors.Is(err, spill.ErrDamaged) || errors.As(err, &disk)
 }
 
 // unkept says why a large body could not be kept or loaded.
@@ -228,6 +233,20 @@ func readAll(b []byte, r io.Reader, limit int) ([]byte, error) {
 		}
 		if err != nil {
 			return b, err
+		}
+	}
+}
+
+// eachPiece reads r to its end, or until f has enough.
+func eachPiece(r io.Reader, f func([]byte) bool) error {
+	piece := make([]byte, firstRead)
+	for {
+		n, err := r.Read(piece)
+		if n > 0 && !f(piece[:n]) || err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
 		}
 	}
 }

@@ -133,17 +133,3 @@ func (s *streamer) pass(f *frames) {
 		s.lost, x.abort = unkept(err), true
 	}
 }
-
-// eachPiece reads r to its end, or until f has enough.
-func eachPiece(r io.Reader, f func([]byte) bool) error {
-	piece := make([]byte, firstRead)
-	for {
-		n, err := r.Read(piece)
-		if n > 0 && !f(piece[:n]) || err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
-}

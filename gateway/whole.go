@@ -64,12 +64,6 @@ func (g *Gateway) unreadWhole(x *exchange, err error) error {
 	return refuse(http.StatusBadGateway, "upstream_cut", fmt.Sprintf("the provider %s broke off its answer", x.ev.Provider)).because(err)
 }
 
-// ownFault reports whether the gateway itself could not keep or load something.
-func ownFault(err error) bool {
-	var disk *spill.DiskError
-	return errors.Is(err, spill.ErrBusy) || errors.Is(err, spill.ErrDamaged) || errors.As(err, &disk)
-}
-
 // giveWhole sends the caller what became of the answer. A large one is let go from
 // memory first.
 func (g *Gateway) giveWhole(x *exchange, a *wholeAnswer, body []byte, resp *provider.Response, status int, kind []string) error {
