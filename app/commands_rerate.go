@@ -16,6 +16,7 @@ import (
 	"plumbline/assessments/evidence"
 	"plumbline/gateway/price"
 	"plumbline/inventory"
+	"plumbline/migrations"
 )
 
 func prepareRerate(fs *flag.FlagSet) action {
@@ -92,6 +93,9 @@ func rerated(ctx context.Context, cfg *config.Config, l *evidence.Ledger, table 
 		return nil, err
 	}
 	defer db.Close(state)
+	if _, err := migrations.Check(ctx, db.SQL(state), db.Dialect(state), migrations.State); err != nil {
+		return nil, err
+	}
 	register, err := inventory.New(ctx, inventory.Deps{DB: state, Journal: closedJournal{}, HashKey: func(string) [32]byte { return [32]byte{} }, Now: time.Now, Rand: rand.Reader})
 	if err != nil {
 		return nil, err

@@ -132,14 +132,17 @@ func prepareMigrate(fs *flag.FlagSet) action {
 			return err
 		}
 		defer db.Close(state)
-		n, err := migrations.Up(ctx, db.SQL(state), db.Dialect(state), migrations.State)
+		schema, err := migrations.Up(ctx, db.SQL(state), db.Dialect(state), migrations.State)
 		if err != nil {
 			return err
 		}
+		found := []migrations.Schema{schema, l.Schema()}
 		if *asJSON {
-			return printJSON(c.out, map[string]int{"applied": n})
+			return printJSON(c.out, map[string]any{"applied": found[0].Applied + found[1].Applied, "databases": found})
 		}
-		c.printf("%d migrations applied; the databases are those of this version\n", n)
+		for _, s := range found {
+			c.printf("%s\n", s)
+		}
 		return nil
 	}
 }

@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -11,6 +13,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"plumbline/app/db"
+	"plumbline/migrations"
 )
 
 // plumbline runs a command as a terminal would and gives its exit code and what
@@ -110,6 +115,46 @@ func afterwards(t *testing.T, dir string, home map[string]string) {
 	if code, _, errs := plumbline(t, env, "ledger", "fork", "--reason", "drill"); code != exitOK {
 		t.Errorf("fork of a whole ledger: %d %s", code, errs)
 	}
+}
+
+// What migrate says of databases of this version, of a newer one that lets it run, and
+// of one that does not.
+func TestMigrateSaysWhatItFound(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	env := map[string]string{"PLUMBLINE_DATA_DIR": dir}
+	migrate := func(want int, says ...string) {
+		t.Helper()
+		code, out, errs := plumbline(t, env, "migrate")
+		if code != want {
+			t.Errorf("exit code %d: %s%s", code, out, errs)
+		}
+		for _, s := range says {
+			if !strings.Contains(out+errs, s) {
+				t.Errorf("it does not say %q: %s%s", s, out, errs)
+			}
+		}
+	}
+	change := func(query string) {
+		t.Helper()
+		state, err := db.Open(t.Context(), db.Config{Dir: dir})
+		if err == nil {
+			err = errors.Join(state.Exec(query).Error, db.Close(state))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	migrate(exitOK, "the state database had schema 0", "the ledger database had schema 0", "migrations applied")
+	migrate(exitOK, "the state database has schema", "the ledger database has schema", "which is this version's: nothing was changed")
+	var said struct{ Databases []migrations.Schema }
+	if code, out, errs := plumbline(t, env, "migrate", "--json"); code != exitOK || json.Unmarshal([]byte(out), &said) != nil || len(said.Databases) != 2 {
+		t.Fatalf("exit code %d: %s%s", code, out, errs)
+	}
+	known := said.Databases[0].Known
+	change(`INSERT INTO schema_state (version_id, is_applied) VALUES (9000, 1)`)
+	migrate(exitFailed, "the state database has schema 9000, and this version knows")
+	change(fmt.Sprintf(`INSERT INTO schema_state_oldest (version, oldest) VALUES (9000, %d)`, known))
+	migrate(exitOK, fmt.Sprintf("the state database has schema 9000, of a newer version; programs from schema %d on may run on it", known), "nothing was changed")
 }
 
 func copyFile(t *testing.T, from, to string) {

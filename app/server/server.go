@@ -125,8 +125,12 @@ func (s *Server) open(ctx context.Context) error {
 		return err
 	}
 	s.opened("state database", func(context.Context) error { return db.Close(state) })
-	if _, err := migrations.Up(ctx, db.SQL(state), db.Dialect(state), migrations.State); err != nil {
+	schema, err := migrations.Up(ctx, db.SQL(state), db.Dialect(state), migrations.State)
+	if err != nil {
 		return err
+	}
+	if schema.Newer() {
+		s.log.Warn(schema.String())
 	}
 	if s.Catalog, err = frameworks.Load(); err != nil {
 		return err

@@ -28,6 +28,7 @@ import (
 	"plumbline/app/seal"
 	"plumbline/assessments/evidence/record"
 	"plumbline/gateway/event"
+	"plumbline/migrations"
 )
 
 // Instance is the name of the instance's own log.
@@ -308,6 +309,9 @@ func (l *Ledger) Generation(log string) (uint64, error) {
 	}
 	return s.generation, nil
 }
+
+// Schema is what opening the ledger found of its database's schema, and did to it.
+func (l *Ledger) Schema() migrations.Schema { return l.store.schema }
 
 // ErrNoLog is returned for an organisation without a log.
 var ErrNoLog = errors.New("no such log")

@@ -28,6 +28,7 @@ type store struct {
 	insert *sql.Stmt // insertGroup, compiled once for SQLite
 	guard  *sql.Conn // holds PostgreSQL's advisory lock
 	epoch  int64     // of the sequencer's lease
+	schema migrations.Schema
 
 	failed   bool      // the last commit to PostgreSQL; the writer's own
 	lockSeen time.Time // when the lock was last seen to be held; the writer's own
@@ -46,6 +47,9 @@ func openStore(ctx context.Context, c Config, reader bool) (*store, error) {
 	}
 	if err != nil {
 		return nil, errors.Join(err, st.close())
+	}
+	if st.schema.Newer() {
+		c.Log.Warn(st.schema.String())
 	}
 	return st, nil
 }
@@ -70,7 +74,7 @@ func (st *store) openSQLite(ctx context.Context) (err error) {
 		return fmt.Errorf("open ledger: %w", err)
 	}
 	st.db.SetMaxOpenConns(1)
-	if _, err := migrations.Up(ctx, st.db, migrations.SQLite, migrations.Ledger); err != nil {
+	if st.schema, err = migrations.Up(ctx, st.db, migrations.SQLite, migrations.Ledger); err != nil {
 		return err
 	}
 	if st.insert, err = st.db.PrepareContext(ctx, insertGroup); err != nil {
@@ -85,20 +89,21 @@ func (st *store) openSQLite(ctx context.Context) (err error) {
 
 // openReader opens what is there and brings no schema up to date.
 func (st *store) openReader(ctx context.Context) (err error) {
-	driver, dsn := "pgx", st.c.Postgres
+	driver, dsn, dialect := "pgx", st.c.Postgres, migrations.Postgres
 	if !st.pg {
 		path := filepath.Join(st.c.Dir, "ledger.db")
 		if _, err := os.Stat(path); err != nil {
 			return fmt.Errorf("there is no ledger in %s: %w", st.c.Dir, err)
 		}
-		driver, dsn = "sqlite", ledgerDSN(path)
+		driver, dsn, dialect = "sqlite", ledgerDSN(path), migrations.SQLite
 	}
 	if st.db, err = sql.Open(driver, dsn); err != nil {
 		return fmt.Errorf("open ledger: %w", err)
 	}
 	st.db.SetMaxOpenConns(4)
 	st.read = st.db
-	return st.db.PingContext(ctx)
+	st.schema, err = migrations.Check(ctx, st.db, dialect, migrations.Ledger)
+	return err
 }
 
 func (st *store) close() error {

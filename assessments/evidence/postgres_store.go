@@ -38,7 +38,7 @@ func (st *store) openPostgres(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if _, err := migrations.Up(ctx, st.db, migrations.Postgres, migrations.Ledger); err != nil {
+	if st.schema, err = migrations.Up(ctx, st.db, migrations.Postgres, migrations.Ledger); err != nil {
 		return err
 	}
 	return st.db.QueryRowContext(ctx, `INSERT INTO ledger_lease (name, epoch, holder, at) VALUES ('sequencer', 1, $1, $2)
