@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -23,7 +24,8 @@ import (
 // when there is a server.
 func backends(t *testing.T, f func(t *testing.T, db *sql.DB, dialect string)) {
 	t.Run("sqlite", func(t *testing.T) {
-		db, err := sql.Open("sqlite", "file:"+filepath.Join(t.TempDir(), "x.db"))
+		// Escaped: a test's name, which may hold a #, is part of the path.
+		db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: filepath.Join(t.TempDir(), "x.db")}).EscapedPath())
 		if err != nil {
 			t.Fatal(err)
 		}
