@@ -321,11 +321,13 @@ func (x *exchange) next(now time.Time, before *routing.Target, same, stay bool) 
 			return false, nil
 		}
 	}
-	if !same {
+	switch {
+	case stay:
+		x.plan.Rekeyed(before, now)
+	case !same || !x.plan.Again(before, now):
 		x.plan.Target = nil
 		return false, nil
 	}
-	x.plan.Again(before, now)
 	if !x.stands(before) {
 		return false, x.nowhere(x.system)
 	}

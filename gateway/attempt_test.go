@@ -290,6 +290,56 @@ func TestBreakersInThePath(t *testing.T) {
 	}
 }
 
+// An outage does not double the traffic. Where nothing else is there, a dead provider
+// gets each call once as soon as its breaker is open, and before that no more retries
+// than its share.
+func TestAnOutageIsNotMadeWorse(t *testing.T) {
+	dead := func(t *testing.T, limits routing.Limits) (r *rig, asked func() int, outcomes func() map[uint32]int) {
+		r, p := routed(t, func(v *inventory.Route) { v.Targets = v.Targets[:1] })
+		r.g.health = routing.NewHealth(limits, nil)
+		now := time.Now()
+		r.g.c.Now, r.g.c.Since = func() time.Time { return now }, func(time.Time) time.Duration { return 0 }
+		r.use()
+		p["a"].answer = status(503)
+		return r, p["a"].asked, func() map[uint32]int {
+			tries := map[uint32]int{}
+			for _, e := range r.rec.events {
+				if e.Kind == event.Outcome {
+					tries[e.Tries]++
+				}
+			}
+			return tries
+		}
+	}
+	t.Run("before the breaker opens", func(t *testing.T) {
+		r, asked, outcomes := dead(t, routing.Limits{Least: 1 << 30, RetryFloor: 3})
+		for range 20 {
+			if resp, answer := r.post(ask("chat", "x")); resp.StatusCode != 502 || code(answer) != "upstream_error" {
+				t.Fatalf("%d %s", resp.StatusCode, answer)
+			}
+		}
+		r.rec.wait(t, 20+4+20)
+		if diff := cmp.Diff(map[uint32]int{1: 16, 2: 4}, outcomes()); diff != "" || asked() != 24 {
+			t.Errorf("%d calls to the provider; %s", asked(), diff)
+		}
+	})
+	t.Run("while it is open", func(t *testing.T) {
+		r, asked, outcomes := dead(t, routing.Limits{})
+		for range 20 {
+			r.post(ask("chat", "x"))
+		}
+		r.rec.wait(t, 20+10+20)
+		if diff := cmp.Diff(map[uint32]int{1: 10, 2: 10}, outcomes()); diff != "" || asked() != 30 {
+			t.Errorf("%d calls to the provider; %s", asked(), diff)
+		}
+		want := []routing.Retries{{Org: "acme", Provider: "a", RetryCounts: routing.RetryCounts{Made: 10, BreakerOpen: 10}}}
+		got := slices.DeleteFunc(r.g.Retries(), func(c routing.Retries) bool { return c.Provider != "a" })
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
 // A 429 of an hour: the call goes elsewhere at once, so do those after it, and where
 // there is nothing else the caller gets the 429 with its time, at once.
 func TestTooManyRequestsForAnHour(t *testing.T) {

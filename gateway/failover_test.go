@@ -69,7 +69,7 @@ func TestFaultsBeforeTheFirstByte(t *testing.T) {
 	defer bad.Close()
 	defer good.Close()
 	r := newRig(t, func(http.ResponseWriter, *http.Request) {})
-	r.g.health = routing.NewHealth(routing.Limits{Least: 1 << 20}, nil) // no breaker opens
+	r.g.health = routing.NewHealth(routing.Limits{Least: 1 << 20, RetryFloor: 1 << 20}, nil) // no breaker opens, and nothing is spared
 	r.env["env:WIRE"] = wiretest.Key
 	for kind, s := range speaking {
 		for name, up := range map[string]*wiretest.Server{"bad-": bad, "good-": good} {

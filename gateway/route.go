@@ -183,5 +183,8 @@ func (x *exchange) Cannot(t *routing.Target) string {
 	return ""
 }
 
+// Retries are what became of the retries of all providers.
+func (g *Gateway) Retries() []routing.Retries { return g.health.Retries() }
+
 // Health is how the deployments of an organisation stand; "" is all organisations.
 func (g *Gateway) Health(org inventory.OrgID) []routing.Stand { return g.health.Stands(org, g.c.Now()) }

@@ -38,10 +38,11 @@ var (
 	deploymentMinute  = prometheus.NewDesc("plumbline_deployment_minute_requests", "Attempts of the last minute by result: answered, failed, rate_limited.", append(deploymentLabels, "result"), nil)
 	deploymentLatency = prometheus.NewDesc("plumbline_deployment_latency_seconds", "Peak EWMA of the time until an answer begins; absent while unknown.", deploymentLabels, nil)
 	deploymentRunning = prometheus.NewDesc("plumbline_deployment_running", "Attempts that run.", deploymentLabels, nil)
+	providerRetries   = prometheus.NewDesc("plumbline_provider_retries_total", "Further attempts at a provider that failed the same call: made, or not made because its share of retries was used up (over_share) or the breaker was not closed (breaker_open).", []string{"organisation", "provider", "result"}, nil)
 )
 
 func (c *deploymentCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{deploymentState, deploymentOpened, deploymentMinute, deploymentLatency, deploymentRunning} {
+	for _, d := range []*prometheus.Desc{deploymentState, deploymentOpened, deploymentMinute, deploymentLatency, deploymentRunning, providerRetries} {
 		ch <- d
 	}
 }
@@ -60,6 +61,11 @@ func (c *deploymentCollector) Collect(ch chan<- prometheus.Metric) {
 		put(deploymentMinute, prometheus.GaugeValue, float64(d.Limited), "rate_limited")
 		if d.Latency > 0 {
 			put(deploymentLatency, prometheus.GaugeValue, d.Latency.Seconds())
+		}
+	}
+	for _, r := range c.s.Gateway.Retries() {
+		for result, n := range map[string]uint64{"made": r.Made, "over_share": r.OverShare, "breaker_open": r.BreakerOpen} {
+			ch <- prometheus.MustNewConstMetric(providerRetries, prometheus.CounterValue, float64(n), string(r.Org), string(r.Provider), result)
 		}
 	}
 }

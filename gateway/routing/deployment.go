@@ -45,7 +45,8 @@ const (
 type Deployment struct {
 	Key
 
-	limits *Limits
+	limits  *Limits
+	retries *retries // of its provider
 
 	state   atomic.Uint32
 	until   atomic.Int64 // unix nanoseconds; while open: when the first probe may go
@@ -126,14 +127,21 @@ type Try struct {
 	state  State
 	probe  bool // holds the place of the probe
 	proves bool // its result moves a breaker that is not closed
+	again  bool // the call was sent there before
 	sent   int64
 }
 
 // State is the state of the breaker in which the attempt began.
 func (t *Try) State() State { return t.state }
 
-// Sent sets the time from which latency is measured.
-func (t *Try) Sent(now time.Time) { t.sent = now.UnixNano() }
+// Sent tells that the attempt is being sent: it is a call of its provider's, and latency
+// is measured from then.
+func (t *Try) Sent(now time.Time) {
+	t.sent = now.UnixNano()
+	if t.d != nil && !t.again {
+		t.d.retries.called(now)
+	}
+}
 
 // First tells that the answer began: that is what latency means.
 func (t *Try) First(now time.Time) {

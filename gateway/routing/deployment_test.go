@@ -292,11 +292,6 @@ func TestOneTargetIsAlwaysAsked(t *testing.T) {
 	if !p.Next(r.now, nil) || p.Why != Only || p.Try.State() != Open || len(p.Skipped()) != 0 {
 		t.Errorf("%s %s %+v", p.Why, p.Try.State(), p.Skipped())
 	}
-	target := p.Target
-	p.Try.End(r.now, Failed, "refused", 0)
-	if p.Again(target, r.now); p.Target != target || p.Why != Retry {
-		t.Errorf("%+v %s", p.Target, p.Why)
-	}
 }
 
 // What no route leads to any more is forgotten; what still is led to is not.

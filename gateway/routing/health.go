@@ -26,11 +26,15 @@ type Limits struct {
 	// provider that asks for an hour is asked again before, with one call at a time
 	// that others can take over: a limit that was raised is not waited out.
 	MaxWait time.Duration
+	// RetryShare is how many retries a provider gets at most, as a share of the other
+	// attempts at it in the same 10 s; 0.20. Of RetryFloor retries it says nothing; 10.
+	RetryShare float64
+	RetryFloor int
 }
 
 func (l Limits) orDefault() Limits {
 	return Limits{cmp.Or(l.Ratio, 0.10), cmp.Or(l.Least, 20), cmp.Or(l.Pause, 5*time.Second), cmp.Or(l.MaxPause, time.Minute), cmp.Or(l.Probes, 3),
-		cmp.Or(l.Wait, time.Second), cmp.Or(l.MaxWait, 5*time.Minute)}
+		cmp.Or(l.Wait, time.Second), cmp.Or(l.MaxWait, 5*time.Minute), cmp.Or(l.RetryShare, 0.20), cmp.Or(l.RetryFloor, 10)}
 }
 
 // Health is what is known of all deployments. It outlives snapshots of the register.
@@ -38,9 +42,10 @@ type Health struct {
 	limits Limits
 	rand   func() uint64
 
-	mu    sync.Mutex
-	known map[Key]*Deployment
-	turns map[turnKey]*atomic.Uint64
+	mu      sync.Mutex
+	known   map[Key]*Deployment
+	retries map[providerKey]*retries
+	turns   map[turnKey]*atomic.Uint64
 }
 
 type turnKey struct {
@@ -54,7 +59,7 @@ func NewHealth(l Limits, random func() uint64) *Health {
 	if random == nil {
 		random = rand.Uint64
 	}
-	return &Health{limits: l.orDefault(), rand: random, known: map[Key]*Deployment{}, turns: map[turnKey]*atomic.Uint64{}}
+	return &Health{limits: l.orDefault(), rand: random, known: map[Key]*Deployment{}, retries: map[providerKey]*retries{}, turns: map[turnKey]*atomic.Uint64{}}
 }
 
 func (h *Health) deployment(k Key) *Deployment {
@@ -62,7 +67,7 @@ func (h *Health) deployment(k Key) *Deployment {
 	defer h.mu.Unlock()
 	d := h.known[k]
 	if d == nil {
-		d = &Deployment{Key: k, limits: &h.limits}
+		d = &Deployment{Key: k, limits: &h.limits, retries: h.retriesOf(k)}
 		h.known[k] = d
 	}
 	return d
@@ -79,12 +84,13 @@ func (h *Health) turn(k turnKey) *atomic.Uint64 {
 
 // Retain forgets what no table leads to any more.
 func (h *Health) Retain(tables []Table) {
-	live, turns := map[*Deployment]bool{}, map[*atomic.Uint64]bool{}
+	live, asked, turns := map[*Deployment]bool{}, map[*retries]bool{}, map[*atomic.Uint64]bool{}
 	for _, t := range tables {
 		for _, r := range t {
 			turns[r.turn] = true
 			for i := range r.targets {
 				live[r.targets[i].Deployment] = true
+				asked[r.targets[i].retries] = true
 			}
 		}
 	}
@@ -93,6 +99,11 @@ func (h *Health) Retain(tables []Table) {
 	for k, d := range h.known {
 		if !live[d] {
 			delete(h.known, k)
+		}
+	}
+	for k, r := range h.retries {
+		if !asked[r] {
+			delete(h.retries, k)
 		}
 	}
 	for k, n := range h.turns {

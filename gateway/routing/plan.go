@@ -279,10 +279,28 @@ func (p *Plan) reason(passed bool) string {
 	return string(p.route.strategy)
 }
 
-// Again takes another place at a target that failed: this call asks it once more,
-// whatever its breaker says.
-func (p *Plan) Again(t *Target, now time.Time) {
+// Again takes another place at a target that failed, to ask it once more. It does not
+// while the target's breaker is not closed, however the call came to be sent there, nor
+// beyond the provider's share of retries: then it reports false, and no target is left.
+func (p *Plan) Again(t *Target, now time.Time) bool {
 	p.Try.End(now, Nothing, "", 0)
+	p.Target = nil
+	if !t.retries.take(now, State(t.state.Load())) {
+		return false
+	}
+	p.anew(t, now)
+	return true
+}
+
+// Rekeyed takes another place at a target whose provider did not take the key: the call
+// is sent there with another one, whatever the breaker says, and is no retry.
+func (p *Plan) Rekeyed(t *Target, now time.Time) {
+	p.Try.End(now, Nothing, "", 0)
+	p.anew(t, now)
+}
+
+func (p *Plan) anew(t *Target, now time.Time) {
 	try, _ := t.admit(now.UnixNano(), true)
+	try.again = true
 	p.take(t, try, Retry)
 }
