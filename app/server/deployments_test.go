@@ -48,7 +48,7 @@ func TestHealthOfDeployments(t *testing.T) {
 	for name, want := range map[string]float64{
 		`plumbline_deployment_state{model="gpt-4o-mini",organisation="acme",provider="gone"}`:                           2,
 		`plumbline_deployment_opened_total{model="gpt-4o-mini",organisation="acme",provider="gone"}`:                    1,
-		`plumbline_provider_retries_total{organisation="acme",provider="gone",result="made"}`:   0,
+		`plumbline_provider_retries_total{organisation="acme",provider="gone",result="made"}`:                           0,
 		`plumbline_deployment_state{model="gpt-4o-mini",organisation="acme",provider="up"}`:                             0,
 		`plumbline_deployment_minute_requests{model="gpt-4o-mini",organisation="acme",provider="up",result="answered"}`: 21,
 	} {

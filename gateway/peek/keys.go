@@ -1,6 +1,7 @@
 package peek
 
 import (
+	"bytes"
 	"fmt"
 )
 
@@ -47,6 +48,19 @@ func (p *Body) repeated(first int, name []byte, seen *map[string]struct{}) bool 
 	}
 	(*seen)[string(name)] = struct{}{}
 	return false
+}
+
+// longestKey is how long the keys of a request are at most that mean something here.
+const longestKey = 32
+
+// folded is a key in small letters, as servers read it that pass over case in keys; false
+// for one that is written so, or that cannot mean anything here. Unicode folds two signs
+// beyond ASCII into letters of ASCII, and so do those servers.
+func folded(key []byte) ([]byte, bool) {
+	if len(key) > 3*longestKey || !bytes.ContainsFunc(key, func(r rune) bool { return r >= 'A' && r <= 'Z' || r == 'ſ' || r == '\u212a' }) {
+		return nil, false
+	}
+	return bytes.ToLower(bytes.ReplaceAll(key, []byte("ſ"), []byte("s"))), true
 }
 
 // twice names the key only where it can be no text of a person or a model: at

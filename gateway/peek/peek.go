@@ -382,6 +382,11 @@ func (p *Body) object(i, depth int, st state) (int, error) {
 			return i, p.bad(i, "a colon is missing")
 		}
 		below := g.next(st, name)
+		if depth == 0 && below == other && p.root == g.request {
+			if meant, ok := folded(name); ok && g.next(st, meant) != other {
+				return start - 1, p.bad(start-1, fmt.Sprintf("write the key %q as %q: some providers would read it so", name, meant))
+			}
+		}
 		from := skip(b, i+1)
 		var err error
 		if i, err = p.value(from, depth+1, below); err != nil {

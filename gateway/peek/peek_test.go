@@ -112,6 +112,46 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// Some providers pass over case in keys, so that another model would answer than the one
+// that was checked, or another text than guards have read. What means nothing here is
+// written as anybody likes.
+func TestKeysAreWrittenAsTheyAre(t *testing.T) {
+	for _, c := range []struct {
+		name, body string
+		of         Grammar
+		want       string // part of the message; empty: it is read
+	}{
+		{"a second model", `{"model":"cheap","Model":"dear"}`, OpenAI, `write the key "Model" as "model"`},
+		{"texts that no guard reads", `{"model":"m","MESSAGES":[{"content":"x"}]}`, OpenAI, `"messages"`},
+		{"a limit beside the one that is held for", `{"max_tokens":1,"Max_Tokens":9}`, OpenAI, `"max_tokens"`},
+		{"a long s", `{"model":"m","me` + "\u017f" + `sages":[]}`, OpenAI, `"messages"`},
+		{"a kelvin sign", `{"max_to` + "\u212a" + `ens":1}`, OpenAI, `"max_tokens"`},
+		{"Anthropic's", `{"model":"m","System":"x"}`, Messages, `"system"`},
+		{"Responses", `{"model":"m","Input":"x"}`, Responses, `"input"`},
+		{"images", `{"model":"m","Prompt":"x"}`, Media, `"prompt"`},
+		{"unknown", `{"model":"m","TopK":1,"Größe":2,"` + strings.Repeat("K", 200) + `":3}`, OpenAI, ""},
+		{"below the top", `{"model":"m","metadata":{"Model":"x","model":"y"}}`, OpenAI, ""},
+		{"Google's", `{"generationConfig":{},"safetySettings":[],"cachedContent":"x","toolConfig":{}}`, Gemini, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var p Body
+			err := p.Request([]byte(c.body), c.of)
+			var e *Error
+			if c.want == "" {
+				if err != nil {
+					t.Error(err)
+				}
+			} else if !errors.As(err, &e) || e.Code != "body_malformed" || !strings.Contains(e.Error(), c.want) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+	var p Body
+	if err := p.Answer([]byte(`{"Usage":1,"usage":{"prompt_tokens":3}}`), OpenAI); err != nil || p.Usage.Input != 3 {
+		t.Errorf("an answer: %v %+v", err, p.Usage)
+	}
+}
+
 func manyMembers(n int) string {
 	var b strings.Builder
 	for i := range n {
