@@ -12,6 +12,7 @@ import sys
 MEDIAN, LEAST, MOST = statistics.median, min, max
 FIGURES = [  # what, benchmark, metric, of several runs, bar (None: reported), unit
     ("One exchange in process, CPU", "Exchange", "cpu-us/exchange", LEAST, "<= 8", "us"),
+    ("  against encoding/json decoding its two bodies", "ExchangeToDecoding", "x-decoding", MEDIAN, None, "x"),
     ("One exchange in process, allocations", "Exchange", "allocs/op", LEAST, "<= 10", ""),
     ("  a record's encoding", "AppendEvent", "ns/op", LEAST, None, "ns"),
     ("  a leaf's hash (the writer's)", "LeafHash", "ns/op", LEAST, None, "ns"),

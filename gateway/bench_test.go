@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"runtime"
@@ -154,4 +155,34 @@ func (x *inProcess) measure(b *testing.B, unit string) {
 		n++
 	}
 	b.ReportMetric(float64((load.ThreadCPU()-before)/time.Nanosecond)/float64(n)/1000, unit)
+}
+
+// BenchmarkExchangeToDecoding sets the exchange against work that every Go programmer
+// knows: encoding/json decoding its two bodies into any, and nothing else. They take
+// turns of 100, so that a slow machine, or one that others use, slows both.
+func BenchmarkExchangeToDecoding(b *testing.B) {
+	x := newInProcess(b)
+	decode := func() {
+		for _, body := range [][]byte{x.body, x.m.answer} {
+			var v any
+			if err := json.Unmarshal(body, &v); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var exchange, decoding time.Duration
+	for b.Loop() {
+		start := load.ThreadCPU()
+		for range 100 {
+			x.exchange()
+		}
+		between := load.ThreadCPU()
+		for range 100 {
+			decode()
+		}
+		exchange, decoding = exchange+between-start, decoding+load.ThreadCPU()-between
+	}
+	b.ReportMetric(float64(exchange)/float64(decoding), "x-decoding")
 }
