@@ -3,6 +3,7 @@ package server
 import (
 	"bufio"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -123,7 +124,8 @@ func TestLaterRequestsOfAConnection(t *testing.T) {
 	}
 }
 
-// A call without TLS to a server that has it is told so, and a page that is not the
+// A call without TLS to a server that has it is told so, one with TLS to a server that
+// has none is refused at once and not when its head's time is up, and a page that is not the
 // gateway's is refused in plain text.
 func TestRefusedBesideTheGateway(t *testing.T) {
 	c := testConfig(t.TempDir())
@@ -134,6 +136,14 @@ func TestRefusedBesideTheGateway(t *testing.T) {
 		t.Errorf("%v %s", err, answer)
 	}
 	address = strings.TrimPrefix(serve(t, open(t, Options{Config: testConfig(t.TempDir())})), "http://")
+	var record tls.RecordHeaderError
+	if _, err := tls.Dial("tcp", address, &tls.Config{ServerName: "localhost"}); !errors.As(err, &record) || string(record.RecordHeader[:]) != "HTTP/" {
+		t.Errorf("a handshake gets %v", err)
+	}
+	resp, answer, err = exchangeRaw(address, "\x16\x03\x01\x02\x00\x01\x00")
+	if err != nil || resp.StatusCode != 400 || codeIn(answer) != "tls_not_served" {
+		t.Errorf("%v %s", err, answer)
+	}
 	for _, request := range []string{"GET /login HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", "GET /login HTTP/1.1\r\n\r\n"} {
 		resp, answer, err = exchangeRaw(address, request)
 		if err != nil || resp.StatusCode != 400 || resp.Header.Get("Content-Type") != "text/plain; charset=utf-8" || !strings.HasPrefix(answer, "400 Bad Request: ") {

@@ -52,6 +52,10 @@ const (
 	badLength = -2
 )
 
+// tlsHandshake is the first byte of a TLS connection (RFC 8446 section 5.1), whose bytes
+// may go on for long without the end of a line.
+const tlsHandshake = 22
+
 // flaw is what is wrong with a request's framing.
 type flaw struct{ code, message string }
 
@@ -64,6 +68,7 @@ var (
 	twoLengths     = &flaw{"length_repeated", "the header Content-Length is there twice; send it once"}
 	lengthAndChunk = &flaw{"length_and_chunks", "the request has both Content-Length and Transfer-Encoding; send one of them"}
 	oldChunks      = &flaw{"length_and_chunks", "an HTTP/1.0 request has no Transfer-Encoding; send Content-Length"}
+	handshake      = &flaw{"tls_not_served", "a TLS handshake came where a request belongs; call with http, or have the gateway serve TLS (tls_cert and tls_key)"}
 	badChunk       = &flaw{"chunk_malformed", "a chunk of the body is no size in hexadecimal digits, CR LF, that many bytes and CR LF; extensions are not taken"}
 )
 
@@ -75,6 +80,10 @@ func (f *framing) follow(p []byte) (n int, wrong *flaw) {
 		switch f.at {
 		case untold:
 			return len(p), nil
+		case inLine:
+			if f.parted == 0 && p[n] == tlsHandshake {
+				return n, handshake
+			}
 		case inFields:
 			if n += f.pass(p[n:]); n == len(p) {
 				return n, nil

@@ -26,7 +26,7 @@ func TestCodesOfHeadsAreDocumented(t *testing.T) {
 	for _, f := range refusals {
 		codes = append(codes, f.code)
 	}
-	for _, f := range []*flaw{bareLF, foldedField, twoHosts, twoLengths, lengthAndChunk, oldChunks} {
+	for _, f := range []*flaw{bareLF, foldedField, twoHosts, twoLengths, lengthAndChunk, oldChunks, handshake} {
 		codes = append(codes, f.code)
 	}
 	for _, code := range codes {
