@@ -276,12 +276,7 @@ func (g *Gateway) compile(ctx context.Context, o *inventory.OrgView, old *orgVie
 		ov.policies = old.policies
 		return ov, errors.Join(errs...)
 	}
-	policies := o.Policies
-	if len(policies) == 0 {
-		def := policy.Default()
-		policies = []*inventory.Policy{&def}
-	}
-	set, err := policy.Compile(ctx, policies)
+	set, err := policy.Compile(ctx, policy.InForce(o.Policies))
 	if err != nil {
 		errs = append(errs, err)
 	}

@@ -56,6 +56,12 @@ func (s *State) ProfileOf(x *System) *GuardProfile {
 	return cmp.Or(required, fallback)
 }
 
+// EnforcesPolicy reports whether a policy of the organisation's own is enforced; the
+// default policy holds until then.
+func (s *State) EnforcesPolicy() bool {
+	return slices.ContainsFunc(s.Policies, func(p Policy) bool { return p.Mode == "enforce" })
+}
+
 func notFound(what, id string) error {
 	return &fault.Error{Kind: fault.NotFound, Code: "not_found", Message: fmt.Sprintf("there is no %s %q", what, id)}
 }

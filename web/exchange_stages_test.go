@@ -89,7 +89,7 @@ func TestVerdictWords(t *testing.T) {
 	}{
 		{event.Verdict{State: event.Clear}, "clear", ""},
 		{event.Verdict{State: event.Clear, Reason: "media_unread"}, "clear", "images, sounds or files came with it, which no guard reads"},
-		{event.Verdict{State: event.Hit, Action: event.ActionMonitored, Classes: []string{"email", "iban"}, Hits: 3}, "monitored", "email, iban, 3 spans"},
+		{event.Verdict{State: event.Hit, Action: event.ActionMonitored, Classes: []string{"email", "iban"}, Hits: 3}, "monitored", "e-mail, iban, 3 spans"},
 		{event.Verdict{State: event.Hit, Action: event.ActionRedacted, Classes: []string{"card"}, Hits: 1}, "redacted", "card, 1 span"},
 		{event.Verdict{State: event.Hit, Action: event.ActionBlocked, Classes: []string{"aws_key"}, At: 1200}, "guard_blocked", "aws key; 1,200 bytes were already out"},
 		{event.Verdict{State: event.NotRun, Reason: "no_answer", FailOpen: true}, "nothing", "there was no answer to look at"},

@@ -20,7 +20,7 @@ type option struct{ Value, Label, Hint string }
 type field struct {
 	Name, Label, Hint string
 	Section           string // heading of this field and those after it
-	Kind              string // text, textarea, select, checks, radios, date, email, password, money, file, number
+	Kind              string // text, textarea, select, checks, ticks (many short checks), radios, date, email, password, money, file, number, code, fixed (shown, and sent again as it is)
 	Value             string
 	Values            []string // chosen, of checks
 	Options           []option
@@ -29,6 +29,15 @@ type field struct {
 	Auto              string // autocomplete
 	Mono              bool
 	Reference         bool // to a secret: what is none is not shown again, for it may be the secret
+}
+
+// naming is the field that names a row: a box for a new one, and a fact for one that is
+// there, since another name would be another row.
+func naming(f field, version uint32) field {
+	if version != 0 {
+		f.Kind, f.Hint = "fixed", ""
+	}
+	return f
 }
 
 // form is a form as every page draws it. The names of its fields are those of the
@@ -60,6 +69,14 @@ func (f *form) wrong() (out []field) {
 		}
 	}
 	return out
+}
+
+// atFields is the error of a form in which these fields are wrong; nil for none.
+func atFields(wrong map[string]string) error {
+	if len(wrong) == 0 {
+		return nil
+	}
+	return &fault.Error{Kind: fault.Invalid, Code: "invalid_field", Message: wrong[sorted(wrong)[0]], Fields: wrong}
 }
 
 // again draws a form once more with what was entered and what is wrong with it.

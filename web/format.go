@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"html/template"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -113,13 +114,18 @@ func words(code string) string {
 	if s == "" {
 		return s
 	}
-	if first, rest, _ := strings.Cut(s, " "); acronyms[first] {
-		return strings.TrimSpace(strings.ToUpper(first) + " " + rest)
+	first, rest, _ := strings.Cut(s, " ")
+	if as := spelled[first]; as != "" {
+		return strings.TrimSpace(as + " " + rest)
 	}
 	return strings.ToUpper(s[:1]) + s[1:]
 }
 
-var acronyms = map[string]bool{"gpai": true, "pii": true, "ai": true}
+// spelled are first words that have a spelling of their own.
+var spelled = map[string]string{
+	"gpai": "GPAI", "pii": "PII", "ai": "AI", "iban": "IBAN", "ip": "IP", "ssn": "SSN", "jwt": "JWT", "email": "E-mail",
+	"aws": "AWS", "openai": "OpenAI", "openrouter": "OpenRouter", "github": "GitHub", "gitlab": "GitLab", "huggingface": "Hugging Face", "xai": "xAI", "nvidia": "NVIDIA",
+}
 
 var classNames = map[inventory.RiskClass]string{
 	inventory.Unclassified: "Not classified", inventory.Prohibited: "Prohibited practice", inventory.HighRiskAnnexIII: "High-risk, Annex III", inventory.HighRiskAnnexI: "High-risk, Annex I",
@@ -348,6 +354,7 @@ func (w *Web) funcs() template.FuncMap {
 		"of":    func(counts map[assessments.State]int, state string) int { return counts[assessments.State(state)] },
 		"ago":   func(at any) string { return ago(w.d.Now(), clock(at)) },
 		"cents": cents, "used": usedShare, "dollars": func(n money.Nano) string { return n.String() }, "nano": func(n money.Nano) string { return n.Ledger() },
+		"segment": url.PathEscape, "guardLimits": guardLimits,
 		"join": strings.Join, "cover": cover, "ring": ring, "meter": meter, "dial": dial, "days": func(list []dayCount, wide any) template.HTML { return dayChart(list, wide == true) }, "strip": strip,
 		"has": func(list []string, s string) bool {
 			for _, x := range list {

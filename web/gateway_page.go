@@ -13,6 +13,7 @@ type gatewayData struct {
 	Health    []ProviderHealth
 	Profiles  []inventory.GuardProfile
 	Policies  []inventory.Policy
+	Default   string // source of the default policy while it holds
 	Prices    []inventory.Price
 	Settings  inventory.Settings
 }
@@ -45,8 +46,28 @@ func (r *request) routeRow(v inventory.Route) routeRow {
 	return row
 }
 
+// guardLimits says where a guard of a profile does not look, and for what alone it does.
+func guardLimits(s inventory.GuardSetting) string {
+	var out []string
+	switch prompt, answer := s.Prompt == nil || *s.Prompt, s.Answer == nil || *s.Answer; {
+	case !prompt && !answer:
+		out = append(out, "looks at nothing")
+	case !prompt:
+		out = append(out, "answers only")
+	case !answer:
+		out = append(out, "prompts only")
+	}
+	if len(s.Classes) > 0 {
+		out = append(out, "only "+strings.Join(s.Classes, ", "))
+	}
+	return strings.Join(out, "; ")
+}
+
 func (r *request) gatewayPage() error {
 	data := gatewayData{Providers: r.state.Providers, Profiles: r.state.Profiles, Policies: r.state.Policies, Prices: r.state.Prices, Settings: r.state.Settings}
+	if !r.state.EnforcesPolicy() {
+		data.Default = r.web.d.DefaultPolicy
+	}
 	data.Health, data.Keys = r.health(), r.keyRows()
 	for _, v := range r.state.Routes {
 		data.Routes = append(data.Routes, r.routeRow(v))

@@ -266,9 +266,8 @@ func (r *request) budgetForm(b inventory.Budget) *form {
 			targets = append(targets, option{Value: "key:" + string(k.ID), Label: "Key " + k.Name})
 		}
 	}
-	id := field{Name: "id", Label: "Id", Value: string(b.ID), Hint: "Small letters, digits and dashes", Mono: true}
 	return &form{Title: "Budget", Intro: "Every call is reserved in full before it is sent; what does not fit is refused.", Action: "/budgets", Submit: "Save", Cancel: "/budgets", Hidden: seen(b.Version), Fields: []field{
-		id,
+		naming(field{Name: "id", Label: "Id", Value: string(b.ID), Hint: "Small letters, digits and dashes", Mono: true}, b.Version),
 		{Name: "target", Label: "What it limits", Kind: "select", Value: string(b.Scope) + ":" + b.Target, Options: targets},
 		{Name: "limit", Label: "Limit in US dollars", Value: limit, Kind: "money"},
 		{Name: "window", Label: "Window", Kind: "select", Value: b.Window, Options: []option{{Value: "month", Label: "Each calendar month"}, {Value: "day", Label: "Each day"}, {Value: "total", Label: "Once and for all"}}},
@@ -318,6 +317,15 @@ var deletable = map[string]struct {
 	}},
 	"route": {"route", "/gateway", "/gateway/routes/", "gateway", func(s *inventory.State, id string) bool {
 		return slices.ContainsFunc(s.Routes, func(v inventory.Route) bool { return v.Model == id })
+	}},
+	"guard_profile": {"guard profile", "/gateway", "/gateway/guard_profiles/", "gateway", func(s *inventory.State, id string) bool {
+		return slices.ContainsFunc(s.Profiles, func(p inventory.GuardProfile) bool { return string(p.ID) == id })
+	}},
+	"policy": {"policy", "/gateway", "/gateway/policies/", "gateway", func(s *inventory.State, id string) bool {
+		return slices.ContainsFunc(s.Policies, func(p inventory.Policy) bool { return string(p.ID) == id })
+	}},
+	"price": {"price", "/gateway", "/gateway/prices/", "gateway", func(s *inventory.State, id string) bool {
+		return slices.ContainsFunc(s.Prices, func(p inventory.Price) bool { return p.ID() == id })
 	}},
 }
 

@@ -37,7 +37,7 @@ func (r *request) providerForm(p inventory.Provider, rows int) *form {
 	}
 	f := &form{Title: "Provider", Intro: "Where calls go, and with which keys. A key is named, so that the server reads it where it is kept, or entered here; what is entered is sealed and never shown again.",
 		Action: "/gateway/providers", Submit: "Save", Cancel: "/gateway", Other: "More keys", OtherV: "more", Hidden: seen(p.Version), Fields: []field{
-			{Name: "id", Label: "Id", Value: string(p.ID), Hint: "Small letters, digits and dashes", Mono: true},
+			naming(field{Name: "id", Label: "Id", Value: string(p.ID), Hint: "Small letters, digits and dashes", Mono: true}, p.Version),
 			{Name: "kind", Label: "Kind", Kind: "select", Value: p.Kind, Options: r.kinds()},
 			{Name: "vendor", Label: "Vendor", Value: p.Vendor, Hint: "As the price table names it, such as openai or mistral", Optional: true},
 			{Name: "base_url", Label: "Base URL", Value: p.BaseURL, Hint: "Left out, it is the kind's own where the kind has one. With another host, secrets are entered again", Optional: true, Mono: true},

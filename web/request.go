@@ -175,6 +175,12 @@ func (r *request) done(to, said string) error {
 // value is a trimmed form value.
 func (r *request) value(name string) string { return strings.TrimSpace(r.c.FormValue(name)) }
 
+// values are the boxes of one name that are ticked.
+func (r *request) values(name string) []string {
+	r.c.FormValue(name) // reads the form
+	return r.c.Request().Form[name]
+}
+
 // query is a trimmed query value.
 func (r *request) query(name string) string { return strings.TrimSpace(r.c.QueryParam(name)) }
 

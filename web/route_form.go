@@ -36,7 +36,7 @@ func (r *request) routeForm(v inventory.Route) *form {
 		attempts = strconv.Itoa(v.MaxAttempts)
 	}
 	return &form{Title: "Route", Intro: "A name that apps ask for, and what answers.", Action: "/gateway/routes", Submit: "Save", Cancel: "/gateway", Hidden: seen(v.Version), Fields: []field{
-		{Name: "model", Label: "Model asked for", Value: v.Model, Mono: true},
+		naming(field{Name: "model", Label: "Model asked for", Value: v.Model, Mono: true}, v.Version),
 		{Name: "aliases", Label: "Other names", Value: strings.Join(v.Aliases, ", "), Hint: "They lead to the same; commas between", Optional: true, Mono: true},
 		{Name: "provider", Label: "Provider", Kind: "select", Value: string(v.Provider), Options: providers, Section: "One target"},
 		{Name: "target", Label: "Model at the provider", Value: v.Target, Hint: "Empty: the same name", Optional: true, Mono: true},

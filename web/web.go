@@ -74,6 +74,10 @@ type Deps struct {
 	Jobs       Jobs
 	// Kinds are the kinds of providers that the gateway has, for its form.
 	Kinds []ProviderKind
+	// Guards are the guards that there are, for the form of a profile.
+	Guards []GuardKind
+	// DefaultPolicy is the source of the policy of an organisation that has none.
+	DefaultPolicy string
 	// Namable says which credentials people may name for a provider; none when nil.
 	// host is that which calls go to, as scheme://host[:port].
 	Namable   func(reference, host string) bool

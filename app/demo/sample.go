@@ -106,11 +106,29 @@ func (m *sample) gateway(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := r.PutPolicy(ctx, a, inventory.Policy{ID: "payment-data", Mode: "shadow", Source: paymentData}, "tried before it is enforced"); err != nil {
+		return err
+	}
+	agreed := inventory.Price{Vendor: "openai", PriceRow: inventory.PriceRow{Model: "gpt-4o-mini", From: "2026-01-01", TokenPrices: inventory.TokenPrices{Input: "0.12", Output: "0.48"}, MaxOutput: 16384}}
+	if err := r.PutPrice(ctx, a, agreed, "sample organisation: an invented discount"); err != nil {
+		return err
+	}
 	if err := r.PutSettings(ctx, a, inventory.Settings{Unregistered: "block", Confidential: "Sample, invented data", Contact: "ines.moreau@northwind.example"}, "sample organisation"); err != nil {
 		return err
 	}
 	return r.PutBudget(ctx, a, inventory.Budget{ID: "organisation", Scope: inventory.ScopeOrg, Limit: 250 * money.Dollar, Window: "month"}, "sample organisation")
 }
+
+// paymentData is on record with every exchange, and refuses none.
+const paymentData = `package plumbline
+
+# Payment data goes to nobody, not even where a guard only watches.
+deny contains "payment_data" if {
+	input.phase == "after"
+	some class in input.found
+	class in {"card", "iban"}
+}
+`
 
 // profiles are stricter the more a class of system can harm.
 var profiles = []inventory.GuardProfile{

@@ -76,6 +76,14 @@ func providerKinds() (out []web.ProviderKind) {
 	return out
 }
 
+// guardKinds are those of which people make profiles.
+func guardKinds() (out []web.GuardKind) {
+	for _, g := range guardrail.Guards() {
+		out = append(out, web.GuardKind(g))
+	}
+	return out
+}
+
 func (c checker) Host(p inventory.Provider) (string, error) { return provider.Host(&p) }
 
 func (c checker) Secret(text string) error { return credential.Check(text) }

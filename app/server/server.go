@@ -28,6 +28,7 @@ import (
 	"plumbline/frameworks"
 	"plumbline/gateway"
 	"plumbline/gateway/budget"
+	"plumbline/gateway/policy"
 	"plumbline/gateway/price"
 	"plumbline/gateway/provider/credential"
 	"plumbline/gateway/spill"
@@ -212,7 +213,7 @@ func (s *Server) open(ctx context.Context) error {
 		return err
 	}
 	s.Web, err = web.New(web.Deps{Register: register, Engine: s.Engine, Projection: s.Projection, Ledger: s.Ledger, Reports: s.Reports, Catalog: s.Catalog, Enforcer: enforcer,
-		Jobs: s.jobs, Kinds: providerKinds(), Namable: s.Config.Namable, KeyHealth: s.Credentials.Health, Budgets: s.balance, Health: s.deployments, Batches: s.batch, DB: state, Now: o.Now, Rand: o.Rand, Log: s.log, PublicURL: c.PublicURL, SessionLife: c.SessionLife, Version: o.Version})
+		Jobs: s.jobs, Kinds: providerKinds(), Guards: guardKinds(), DefaultPolicy: policy.Default().Source, Namable: s.Config.Namable, KeyHealth: s.Credentials.Health, Budgets: s.balance, Health: s.deployments, Batches: s.batch, DB: state, Now: o.Now, Rand: o.Rand, Log: s.log, PublicURL: c.PublicURL, SessionLife: c.SessionLife, Version: o.Version})
 	return err
 }
 

@@ -36,37 +36,32 @@ const (
 	guardInjection
 )
 
-// guards lists each guard's classes; detectors.go finds them.
-var guards = []struct {
-	name    string
-	classes []string
-	modes   []inventory.GuardMode
-}{
-	{PII, []string{"card", "email", "iban", "ip", "ssn"}, []inventory.GuardMode{inventory.Monitor, inventory.Redact, inventory.Block}},
-	{Secrets, secretClasses(), []inventory.GuardMode{inventory.Monitor, inventory.Redact, inventory.Block}},
-	{Injection, []string{"override", "extraction", "jailbreak"}, []inventory.GuardMode{inventory.Monitor, inventory.Block}},
+// Guard is one of the guards, in what people and profiles may say of it.
+type Guard struct {
+	Name    string
+	What    string   // it finds, in words for pages
+	Classes []string // of what it finds
+	Modes   []inventory.GuardMode
 }
 
-// Names lists the guards.
+var anyMode = []inventory.GuardMode{inventory.Monitor, inventory.Redact, inventory.Block}
+
+var guards = []Guard{
+	{PII, "structured personal data: e-mail, payment card (Luhn), IBAN (mod 97), US social security number, IP address", []string{"card", "email", "iban", "ip", "ssn"}, anyMode},
+	{Secrets, "keys of AI and cloud providers, tokens and private key blocks, by their form", secretClasses(), anyMode},
+	{Injection, "a heuristic for prompt injection: known phrasings, neither complete nor free of false alarms", []string{"override", "extraction", "jailbreak"}, []inventory.GuardMode{inventory.Monitor, inventory.Block}},
+}
+
+// Guards lists the guards.
+func Guards() []Guard { return slices.Clone(guards) }
+
+// Names lists their names.
 func Names() []string {
 	var out []string
 	for _, g := range guards {
-		out = append(out, g.name)
+		out = append(out, g.Name)
 	}
 	return out
-}
-
-// Describe says what a guard is, in words for pages and documents.
-func Describe(guard string) string {
-	switch guard {
-	case PII:
-		return "structured personal data: e-mail, payment card (Luhn), IBAN (mod 97), US social security number, IP address"
-	case Secrets:
-		return "keys of AI and cloud providers, tokens and private key blocks, by their form"
-	case Injection:
-		return "a heuristic for prompt injection: known phrasings, neither complete nor free of false alarms"
-	}
-	return ""
 }
 
 // MaxText is how much text of one request or whole answer is read where a profile does
@@ -120,26 +115,20 @@ func Compile(p inventory.GuardProfile) (*Profile, error) {
 }
 
 func compileSetting(s inventory.GuardSetting) (setting, error) {
-	g := slices.IndexFunc(guards, func(g struct {
-		name    string
-		classes []string
-		modes   []inventory.GuardMode
-	}) bool {
-		return g.name == s.Guard
-	})
+	g := slices.IndexFunc(guards, func(g Guard) bool { return g.Name == s.Guard })
 	if g < 0 {
 		return setting{}, fmt.Errorf("no such guard; there are %v", Names())
 	}
-	if !slices.Contains(guards[g].modes, s.Mode) {
-		return setting{}, fmt.Errorf("mode %q is none of %v", s.Mode, guards[g].modes)
+	if !slices.Contains(guards[g].Modes, s.Mode) {
+		return setting{}, fmt.Errorf("mode %q is none of %v", s.Mode, guards[g].Modes)
 	}
 	if s.OnFailure != "" && s.OnFailure != "open" && s.OnFailure != "closed" {
 		return setting{}, fmt.Errorf("on_failure %q is neither closed nor open", s.OnFailure)
 	}
 	out := setting{guard: g, mode: s.Mode, failOpen: s.OnFailure == "open"}
 	for _, c := range s.Classes {
-		if !slices.Contains(guards[g].classes, c) {
-			return setting{}, fmt.Errorf("class %q is none of %v", c, guards[g].classes)
+		if !slices.Contains(guards[g].Classes, c) {
+			return setting{}, fmt.Errorf("class %q is none of %v", c, guards[g].Classes)
 		}
 		if out.classes == nil {
 			out.classes = map[string]bool{}
@@ -252,7 +241,7 @@ func (i *Inspector) NotRun(reason string) bool {
 func (i *Inspector) Blocked() (guard, class string, ok bool) {
 	for n, f := range i.found {
 		if i.settings[n].mode == inventory.Block && f.hits > 0 {
-			return guards[i.settings[n].guard].name, f.classes[0], true
+			return guards[i.settings[n].guard].Name, f.classes[0], true
 		}
 	}
 	return "", "", false
@@ -275,7 +264,7 @@ func (i *Inspector) Unread() { i.media = true }
 func (i *Inspector) Verdicts(dst []event.Verdict) []event.Verdict {
 	for n := range i.settings {
 		s, f := &i.settings[n], &i.found[n]
-		v := event.Verdict{Guard: guards[s.guard].name, Version: version, Blocking: s.mode != inventory.Monitor, Hits: f.hits, At: f.at}
+		v := event.Verdict{Guard: guards[s.guard].Name, Version: version, Blocking: s.mode != inventory.Monitor, Hits: f.hits, At: f.at}
 		switch {
 		case f.notRun != "":
 			v.State, v.Reason, v.FailOpen = event.NotRun, f.notRun, s.failOpen || s.mode == inventory.Monitor

@@ -1,4 +1,4 @@
-# The policy of an organisation that has none of its own. What the register
+# The policy of an organisation that enforces none of its own. What the register
 # demands (registration, approval, suspension) is enforced before policy is
 # asked; this adds what the AI Act forbids outright, and keeps secrets from
 # leaving.

@@ -28,9 +28,19 @@ import (
 //go:embed default.rego
 var defaultSource string
 
-// Default is the policy of an organisation that has none of its own.
+// Default is the policy of an organisation that enforces none of its own.
 func Default() inventory.Policy {
 	return inventory.Policy{ID: "default", Mode: "enforce", Source: defaultSource}
+}
+
+// InForce is an organisation's own policies, with the default one as long as none of
+// them is enforced: trying a policy in shadow mode takes nothing away.
+func InForce(own []*inventory.Policy) []*inventory.Policy {
+	if slices.ContainsFunc(own, func(p *inventory.Policy) bool { return p.Mode == "enforce" }) {
+		return own
+	}
+	def := Default()
+	return append([]*inventory.Policy{&def}, own...)
 }
 
 // Input is all that a rule may read: the declared dimensions. It is comparable,

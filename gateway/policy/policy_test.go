@@ -234,6 +234,33 @@ func TestShadowIsRecordedAndNeverApplied(t *testing.T) {
 	}
 }
 
+// The default policy holds until a policy of the organisation's own is enforced, and not
+// only until there is one.
+func TestTheDefaultHoldsUntilAnotherIsEnforced(t *testing.T) {
+	in := Input{RiskClass: "prohibited", Phase: "before"}
+	for _, c := range []struct {
+		name string
+		own  []inventory.Policy
+		want event.Effect
+	}{
+		{"none", nil, event.EffectDeny},
+		{"one in shadow mode", []inventory.Policy{example(t, "residency", "shadow")}, event.EffectDeny},
+		{"one enforced", []inventory.Policy{example(t, "residency", "shadow"), example(t, "personal_data", "enforce")}, event.EffectAllow},
+	} {
+		var own []*inventory.Policy
+		for i := range c.own {
+			own = append(own, &c.own[i])
+		}
+		s, err := Compile(t.Context(), InForce(own))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := s.Decide(t.Context(), &in); d.Effect != c.want {
+			t.Errorf("%s: %+v", c.name, d)
+		}
+	}
+}
+
 func TestAFailingPolicyDenies(t *testing.T) {
 	s := set(t, inventory.Policy{ID: "bad", Mode: "enforce", Source: "package plumbline\n\ndeny contains \"x\" if 1 / to_number(input.hour) == 5"})
 	if d := s.Decide(t.Context(), &Input{Hour: 0}); d.Effect != event.EffectDeny || d.Rule != "bad:error" {
