@@ -91,6 +91,8 @@ var situations = []struct {
 		w.approvedAt(w.now.AddDate(0, -1, 0))
 	}, NotSatisfied, "failed:approved_before_ratio", 1},
 	{"t.approval_before_use", "an approval from the configuration file", func(w *world) { w.calls(1, nil); w.history[0].Imported = true }, NotSatisfied, "failed:approved_before_ratio", 1},
+	{"t.approval_before_use", "first used beside a request for its renewal", func(w *world) { w.renewing(inventory.Requested); w.calls(1, nil) }, Satisfied, "", 1},
+	{"t.approval_before_use", "first used after its renewal was rejected", func(w *world) { w.renewing(inventory.Rejected); w.calls(1, nil) }, Satisfied, "", 1},
 	{"t.approval_before_use", "no traffic", nil, NoEvidence, "no_traffic", 0},
 
 	{"t.change_controlled", "a second person and a reason", func(w *world) { w.put(w.now, record.RegisterChange, changed("berta", true)) }, Satisfied, "", 1},

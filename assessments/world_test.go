@@ -136,6 +136,19 @@ func (w *world) approvedAt(at time.Time) {
 	w.history = []inventory.Version{{Version: 2, At: at, Body: body}, {Version: 1, At: at.Add(-time.Hour), Body: asked}}
 }
 
+// renewing makes the newest version of the system one in which its approval stands
+// beside a request for the next, or beside its rejection.
+func (w *world) renewing(state inventory.ApprovalState) {
+	s := w.system()
+	granted := s.Approval
+	s.Approval = inventory.Approval{State: state, RequestedBy: "anna", Standing: &granted}
+	body, err := json.Marshal(s)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.history = append([]inventory.Version{{Version: 3, At: w.now.Add(-time.Hour), Body: body}}, w.history...)
+}
+
 func (w *world) system() *inventory.System { return &w.state.Systems[0] }
 
 func (w *world) id() ident.ID {

@@ -140,6 +140,16 @@ func TestStatesOfASystem(t *testing.T) {
 		{"never asked for", func(s *inventory.System) { s.Approval = inventory.Approval{} }, "system_unapproved"},
 		{"valid for an hour", func(s *inventory.System) { s.Approval.Until = time.Now().Add(time.Hour) }, ""},
 		{"ended", func(s *inventory.System) { s.Approval.Until = time.Now() }, "approval_expired"},
+		{"renewal asked for", func(s *inventory.System) {
+			s.Approval = inventory.Approval{State: inventory.Requested, Standing: &inventory.Approval{State: inventory.Approved, Until: time.Now().Add(time.Hour)}}
+		}, ""},
+		{"renewal rejected", func(s *inventory.System) {
+			s.Approval = inventory.Approval{State: inventory.Rejected, Standing: &inventory.Approval{State: inventory.Approved}}
+		}, ""},
+		{"renewal asked for, and ended", func(s *inventory.System) {
+			s.Approval = inventory.Approval{State: inventory.Requested, Standing: &inventory.Approval{State: inventory.Approved, Until: time.Now()}}
+		}, "approval_expired"},
+		{"withdrawn", func(s *inventory.System) { s.Approval.State = inventory.Withdrawn }, "system_unapproved"},
 		{"suspended", func(s *inventory.System) { s.Suspended = &inventory.Suspension{} }, "system_suspended"},
 		{"suspended and retired", func(s *inventory.System) {
 			s.Suspended, s.Lifecycle = &inventory.Suspension{}, inventory.Retired
@@ -199,8 +209,11 @@ func TestAttemptsAreCheckedAgain(t *testing.T) {
 			o.Systems["SYS-001"].Approval.Until = time.Now().Add(-time.Second)
 		}, 403, "approval_expired"},
 		{"approval withdrawn", func(_ *rig, o *inventory.OrgView, _ *inventory.Key) {
-			o.Systems["SYS-001"].Approval = inventory.Approval{State: inventory.Rejected}
+			o.Systems["SYS-001"].Approval = inventory.Approval{State: inventory.Withdrawn}
 		}, 403, "system_unapproved"},
+		{"approval ended before its renewal", func(_ *rig, o *inventory.OrgView, _ *inventory.Key) {
+			o.Systems["SYS-001"].Approval = inventory.Approval{State: inventory.Requested, Standing: &inventory.Approval{State: inventory.Approved, Until: time.Now().Add(-time.Second)}}
+		}, 403, "approval_expired"},
 		{"system retired", func(_ *rig, o *inventory.OrgView, _ *inventory.Key) {
 			o.Systems["SYS-001"].Lifecycle = inventory.Retired
 		}, 403, "system_retired"},

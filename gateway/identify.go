@@ -178,12 +178,21 @@ func (g *Gateway) admissible(o *orgView, s *inventory.System, at time.Time) *ref
 	case s.RiskClass == inventory.Prohibited:
 		return refuse(http.StatusForbidden, "system_prohibited", fmt.Sprintf("the AI system %s is classified as a prohibited practice", s.ID))
 	case !s.Approval.ValidAt(at):
-		if s.Approval.State == inventory.Approved {
-			return refuse(http.StatusForbidden, "approval_expired", fmt.Sprintf("the approval of the AI system %s has ended; have it renewed", s.ID))
-		}
-		return refuse(http.StatusForbidden, "system_unapproved", fmt.Sprintf("the AI system %s has no approval yet", s.ID))
+		return unapproved(s)
 	case s.Lifecycle != inventory.InUse && s.Lifecycle != inventory.Pilot:
 		return refuse(http.StatusForbidden, "system_not_in_use", fmt.Sprintf("the AI system %s is in stage %q, not in use", s.ID, s.Lifecycle))
 	}
 	return nil
+}
+
+// unapproved says why a system's approval does not let it call: it ended, or there is
+// none.
+func unapproved(s *inventory.System) *refusal {
+	switch {
+	case s.Approval.Grant() == nil:
+		return refuse(http.StatusForbidden, "system_unapproved", fmt.Sprintf("the AI system %s has no approval in force", s.ID))
+	case s.Approval.State == inventory.Requested:
+		return refuse(http.StatusForbidden, "approval_expired", fmt.Sprintf("the approval of the AI system %s has ended; its renewal waits for a decision", s.ID))
+	}
+	return refuse(http.StatusForbidden, "approval_expired", fmt.Sprintf("the approval of the AI system %s has ended; have it renewed", s.ID))
 }

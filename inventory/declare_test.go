@@ -127,6 +127,7 @@ func TestDeclaredIsReadOnly(t *testing.T) {
 			"system":   {13, func() error { return d.UpdateSystem(ctx, ann, s.Systems[0], 0, "") }},
 			"request":  {13, func() error { return d.RequestApproval(ctx, ann, "SYS-001", "") }},
 			"decide":   {13, func() error { return d.DecideApproval(ctx, ann, "SYS-001", false, time.Time{}, "x") }},
+			"withdraw": {13, func() error { return d.WithdrawApproval(ctx, ann, "SYS-001", "x") }},
 			"retire":   {13, func() error { return d.Retire(ctx, ann, "SYS-001", "") }},
 			"key":      {24, func() error { return d.UpdateKey(ctx, ann, s.Keys[0], "") }},
 			"revoke":   {24, func() error { return d.RevokeKey(ctx, ann, "desk", "") }},

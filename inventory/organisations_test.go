@@ -100,6 +100,9 @@ func TestOtherOrganisations(t *testing.T) {
 			"UpdateKey": func(org OrgID) (any, error) {
 				return void(d.UpdateKey(ctx, actor(org), Key{ID: key, Name: "stolen"}, ""))
 			},
+			"WithdrawApproval": func(org OrgID) (any, error) {
+				return void(d.WithdrawApproval(ctx, actor(org), system, "x"))
+			},
 			"UpdateOrg":    func(org OrgID) (any, error) { return void(d.UpdateOrg(ctx, actor(org), "Renamed", "")) },
 			"UpdateSystem": func(org OrgID) (any, error) { return void(d.UpdateSystem(ctx, actor(org), whole, 0, "")) },
 		}

@@ -220,9 +220,10 @@ func (r *Register) History(ctx context.Context, org OrgID, kind, id string) ([]V
 type spec struct {
 	org       OrgID
 	kind, id  string
-	change    string // system.approved …
-	expect    uint32 // version that the author saw; 0: whichever
-	restricts bool   // in force before it is recorded
+	change    string        // system.approved …
+	named     func() string // the same where it follows from what mutate found; may be nil
+	expect    uint32        // version that the author saw; 0: whichever
+	restricts bool          // in force before it is recorded
 	approver  string
 	reason    string
 	origin    Origin
@@ -322,6 +323,9 @@ func (r *Register) insert(ctx context.Context, tx *rowStore, actor authz.Actor, 
 		if err := s.within(ctx, tx); err != nil {
 			return row{}, err
 		}
+	}
+	if s.named != nil {
+		s.change = s.named()
 	}
 	after, err := json.Marshal(body)
 	if err != nil {

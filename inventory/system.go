@@ -58,9 +58,10 @@ const (
 	Requested    ApprovalState = "requested"
 	Approved     ApprovalState = "approved"
 	Rejected     ApprovalState = "rejected"
+	Withdrawn    ApprovalState = "withdrawn" // given, and ended by a person before its end
 )
 
-// Approval is the decision that a system may be used.
+// Approval is the decision that a system may be used, or the request for one.
 type Approval struct {
 	State       ApprovalState `json:"state" yaml:"state"`
 	RequestedBy string        `json:"requested_by,omitempty" yaml:"requested_by,omitempty"`
@@ -69,10 +70,27 @@ type Approval struct {
 	Until       time.Time     `json:"until,omitzero" yaml:"until,omitempty"` // zero: no end
 	Reason      string        `json:"reason,omitempty" yaml:"reason,omitempty"`
 	Imported    bool          `json:"imported,omitempty" yaml:"-"` // declared in the configuration file
+	// Standing is the approval that was in force when the next one was asked for. It lets
+	// the system be used while the request is open, and after it was rejected, to its own
+	// end. Nil where State is another than Requested or Rejected.
+	Standing *Approval `json:"standing,omitempty" yaml:"-"`
 }
 
-// ValidAt reports whether the approval lets a system be used at t.
+// Grant is the approval that was given: this one, else the one that stands beside it.
+// It may have ended. It is nil when there is none.
+func (a Approval) Grant() *Approval {
+	if a.State == Approved {
+		return &a
+	}
+	return a.Standing
+}
+
+// ValidAt reports whether a system may be used at t: by this approval, or by the one
+// that stands beside it.
 func (a Approval) ValidAt(t time.Time) bool {
+	if a.Standing != nil && a.State != Approved {
+		return a.Standing.ValidAt(t)
+	}
 	return a.State == Approved && (a.Until.IsZero() || t.Before(a.Until))
 }
 

@@ -118,8 +118,8 @@ func (r *Register) UpdateSystem(ctx context.Context, actor authz.Actor, s System
 			}
 			s.Approval, s.Suspended, s.ReviewedAt, s.Stamp, s.Origin = old.Approval, old.Suspended, old.ReviewedAt, Stamp{}, Origin{}
 			r.stampRisk(&s, old, actor)
-			if old.Approval.State != Rejected && restsOnOther(old, s) {
-				s.Approval = Approval{State: NotRequested} // asked for or given for something else
+			if restsOnOther(old, s) {
+				s.Approval = s.Approval.dropped()
 			}
 			return s, nil
 		}})
@@ -127,7 +127,7 @@ func (r *Register) UpdateSystem(ctx context.Context, actor authz.Actor, s System
 }
 
 // runs reports whether a system may call models, its suspension aside.
-func (s *System) runs() bool { return s.Approval.State == Approved && inUse(s.Lifecycle) }
+func (s *System) runs() bool { return s.Approval.Grant() != nil && inUse(s.Lifecycle) }
 
 func inUse(l Lifecycle) bool { return l == InUse || l == Pilot }
 
@@ -151,7 +151,17 @@ func checkProfileOf(state *State, s *System) error {
 }
 
 func endsApproval(old, s System) bool {
-	return old.Approval.State == Approved && restsOnOther(old, s)
+	return old.Approval.Grant() != nil && restsOnOther(old, s)
+}
+
+// dropped is what is left of an approval once what it rests on is another: nothing of
+// what was asked for or given, but a refusal stays.
+func (a Approval) dropped() Approval {
+	if a.State == Rejected || a.State == Withdrawn {
+		a.Standing = nil
+		return a
+	}
+	return Approval{State: NotRequested}
 }
 
 // restsOnOther reports whether what an approval rests on is another.
@@ -176,17 +186,18 @@ func (r *Register) System(org OrgID, id SystemID) (*System, error) {
 	return s.System(id)
 }
 
-// changeSystem carries out one action on a system.
-func (r *Register) changeSystem(ctx context.Context, actor authz.Actor, id SystemID, change, reason string, restricts bool, approver string, f func(*System) error) error {
-	_, err := r.apply(ctx, actor, spec{org: actor.Org, kind: kindSystem, id: string(id), change: change, reason: reason, restricts: restricts, approver: approver,
-		beside: slices.Contains(besideFile, change),
-		mutate: func(body []byte) (any, error) {
-			s, err := oldSystem(body, id)
-			if err != nil {
-				return nil, err
-			}
-			return s, f(&s)
-		}})
+// changeSystem carries out one action on a system: c says its change, its reason and
+// what else it needs.
+func (r *Register) changeSystem(ctx context.Context, actor authz.Actor, id SystemID, c spec, f func(*System) error) error {
+	c.org, c.kind, c.id, c.beside = actor.Org, kindSystem, string(id), slices.Contains(besideFile, c.change)
+	c.mutate = func(body []byte) (any, error) {
+		s, err := oldSystem(body, id)
+		if err != nil {
+			return nil, err
+		}
+		return s, f(&s)
+	}
+	_, err := r.apply(ctx, actor, c)
 	return err
 }
 
@@ -194,30 +205,40 @@ func (r *Register) changeSystem(ctx context.Context, actor authz.Actor, id Syste
 // whoever keeps the file.
 var besideFile = []string{"system.suspended", "system.resumed", "system.reviewed"}
 
-// RequestApproval asks for a decision that the system may be used.
+// RequestApproval asks for a decision that the system may be used. An approval that is
+// in force stands beside the request, however often it is asked for, and the change is
+// called a request for its renewal.
 func (r *Register) RequestApproval(ctx context.Context, actor authz.Actor, id SystemID, reason string) error {
-	return r.changeSystem(ctx, actor, id, "system.approval_requested", reason, false, "", func(s *System) error {
+	var change string
+	c := spec{named: func() string { return change }, reason: reason}
+	return r.changeSystem(ctx, actor, id, c, func(s *System) error {
 		if s.RiskClass == Unclassified {
 			return fault.Field("risk_class", "classify the system before you ask for its approval")
 		}
 		if s.Lifecycle == Retired {
 			return fault.New(fault.Conflict, "retired", "a retired system is not approved again")
 		}
-		s.Approval = Approval{State: Requested, RequestedBy: actor.ID}
+		change = "system.approval_requested"
+		asked := Approval{State: Requested, RequestedBy: actor.ID}
+		if s.Approval.ValidAt(r.d.Now()) {
+			change, asked.Standing = "system.renewal_requested", s.Approval.Grant()
+		}
+		s.Approval = asked
 		return nil
 	})
 }
 
-// DecideApproval approves or rejects. Whoever asked for it cannot decide it.
+// DecideApproval approves or rejects. Whoever asked for it cannot decide it. What is
+// approved takes the place of the approval that stood beside the request. A rejection
+// leaves that one to its end, and is then called one of its renewal: WithdrawApproval
+// ends it.
 func (r *Register) DecideApproval(ctx context.Context, actor authz.Actor, id SystemID, approve bool, until time.Time, reason string) error {
-	change, state := "system.rejected", Rejected
-	if approve {
-		change, state = "system.approved", Approved
-	}
 	if strings.TrimSpace(reason) == "" {
 		return fault.Field("reason", "say why; the decision is kept with it")
 	}
-	return r.changeSystem(ctx, actor, id, change, reason, !approve, actor.ID, func(s *System) error {
+	var change string
+	c := spec{named: func() string { return change }, reason: reason, restricts: !approve, approver: actor.ID}
+	return r.changeSystem(ctx, actor, id, c, func(s *System) error {
 		switch {
 		case s.Approval.State != Requested:
 			return fault.New(fault.Conflict, "not_requested", "nobody has asked for an approval of %s", id)
@@ -228,9 +249,37 @@ func (r *Register) DecideApproval(ctx context.Context, actor authz.Actor, id Sys
 		case approve && s.RiskClass == Prohibited:
 			return fault.New(fault.Conflict, "prohibited", "a prohibited practice cannot be approved")
 		}
-		s.Approval = Approval{State: state, RequestedBy: s.Approval.RequestedBy, DecidedBy: actor.ID, DecidedAt: r.d.Now().UTC().Truncate(time.Second), Until: until.UTC(), Reason: reason}
-		if approve && (s.Lifecycle == Planned || s.Lifecycle == Development) {
-			s.Lifecycle = InUse
+		decided := Approval{State: Rejected, RequestedBy: s.Approval.RequestedBy, DecidedBy: actor.ID, DecidedAt: r.d.Now().UTC().Truncate(time.Second), Until: until.UTC(), Reason: reason}
+		change = "system.rejected"
+		switch {
+		case approve:
+			change, decided.State = "system.approved", Approved
+			if s.Lifecycle == Planned || s.Lifecycle == Development {
+				s.Lifecycle = InUse
+			}
+		case s.Approval.ValidAt(r.d.Now()):
+			change, decided.Standing = "system.renewal_rejected", s.Approval.Standing
+		}
+		s.Approval = decided
+		return nil
+	})
+}
+
+// WithdrawApproval takes the approval that is in force away at once, also while the
+// ledger is down. A request that is open stays open. One person does it: it permits
+// nothing.
+func (r *Register) WithdrawApproval(ctx context.Context, actor authz.Actor, id SystemID, reason string) error {
+	if strings.TrimSpace(reason) == "" {
+		return fault.Field("reason", "say why; the people whose calls stop will ask")
+	}
+	return r.changeSystem(ctx, actor, id, spec{change: "system.approval_withdrawn", reason: reason, restricts: true}, func(s *System) error {
+		switch {
+		case s.Lifecycle == Retired || !s.Approval.ValidAt(r.d.Now()):
+			return fault.New(fault.Conflict, "not_approved", "no approval of %s is in force", id)
+		case s.Approval.State == Requested:
+			s.Approval.Standing = nil
+		default:
+			s.Approval = Approval{State: Withdrawn, DecidedBy: actor.ID, DecidedAt: r.d.Now().UTC().Truncate(time.Second), Reason: reason}
 		}
 		return nil
 	})
@@ -241,7 +290,7 @@ func (r *Register) Suspend(ctx context.Context, actor authz.Actor, id SystemID, 
 	if strings.TrimSpace(reason) == "" {
 		return fault.Field("reason", "say why; the people whose calls stop will ask")
 	}
-	return r.changeSystem(ctx, actor, id, "system.suspended", reason, true, "", func(s *System) error {
+	return r.changeSystem(ctx, actor, id, spec{change: "system.suspended", reason: reason, restricts: true}, func(s *System) error {
 		s.Suspended = &Suspension{By: actor.ID, At: r.d.Now().UTC().Truncate(time.Second), Reason: reason}
 		return nil
 	})
@@ -249,7 +298,7 @@ func (r *Register) Suspend(ctx context.Context, actor authz.Actor, id SystemID, 
 
 // Resume lifts a suspension.
 func (r *Register) Resume(ctx context.Context, actor authz.Actor, id SystemID, reason string) error {
-	return r.changeSystem(ctx, actor, id, "system.resumed", reason, false, "", func(s *System) error {
+	return r.changeSystem(ctx, actor, id, spec{change: "system.resumed", reason: reason}, func(s *System) error {
 		if s.Suspended == nil {
 			return fault.New(fault.Conflict, "not_suspended", "%s is not suspended", id)
 		}
@@ -260,7 +309,7 @@ func (r *Register) Resume(ctx context.Context, actor authz.Actor, id SystemID, r
 
 // Retire ends a system for good.
 func (r *Register) Retire(ctx context.Context, actor authz.Actor, id SystemID, reason string) error {
-	return r.changeSystem(ctx, actor, id, "system.retired", reason, true, "", func(s *System) error {
+	return r.changeSystem(ctx, actor, id, spec{change: "system.retired", reason: reason, restricts: true}, func(s *System) error {
 		s.Lifecycle, s.RetiredAt = Retired, r.d.Now().UTC().Truncate(time.Second)
 		return nil
 	})
@@ -268,7 +317,7 @@ func (r *Register) Retire(ctx context.Context, actor authz.Actor, id SystemID, r
 
 // Review notes that a person looked a system over and found its entry right.
 func (r *Register) Review(ctx context.Context, actor authz.Actor, id SystemID, reason string) error {
-	return r.changeSystem(ctx, actor, id, "system.reviewed", reason, false, "", func(s *System) error {
+	return r.changeSystem(ctx, actor, id, spec{change: "system.reviewed", reason: reason}, func(s *System) error {
 		s.ReviewedAt = r.d.Now().UTC().Truncate(time.Second)
 		return nil
 	})

@@ -19,6 +19,7 @@ func apiRoutes() []route {
 		{get, "/api/v1/systems/:id/observed", "system", "read", permitted, (*request).apiObserved},
 		{post, "/api/v1/systems/:id/approval-request", "approval", "request", permitted, apiRequestApproval},
 		{post, "/api/v1/systems/:id/approval", "approval", "decide", permitted, (*request).apiDecideApproval},
+		{post, "/api/v1/systems/:id/approval-withdrawal", "approval", "decide", permitted, apiWithdrawApproval},
 		{post, "/api/v1/systems/:id/suspend", "system", "suspend", permitted, apiSuspend},
 		{post, "/api/v1/systems/:id/resume", "system", "suspend", permitted, apiResume},
 		{post, "/api/v1/systems/:id/retire", "system", "write", permitted, apiRetire},

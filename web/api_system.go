@@ -186,6 +186,9 @@ var (
 	apiRequestApproval = apiSystemAction(func(r *request, id inventory.SystemID, reason string) error {
 		return r.web.d.Register.RequestApproval(r.ctx(), r.actor, id, reason)
 	})
+	apiWithdrawApproval = apiSystemAction(func(r *request, id inventory.SystemID, reason string) error {
+		return r.web.d.Register.WithdrawApproval(r.ctx(), r.actor, id, reason)
+	})
 	apiSuspend = apiSystemAction(func(r *request, id inventory.SystemID, reason string) error {
 		return r.web.d.Register.Suspend(r.ctx(), r.actor, id, reason)
 	})

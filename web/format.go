@@ -53,9 +53,11 @@ var looks = map[string]look{
 	"guard_blocked": {"warn", "not", "Blocked"},
 	// Approvals and life cycle.
 	"approved":      {"ok", "satisfied", "Approved"},
+	"renewal":       {"ok", "satisfied", "Approved, renewal requested"},
 	"requested":     {"note", "held", "Approval requested"},
 	"rejected":      {"bad", "not", "Rejected"},
 	"not_requested": {"mute", "none", "Not requested"},
+	"withdrawn":     {"bad", "not", "Approval withdrawn"},
 	"lapsed":        {"bad", "stale", "Approval lapsed"},
 	"suspended":     {"bad", "held", "Suspended"},
 	"retired":       {"mute", "na", "Retired"},

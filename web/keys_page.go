@@ -68,7 +68,7 @@ func (r *request) keyRow(k inventory.Key) keyRow {
 	}
 	if s, err := r.state.System(k.System); err == nil {
 		row.SystemName = s.Name
-		if at := systemStatus(s, r.web.d.Now()); at != "approved" && row.Status == "active" {
+		if at := systemStatus(s, r.web.d.Now()); !calls(at) && row.Status == "active" {
 			row.Held = strings.ToLower(lookOf(at).word)
 		}
 	}

@@ -239,14 +239,10 @@ func (r *request) attention(data *overviewData) error {
 			data.Tasks = append(data.Tasks, task{"bad", "held", "Suspended: resume or retire", sub + " · " + s.Suspended.Reason, href, s.Suspended.At.Format("2 Jan")})
 		case s.RiskClass == inventory.Unclassified:
 			data.Tasks = append(data.Tasks, task{"note", "tasks", "Classify under the EU AI Act", sub, href + "/edit", ""})
-		case s.Approval.State == inventory.Requested:
-			data.Tasks = append(data.Tasks, task{"note", "tasks", "Approve or reject", sub + " · asked by " + r.person(s.Approval.RequestedBy) + " · its calls are refused until decided", href + "/decide", ""})
-		case s.Approval.State != inventory.Approved:
-			data.Tasks = append(data.Tasks, task{"note", "tasks", "Ask for an approval", sub + " · its calls are refused until then", href, ""})
-		case !s.Approval.ValidAt(now):
-			data.Tasks = append(data.Tasks, task{"bad", "clock", "Approval ended: ask again", sub, href, s.Approval.Until.Format("2 Jan 2006")})
-		case !s.Approval.Until.IsZero() && s.Approval.Until.Before(now.AddDate(0, 0, 30)):
-			data.Tasks = append(data.Tasks, task{"warn", "clock", "Approval ends within 30 days", sub, href, s.Approval.Until.Format("2 Jan 2006")})
+		default:
+			if t, ok := r.approvalTask(&s); ok {
+				data.Tasks = append(data.Tasks, t)
+			}
 		}
 	}
 	if err := r.waitingTasks(data); err != nil {

@@ -82,6 +82,8 @@ func pageRoutes() []route {
 		{post, "/systems/:id/request", "approval", "request", permitted, systemAction("request")},
 		{get, "/systems/:id/decide", "approval", "decide", permitted, systemActionPage("decide")},
 		{post, "/systems/:id/decide", "approval", "decide", permitted, systemAction("decide")},
+		{get, "/systems/:id/withdraw", "approval", "decide", permitted, systemActionPage("withdraw")},
+		{post, "/systems/:id/withdraw", "approval", "decide", permitted, systemAction("withdraw")},
 		{get, "/systems/:id/suspend", "system", "suspend", permitted, systemActionPage("suspend")},
 		{post, "/systems/:id/suspend", "system", "suspend", permitted, systemAction("suspend")},
 		{get, "/systems/:id/resume", "system", "suspend", permitted, systemActionPage("resume")},

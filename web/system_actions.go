@@ -32,6 +32,11 @@ var acts = map[string]act{
 			return []field{{Name: "until", Label: "Approved until", Kind: "date", Hint: "With that day, in UTC. Empty: no end", Optional: true}, reasonField("What the decision rests on")}
 		},
 		run: (*request).decideApproval, said: "The decision is on record."},
+	"withdraw": {title: "Withdraw the approval of %s?", intro: "The gateway refuses its calls within two seconds, also while the ledger cannot write, until the system is approved anew. A request that is open stays open. To stop it for a time and lose no approval, suspend it.", submit: "Withdraw the approval", danger: true,
+		fields: func() []field { return []field{reasonField("The people whose calls stop will ask")} },
+		run: func(r *request, s *inventory.System) error {
+			return r.web.d.Register.WithdrawApproval(r.ctx(), r.actor, s.ID, r.value("reason"))
+		}, said: "The approval is withdrawn; calls are refused."},
 	"suspend": {title: "Suspend %s?", intro: "The gateway refuses its calls within two seconds, also while the ledger cannot write. Calls that run may end. Resuming is one step.", submit: "Suspend", danger: true,
 		fields: func() []field { return []field{reasonField("The people whose calls stop will ask")} },
 		run: func(r *request, s *inventory.System) error {
@@ -69,9 +74,12 @@ func (r *request) decideApproval(s *inventory.System) error {
 func (r *request) actForm(name string, s *inventory.System) *form {
 	a := acts[name]
 	f := &form{Title: fmt.Sprintf(a.title, s.Name), Intro: a.intro, Action: "/systems/" + string(s.ID) + "/" + name, Submit: a.submit, Danger: a.danger, Cancel: "/systems/" + string(s.ID), Fields: a.fields()}
+	if held := inForce(s.Approval, r.web.d.Now()); held != nil && (name == "request" || name == "decide") {
+		r.renewing(f, name, s, held)
+	}
 	if a.other != "" {
 		f.Other, f.OtherV = a.other, "reject"
-		f.Facts = [][2]string{{"Purpose", s.Purpose}, {"Class", className(s.RiskClass)}, {"Why this class", s.RiskReason}, {"Owner", s.Owner}, {"Asked by", r.person(s.Approval.RequestedBy)}, {"Asked because", r.askedBecause(s)}}
+		f.Facts = append([][2]string{{"Purpose", s.Purpose}, {"Class", className(s.RiskClass)}, {"Why this class", s.RiskReason}, {"Owner", s.Owner}, {"Asked by", r.person(s.Approval.RequestedBy)}, {"Asked because", r.askedBecause(s)}}, f.Facts...)
 	}
 	return f
 }
@@ -84,7 +92,7 @@ func (r *request) askedBecause(s *inventory.System) string {
 		r.web.d.Log.Warn("reason of a request", "request", r.id.String(), "error", err)
 	}
 	for _, v := range versions {
-		if v.Change == "system.approval_requested" {
+		if v.Change == "system.approval_requested" || v.Change == "system.renewal_requested" {
 			return v.Reason
 		}
 	}

@@ -30,6 +30,7 @@ type attentionRow struct {
 type systemData struct {
 	System     *inventory.System
 	Status     string
+	Approval   approvalFacts
 	Steps      []stage
 	Observed   []observedRow
 	Frameworks []coverage
@@ -64,7 +65,7 @@ func (r *request) systemPage() error {
 	if err != nil {
 		return err
 	}
-	data := systemData{System: s, Status: systemStatus(s, r.web.d.Now()), OwnKeys: r.own()}
+	data := systemData{System: s, Status: systemStatus(s, r.web.d.Now()), Approval: approvalOf(s.Approval, r.web.d.Now()), OwnKeys: r.own()}
 	for _, step := range []func(*systemData) error{r.systemTraffic, r.systemControls, r.systemRegister} {
 		if err := step(&data); err != nil {
 			return err
@@ -172,22 +173,7 @@ func (r *request) stages(s *inventory.System, versions []inventory.Version) []st
 	} else {
 		out = append(out, done("Classified", s.RiskAt.Format("2 Jan 2006")+", "+r.person(s.RiskBy)))
 	}
-	switch {
-	case s.Approval.State == inventory.Approved && s.Approval.ValidAt(r.web.d.Now()):
-		note := s.Approval.DecidedAt.Format("2 Jan 2006") + ", " + r.person(s.Approval.DecidedBy)
-		if s.Approval.Imported {
-			note = "as the configuration file says"
-		}
-		out = append(out, done("Approved", note))
-	case s.Approval.State == inventory.Approved:
-		out = append(out, stage{"is-stuck", "not", "Approved", "ended " + s.Approval.Until.Format("2 Jan 2006")})
-	case s.Approval.State == inventory.Requested:
-		out = append(out, stage{"is-now", "partial", "Approved", "waits for a second person"})
-	case s.Approval.State == inventory.Rejected:
-		out = append(out, stage{"is-stuck", "not", "Approved", "rejected"})
-	default:
-		out = append(out, ahead("Approved", "not asked for"))
-	}
+	out = append(out, r.approvalStage(s.Approval))
 	switch {
 	case s.Lifecycle == inventory.Retired:
 		return append(out, done("In use", "until "+s.RetiredAt.Format("2 Jan 2006")), stage{"is-now", "na", "Retired", s.RetiredAt.Format("2 Jan 2006")})
@@ -222,9 +208,7 @@ func (r *request) systemForm(s inventory.System, title, action string) *form {
 	f := &form{Title: title, Action: action, Submit: "Save", Cancel: "/systems", Hidden: map[string]string{"version": fmt.Sprint(s.Version)}}
 	if s.ID != "" {
 		f.Cancel = "/systems/" + string(s.ID)
-		if s.Approval.State == inventory.Approved {
-			f.Intro = "The approval rests on purpose, class, roles and models. Changing one of them ends it, and calls are refused until it is given anew."
-		}
+		f.Intro = restsOn(s.Approval)
 	} else {
 		f.Intro = "Say what it is for and who answers for it. Keys can be made at once; their calls are refused until a second person approved the system."
 	}

@@ -13,11 +13,18 @@ import (
 type systemRow struct {
 	inventory.System
 	Status             string
+	InForce            *inventory.Approval // the approval by which it is used; nil when there is none
 	Exchanges          int64
 	Spend              money.Nano
 	Declared, Observed int
 	Undeclared         int // models seen that nobody declared
 	Counts             map[assessments.State]int
+}
+
+// stands reports whether a system is of a state of the list. One whose renewal is open
+// is approved, and an approval of it is requested.
+func (row *systemRow) stands(state string) bool {
+	return state == "" || state == row.Status || row.Status == "renewal" && (state == "approved" || state == "requested")
 }
 
 type systemsData struct {
@@ -38,13 +45,11 @@ func systemStatus(s *inventory.System, now time.Time) string {
 		return "retired"
 	case s.Suspended != nil:
 		return "suspended"
-	case s.Approval.State == inventory.Approved && !s.Approval.ValidAt(now):
-		return "lapsed"
 	}
-	return string(s.Approval.State)
+	return approvalStatus(s.Approval, now)
 }
 
-var systemStates = []string{"approved", "requested", "not_requested", "rejected", "lapsed", "suspended", "retired"}
+var systemStates = []string{"approved", "renewal", "requested", "not_requested", "rejected", "withdrawn", "lapsed", "suspended", "retired"}
 
 func (r *request) systemsPage() error {
 	data := systemsData{All: len(r.state.Systems), Query: r.query("q"), Class: r.query("class"), State: r.query("state"), Days: 30}
@@ -63,7 +68,7 @@ func (r *request) systemsPage() error {
 		if class == "" {
 			class = "unclassified"
 		}
-		if strings.Contains(text, strings.ToLower(data.Query)) && (data.Class == "" || data.Class == class) && (data.State == "" || data.State == row.Status) {
+		if strings.Contains(text, strings.ToLower(data.Query)) && (data.Class == "" || data.Class == class) && row.stands(data.State) {
 			data.Systems = append(data.Systems, row)
 		}
 	}
@@ -83,7 +88,7 @@ func classOptions() []option {
 }
 
 func (r *request) systemRow(s inventory.System) (systemRow, error) {
-	row := systemRow{System: s, Status: systemStatus(&s, r.web.d.Now()), Declared: len(s.Models), Counts: map[assessments.State]int{}}
+	row := systemRow{System: s, Status: systemStatus(&s, r.web.d.Now()), InForce: inForce(s.Approval, r.web.d.Now()), Declared: len(s.Models), Counts: map[assessments.State]int{}}
 	hours, err := r.web.d.Projection.Hours(r.ctx(), string(r.actor.Org), string(s.ID), time.Unix(0, 0), r.web.d.Now())
 	if err != nil {
 		return row, err
