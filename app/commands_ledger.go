@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"plumbline/app/config"
@@ -36,18 +38,22 @@ func openLedger(ctx context.Context, cfg *config.Config) (*evidence.Ledger, erro
 	return evidence.Open(ctx, evidence.Config{Dir: cfg.DataDir, Postgres: cfg.Postgres, Instance: cfg.Instance, Version: version, Sealer: sealer})
 }
 
-// readLedger opens the ledger for reading, also beside a running server.
-func readLedger(ctx context.Context, path string, c *console) (*evidence.Ledger, *config.Config, error) {
+// readConfig is the configuration of a ledger that is there already.
+func readConfig(path string, c *console) (evidence.Config, error) {
 	cfg, err := config.Load(path, c.env)
 	if err != nil {
-		return nil, nil, err
+		return evidence.Config{}, err
 	}
-	ec, err := ledgerConfig(cfg)
+	return ledgerConfig(cfg)
+}
+
+// readLedger opens the ledger for reading, also beside a running server.
+func readLedger(ctx context.Context, path string, c *console) (*evidence.Ledger, error) {
+	ec, err := readConfig(path, c)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	l, err := evidence.Read(ctx, ec)
-	return l, cfg, err
+	return evidence.Read(ctx, ec)
 }
 
 func prepareVerify(fs *flag.FlagSet) action {
@@ -99,35 +105,32 @@ func prepareExport(fs *flag.FlagSet) action {
 	org := fs.String("org", "", "organisation whose log is exported; needed")
 	from := fs.String("from", "", "first day, as 2026-11-01; the log's beginning when empty")
 	to := fs.String("to", "", "last day, as 2026-11-30; the newest checkpoint when empty")
+	generation := generationFlag(fs, "generation of the log to export, after a fork; the only one with records of the period when 0")
 	earlier := fs.String("checkpoint", "", "file with a checkpoint that somebody kept: the export then shows that the log only grew since")
 	asJSON := fs.Bool("json", false, "print as JSON")
 	return func(ctx context.Context, c *console, args []string) error {
 		if len(args) != 1 || *org == "" {
-			return usageError("write: plumbline export --org ORGANISATION [--from DAY] [--to DAY] DIR")
+			return usageError("write: plumbline export --org ORGANISATION [--from DAY] [--to DAY] [--generation N] DIR")
 		}
 		begin, end, err := days(*from, *to)
 		if err != nil {
 			return err
 		}
-		l, _, err := readLedger(ctx, *path, c)
+		ec, err := readConfig(*path, c)
+		if err != nil {
+			return err
+		}
+		l, x, err := exported(ctx, ec, *org, *generation, begin, end)
 		if err != nil {
 			return err
 		}
 		defer l.Close(ctx)
-		x := verify.Range{Log: *org}
 		if *earlier != "" {
-			text, err := os.ReadFile(*earlier)
+			size, err := keptHead(l, *org, *earlier)
 			if err != nil {
-				return usageError("read checkpoint: %v", err)
-			}
-			size, err := verify.CheckpointSize(string(text))
-			if err != nil {
-				return usageError("%s: %v", *earlier, err)
+				return err
 			}
 			x.Shown = append(x.Shown, size)
-		}
-		if err := leavesBetween(ctx, l, &x, begin, end); err != nil {
-			return err
 		}
 		if x.Rotations, err = l.Rotations(ctx, *org); err != nil {
 			return err
@@ -139,16 +142,125 @@ func prepareExport(fs *flag.FlagSet) action {
 		for _, k := range infos {
 			x.Keys = append(x.Keys, k.Verifier)
 		}
-		m, err := verify.WriteExport(ctx, args[0], l, x)
+		m, err := verify.WriteExport(ctx, args[0], l, *x)
 		if err != nil {
 			return err
 		}
 		if *asJSON {
 			return printJSON(c.out, m)
 		}
-		c.printf("%d leaves [%d, %d) of %s in %s\nVerify them: plumbline verify %s\n", m.To-m.From, m.From, m.To, m.Origin, args[0], args[0])
+		c.printf("%d leaves [%d, %d) of %s in %s\nIts key: %s\nVerify them: plumbline verify %s\n", m.To-m.From, m.From, m.To, m.Origin, args[0], m.Keys[len(m.Keys)-1], args[0])
 		return nil
 	}
+}
+
+func generationFlag(fs *flag.FlagSet, usage string) *uint64 {
+	return fs.Uint64("generation", 0, usage)
+}
+
+// exported opens the generation of a log that an export is of, and finds the range. A
+// range belongs to one generation: each is a tree of its own, under its own key. The
+// caller closes the ledger.
+func exported(ctx context.Context, ec evidence.Config, org string, generation uint64, begin, end time.Time) (*evidence.Ledger, *verify.Range, error) {
+	all, err := generationsOf(ctx, ec, org)
+	if err != nil {
+		return nil, nil, err
+	}
+	if generation != 0 {
+		if err := oneOf(all, org, generation); err != nil {
+			return nil, nil, err
+		}
+	}
+	var found []string // generations with records of the period
+	var l *evidence.Ledger
+	var x *verify.Range
+	for _, g := range all {
+		if generation != 0 && g.Number != generation {
+			continue
+		}
+		one, err := evidence.ReadGeneration(ctx, ec, org, g.Number)
+		if err != nil {
+			return nil, nil, closed(ctx, l, err)
+		}
+		r := &verify.Range{Log: org}
+		if err := leavesBetween(ctx, one, r, begin, end); err != nil {
+			return nil, nil, closed(ctx, l, closed(ctx, one, err))
+		}
+		if r.To == 0 {
+			if err := one.Close(ctx); err != nil {
+				return nil, nil, closed(ctx, l, err)
+			}
+			continue
+		}
+		found = append(found, fmt.Sprintf("--generation %d: %s, leaves [%d, %d)", g.Number, g.Origin, r.From, r.To))
+		if err := closed(ctx, l, nil); err != nil {
+			return nil, nil, closed(ctx, one, err)
+		}
+		l, x = one, r
+	}
+	switch {
+	case len(found) == 0:
+		return nil, nil, usageError("the log of %q has no record in that period", org)
+	case len(found) > 1:
+		return nil, nil, closed(ctx, l, usageError("the log of %q was forked, and the period reaches across the fork: each generation is a tree of its own, under its own key. Export each into a folder of its own:\n  %s", org, strings.Join(found, "\n  ")))
+	}
+	return l, x, nil
+}
+
+// closed closes a ledger, which may be nil, on the way out with an error.
+func closed(ctx context.Context, l *evidence.Ledger, err error) error {
+	if l == nil {
+		return err
+	}
+	if e := l.Close(ctx); e != nil {
+		return errors.Join(err, e)
+	}
+	return err
+}
+
+func generationsOf(ctx context.Context, ec evidence.Config, org string) ([]evidence.Generation, error) {
+	l, err := evidence.Read(ctx, ec)
+	if err != nil {
+		return nil, err
+	}
+	all, err := l.Generations(ctx, org)
+	if errors.Is(err, evidence.ErrNoLog) {
+		err = usageError("there is no log of an organisation %q", org)
+	}
+	return all, closed(ctx, l, err)
+}
+
+// oneOf refuses a generation that a log does not have.
+func oneOf(all []evidence.Generation, org string, generation uint64) error {
+	var there []string
+	for _, g := range all {
+		if g.Number == generation {
+			return nil
+		}
+		there = append(there, fmt.Sprint(g.Number))
+	}
+	return usageError("the log of %q has no generation %d here; there are: %s", org, generation, strings.Join(there, ", "))
+}
+
+// keptHead is the size of a checkpoint that somebody kept, which has to be of the
+// generation that is exported.
+func keptHead(l *evidence.Ledger, org, path string) (uint64, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return 0, usageError("read checkpoint: %v", err)
+	}
+	origin, size, err := verify.CheckpointHead(string(text))
+	if err != nil {
+		return 0, usageError("%s: %v", path, err)
+	}
+	ours, err := l.Origin(org)
+	if err != nil {
+		return 0, err
+	}
+	if origin != ours {
+		return 0, usageError("the checkpoint in %s is of %s, and the export would be of %s: a checkpoint is continued in its own generation alone. `plumbline ledger key --org %s` lists the generations; name that one with --generation", path, origin, ours, org)
+	}
+	return size, nil
 }
 
 // days reads a period of whole days, UTC; end is the first moment after it.
@@ -170,12 +282,9 @@ func days(from, to string) (begin, end time.Time, err error) {
 	return begin, end, nil
 }
 
-// leavesBetween finds the dense range that holds every record of a period, and the
-// sizes of heads that documents in it were built at.
+// leavesBetween finds the dense range that holds every record of a period, none where
+// there is no such record, and the sizes of heads that documents were built at.
 func leavesBetween(ctx context.Context, l *evidence.Ledger, x *verify.Range, begin, end time.Time) error {
-	if _, err := l.Origin(x.Log); err != nil {
-		return usageError("there is no log of an organisation %q", x.Log)
-	}
 	size := l.Size(x.Log)
 	for at := uint64(0); at < size; {
 		leaves, err := l.Feed(ctx, x.Log, at, 4096)
@@ -207,18 +316,24 @@ func leavesBetween(ctx context.Context, l *evidence.Ledger, x *verify.Range, beg
 			x.To = leaf.Index + 1
 		}
 	}
-	if x.To == 0 {
-		return usageError("the log of %q has no record in that period", x.Log)
-	}
 	return nil
+}
+
+// logKeys are the keys of a log and its generations, as `ledger key` prints them.
+type logKeys struct {
+	Log         string                `json:"log"`
+	Origin      string                `json:"origin"`
+	Keys        []evidence.KeyInfo    `json:"keys"` // of the generation of that origin
+	Generations []evidence.Generation `json:"generations"`
 }
 
 func prepareLedgerKey(fs *flag.FlagSet) action {
 	path := configFlag(fs)
 	org := fs.String("org", "", "only this organisation's log")
+	generation := generationFlag(fs, "only this generation; all of them when 0")
 	asJSON := fs.Bool("json", false, "print as JSON")
 	return func(ctx context.Context, c *console, _ []string) error {
-		l, _, err := readLedger(ctx, *path, c)
+		l, err := readLedger(ctx, *path, c)
 		if err != nil {
 			return err
 		}
@@ -227,55 +342,91 @@ func prepareLedgerKey(fs *flag.FlagSet) action {
 		if *org != "" {
 			logs = []string{*org}
 		}
-		type log struct {
-			Log    string             `json:"log"`
-			Origin string             `json:"origin"`
-			Keys   []evidence.KeyInfo `json:"keys"`
-		}
-		var out []log
+		var out []logKeys
 		for _, name := range logs {
-			keys, err := l.VerifierKeys(name)
+			all, err := l.Generations(ctx, name)
 			if errors.Is(err, evidence.ErrNoLog) {
 				return usageError("there is no log of an organisation %q", name)
 			}
 			if err != nil {
 				return err
 			}
-			origin, err := l.Origin(name)
-			if err != nil {
-				return err
+			if *generation != 0 {
+				err := oneOf(all, name, *generation)
+				if err != nil && *org != "" {
+					return err
+				}
+				if err != nil {
+					continue
+				}
+				all = slices.DeleteFunc(all, func(g evidence.Generation) bool { return g.Number != *generation })
 			}
-			out = append(out, log{name, origin, keys})
+			newest := all[len(all)-1]
+			out = append(out, logKeys{name, newest.Origin, newest.Keys, all})
 		}
 		if *asJSON {
 			return printJSON(c.out, out)
 		}
-		for _, g := range out {
-			for _, k := range g.Keys {
-				c.printf("%s\n", k.Verifier)
+		if len(out) == 0 {
+			return usageError("no log has a generation %d here", *generation)
+		}
+		for _, log := range out {
+			for _, g := range log.Generations {
+				if len(log.Generations) > 1 {
+					c.printf("# %s\n", said(g))
+				}
+				for _, k := range g.Keys {
+					c.printf("%s\n", k.Verifier)
+				}
 			}
 		}
 		return nil
 	}
 }
 
+// said is one generation in words.
+func said(g evidence.Generation) string {
+	const minute = "2006-01-02 15:04 MST"
+	text := fmt.Sprintf("%s: leaves [%d, %d), begun %s", g.Origin, g.From, g.To, g.Begun.Format(minute))
+	if g.Signed > 0 {
+		text += fmt.Sprintf(", signed up to %d on %s", g.Signed, g.SignedAt.Format(minute))
+	}
+	if g.After != nil {
+		text += "; forked: " + g.After.Lost
+		if g.After.Reason != "" {
+			text += fmt.Sprintf(". Reason: %q", g.After.Reason)
+		}
+	}
+	return text
+}
+
 func prepareLedgerFork(fs *flag.FlagSet) action {
 	path := configFlag(fs)
-	reason := fs.String("reason", "", "why; it is on record for ever")
+	reason := fs.String("reason", "", "why, in one line; needed. It is on record for ever, and read by everybody who verifies: no names of people, no secrets")
+	restored := fs.Bool("restored", false, "declare that the ledger is an older copy, though nothing beside it says so: every log gets a new generation")
+	var seen []string
+	fs.Func("seen", "file with a checkpoint that somebody outside holds, newer than the copy; it declares --restored and is named on record. May be given once for each log", func(file string) error {
+		seen = append(seen, file)
+		return nil
+	})
 	asJSON := fs.Bool("json", false, "print as JSON")
 	return func(ctx context.Context, c *console, _ []string) error {
 		if *reason == "" {
 			return usageError("say why with --reason: a fork is on record for ever")
 		}
-		cfg, err := config.Load(*path, c.env)
+		o := evidence.ForkOptions{Actor: "cli", Reason: *reason, Restored: *restored}
+		for _, file := range seen {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				return usageError("read checkpoint: %v", err)
+			}
+			o.Seen = append(o.Seen, text)
+		}
+		ec, err := readConfig(*path, c)
 		if err != nil {
 			return err
 		}
-		ec, err := ledgerConfig(cfg)
-		if err != nil {
-			return err
-		}
-		forked, err := evidence.Fork(ctx, ec, "cli", *reason)
+		forked, err := evidence.Fork(ctx, ec, o)
 		if err != nil {
 			return err
 		}
@@ -283,10 +434,10 @@ func prepareLedgerFork(fs *flag.FlagSet) action {
 			return printJSON(c.out, forked)
 		}
 		if len(forked) == 0 {
-			c.printf("no log ends before a checkpoint that was signed: nothing to do\n")
+			c.printf("no log ends before a checkpoint that was signed, as far as is known here: nothing to do.\nWhen the whole directory is a restored copy, say so with --restored, and with --seen FILE if somebody holds a newer checkpoint.\n")
 		}
 		for _, f := range forked {
-			c.printf("%s is followed by %s; leaves [%d, %d) are missing and are named in its first record\n", f.OldOrigin, f.NewOrigin, f.MissingFrom, f.MissingTo)
+			c.printf("%s is followed by %s: %s. Its first record says so\n", f.OldOrigin, f.NewOrigin, f.Lost)
 		}
 		return nil
 	}
@@ -310,7 +461,7 @@ func prepareBackup(fs *flag.FlagSet) action {
 		if there, err := os.ReadDir(dir); err == nil && len(there) > 0 {
 			return usageError("the folder %s is not empty", dir)
 		}
-		l, _, err := readLedger(ctx, *path, c)
+		l, err := readLedger(ctx, *path, c)
 		if err != nil {
 			return err
 		}
@@ -324,7 +475,7 @@ func prepareBackup(fs *flag.FlagSet) action {
 		if *asJSON {
 			return printJSON(c.out, map[string]string{"backup": dir})
 		}
-		c.printf("ledger, register, documents and the instance key are in %s\nThe key opens what is sealed: keep the copy as safe as the original.\n", dir)
+		c.printf("ledger, register, documents and the instance key are in %s\nThe key opens what is sealed: keep the copy as safe as the original.\nWho restores it after more was signed declares that before the first start: plumbline ledger fork --restored --reason '…' [--seen CHECKPOINT-FILE]\n", dir)
 		return nil
 	}
 }

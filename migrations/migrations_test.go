@@ -132,8 +132,13 @@ func TestStartsOnANewerSchemaThatAllowsIt(t *testing.T) {
 			{"one without a mark", []int64{-1}, false},
 			{"one without a mark, before one that adds", []int64{-1, known}, false},
 		} {
+			if set == Ledger && len(c.marks) > 1 {
+				continue // a set is a name: the first has tried these
+			}
 			t.Run(set+": "+c.name, func(t *testing.T) {
-				backends(t, func(t *testing.T, db *sql.DB, dialect string) { newer(t, db, dialect, set, with(t, set, c.marks...), len(c.marks), c.runs) })
+				backends(t, func(t *testing.T, db *sql.DB, dialect string) {
+					newer(t, db, dialect, set, with(t, set, c.marks...), len(c.marks), c.runs)
+				})
 			})
 		}
 	}

@@ -318,7 +318,14 @@ func (r *request) told(rec *record.Record) string {
 	case *record.Rotated:
 		return "to a key that signs from here on; the old one signs beside it until " + clock(b.Until).Format("2 Jan 2006")
 	case *record.Forked:
-		return fmt.Sprintf("from %s of %s leaves; %s were still there", b.OldOrigin, group(b.Size), group(b.Found))
+		said := b.Lost()
+		if b.Found < b.Size {
+			said = fmt.Sprintf("from %s of %s leaves; %s were still there", b.OldOrigin, group(b.Size), group(b.Found))
+		}
+		if b.Why != "" {
+			said += ". Reason: " + b.Why
+		}
+		return said
 	case *record.Change:
 		said := words(b.Kind) + " " + b.Object + ", version " + group(b.Version)
 		if b.Imported {

@@ -35,6 +35,7 @@ func TestTold(t *testing.T) {
 		{&record.Hour{Hour: at / 3_600_000_000}, "the hour 21 Sep 2026 14:00 began", ""},
 		{&record.Rotated{Until: at}, "to a key that signs from here on; the old one signs beside it until 21 Sep 2026", ""},
 		{&record.Forked{OldOrigin: "i/acme/1", Size: 1000, Found: 990}, "from i/acme/1 of 1,000 leaves; 990 were still there", ""},
+		{&record.Forked{OldOrigin: "i/acme/1", Size: 990, Found: 990, Why: "the disk broke"}, "a restored copy of i/acme/1 had 990 leaves; what was signed after them was not known. Reason: the disk broke", ""},
 		{&record.Change{Kind: "system.approved", Object: "SYS-001", Version: 3, Imported: true}, "System approved SYS-001, version 3, imported", "/systems/SYS-001"},
 		{&record.Change{Kind: "key.created", Object: "k1", Version: 1}, "Key created k1, version 1", "/exchanges?days=all&key=k1"},
 		{&record.TestResult{Test: "t.x", System: "SYS-001", Result: "not_satisfied", FirstLeaf: 3, EndLeaf: 9}, "t.x SYS-001: not satisfied", "/exchanges?leaves=3-9&system=SYS-001"},

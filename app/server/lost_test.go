@@ -7,6 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"plumbline/app/config"
+	"plumbline/app/server/load"
+	"plumbline/assessments/evidence"
+	"plumbline/assessments/evidence/record"
 	"plumbline/inventory"
 )
 
@@ -50,5 +54,67 @@ func TestPartOfADataDirectoryDoesNotStart(t *testing.T) {
 				t.Error("a new key was put in the place of the one that is missing")
 			}
 		})
+	}
+}
+
+// TestGoesOnAfterADeclaredRestore: a whole older copy is declared as such. The server
+// starts on it, serves, and the new generation says what it follows.
+func TestGoesOnAfterADeclaredRestore(t *testing.T) {
+	t.Run("sqlite", func(t *testing.T) { goesOnAfterARestore(t, testConfig(t.TempDir())) })
+	t.Run("postgres", func(t *testing.T) {
+		c := testConfig(t.TempDir())
+		c.Postgres = database(t)
+		goesOnAfterARestore(t, c)
+	})
+}
+
+func goesOnAfterARestore(t *testing.T, c *config.Config) {
+	ctx := context.Background()
+	up := &load.Upstream{}
+	if err := up.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(up.Close)
+	env := func(string) string { return "upstream-secret" }
+	call := func(s *Server, key string) {
+		t.Helper()
+		if resp, text := post(t, serve(t, s)+"/v1/chat/completions", key, `{"model":"gpt-4o-mini","messages":[{"role":"user","content":"Hello"}]}`); resp.StatusCode != 200 {
+			t.Fatalf("status %d: %s", resp.StatusCode, text)
+		}
+	}
+	var key string
+	t.Run("before", func(t *testing.T) {
+		s := open(t, Options{Config: c, Env: env})
+		key = furnish(t, s, up.URL)
+		call(s, key)
+	})
+	sealer, err := OpenKey(c.KeyFile, c.DataDir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forked, err := evidence.Fork(ctx, evidence.Config{Dir: c.DataDir, Postgres: c.Postgres, Instance: c.Instance, Sealer: sealer}, evidence.ForkOptions{Actor: "cli", Reason: "the disk broke", Restored: true})
+	if err != nil || len(forked) != 2 {
+		t.Fatalf("forked %+v, %v", forked, err)
+	}
+	s := open(t, Options{Config: c, Env: env})
+	if g, err := s.Ledger.Generation(string(testOrg)); err != nil || g != 2 {
+		t.Fatalf("generation %d, %v", g, err)
+	}
+	call(s, key)
+	if err := s.Register.PutRoute(ctx, officer, inventory.Route{Model: "added", Provider: "up"}, "test"); err != nil {
+		t.Error(err)
+	}
+	caughtUp(ctx, s)
+	events, err := s.Projection.LedgerEvents(ctx, string(testOrg), 10)
+	if err != nil || len(events) == 0 || events[len(events)-1].Kind != record.LedgerForked || events[len(events)-1].Leaf != 0 {
+		t.Errorf("events %+v, %v", events, err)
+	}
+	for _, log := range s.Ledger.Logs() {
+		if _, err := s.Ledger.Verify(ctx, log); err != nil {
+			t.Errorf("log %q: %v", log, err)
+		}
+		if all, err := s.Ledger.Generations(ctx, log); err != nil || len(all) != 2 || all[1].After == nil || all[1].After.Kept != all[0].To {
+			t.Errorf("log %q: %+v, %v", log, all, err)
+		}
 	}
 }

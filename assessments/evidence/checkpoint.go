@@ -40,6 +40,16 @@ func (l *Ledger) sign(ctx context.Context, s *logState, again bool) (record.Chec
 	if head := s.head.Load(); !again && head.Size == s.size.Load() {
 		return *head, nil
 	}
+	cp, err := l.signStored(ctx, s, func(size uint64) openAt { return l.opened(s, size) })
+	if err != nil {
+		return cp, err
+	}
+	return cp, l.copyOut(s, cp)
+}
+
+// signStored signs all durable leaves and stores the checkpoint with the tiles beneath
+// it. The caller holds signMu, or is alone; open says what is open in a tree of a size.
+func (l *Ledger) signStored(ctx context.Context, s *logState, open func(size uint64) openAt) (record.Checkpoint, error) {
 	now := l.c.Now()
 	var signers []note.Signer
 	l.treeMu.Lock()
@@ -61,14 +71,14 @@ func (l *Ledger) sign(ctx context.Context, s *logState, again bool) (record.Chec
 	}
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
-	if err := l.store.saveCheckpoint(ctx, s, cp, tiles, l.opened(s, cp.Size)); err != nil {
+	if err := l.store.saveCheckpoint(ctx, s, cp, tiles, open(cp.Size)); err != nil {
 		return cp, err
 	}
 	l.treeMu.Lock()
 	s.tree.full = s.tree.full[full:]
 	l.treeMu.Unlock()
 	s.head.Store(&cp)
-	return cp, l.copyOut(s, cp)
+	return cp, nil
 }
 
 // checkpointText is the C2SP form: origin, size, root.

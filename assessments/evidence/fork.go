@@ -5,9 +5,18 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
 
+	"golang.org/x/mod/sumdb/tlog"
+
+	"plumbline/app/fault"
 	"plumbline/assessments/evidence/record"
 )
 
@@ -17,62 +26,246 @@ type Forked struct {
 	OldOrigin   string `json:"old_origin"`
 	NewOrigin   string `json:"new_origin"`
 	MissingFrom uint64 `json:"missing_from"` // first leaf that is gone
-	MissingTo   uint64 `json:"missing_to"`   // one past the last that was signed
+	MissingTo   uint64 `json:"missing_to"`   // one past the last that was signed, as far as is known
+	Rewritten   bool   `json:"rewritten,omitempty"`
+	Lost        string `json:"lost"` // the same in words
+}
+
+// Predecessor is what the first record of a generation says of the one before it.
+type Predecessor struct {
+	Origin    string    `json:"origin"`
+	Kept      uint64    `json:"kept"`  // its leaves that were there
+	Known     uint64    `json:"known"` // leaves of its newest checkpoint that was known
+	Rewritten bool      `json:"rewritten,omitempty"`
+	Lost      string    `json:"lost"` // the same in words
+	At        time.Time `json:"at"`   // of the fork
+	Reason    string    `json:"reason,omitempty"`
+}
+
+func predecessor(r *record.Record, f *record.Forked) *Predecessor {
+	return &Predecessor{f.OldOrigin, f.Found, f.Size, f.Rewritten(), f.Lost(), time.UnixMicro(r.At).UTC(), f.Why}
+}
+
+// maxReason is the longest reason of a fork, in bytes.
+const maxReason = 1000
+
+// ForkOptions are what is declared with a fork.
+type ForkOptions struct {
+	Actor  string
+	Reason string // one line; on record for ever, in the open
+	// Restored declares that the ledger is an older copy, though nothing that is kept
+	// beside it says so: every log gets a new generation.
+	Restored bool
+	// Seen are checkpoints that others hold. One that the ledger does not contain
+	// declares Restored, and is named as the newest that was known.
+	Seen [][]byte
 }
 
 // Fork opens a new generation of every log that ends before its newest known
-// checkpoint. The first record of the new one names the old head and the range
-// that is missing. The ledger must not be open elsewhere; a log that lacks
-// nothing is left alone.
-func Fork(ctx context.Context, c Config, actor, reason string) ([]Forked, error) {
-	if reason == "" {
-		return nil, errors.New("a fork needs a reason: it is on record for ever")
+// checkpoint, and of every log at all when a restored copy is declared. The first
+// record of the new one names the old head, the root of what is still there, the range
+// that is missing and the reason; what is still there has a checkpoint under the old
+// key. The old generation takes no record any more. The ledger must not be open
+// elsewhere; a log that lacks nothing is left alone. Broken off, it is called again:
+// a log that holds nothing but the record of its fork is not forked twice.
+func Fork(ctx context.Context, c Config, o ForkOptions) (out []Forked, err error) {
+	switch {
+	case strings.TrimSpace(o.Reason) == "":
+		return nil, fault.New(fault.Invalid, "reason", "a fork needs a reason: it is on record for ever")
+	case len(o.Reason) > maxReason || !utf8.ValidString(o.Reason) || strings.ContainsFunc(o.Reason, unicode.IsControl):
+		return nil, fault.New(fault.Invalid, "reason", "the reason of a fork is one line of at most %d bytes", maxReason)
 	}
-	var out []Forked
-	for {
-		l, err := prepare(ctx, c)
+	l, err := prepare(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, l.release()) }()
+	if err := l.load(ctx); err != nil {
+		return nil, err
+	}
+	due, err := l.due(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	for _, log := range slices.Sorted(maps.Keys(due)) {
+		f, err := l.fork(ctx, due[log], o)
 		if err != nil {
-			return out, err
-		}
-		err = l.load(ctx)
-		var behind *Behind
-		if !errors.As(err, &behind) {
-			return out, errors.Join(err, l.release())
-		}
-		f, err := l.fork(ctx, behind, actor, reason)
-		if err = errors.Join(err, l.release()); err != nil {
 			return out, err
 		}
 		out = append(out, f)
 	}
+	return out, nil
 }
 
-func (l *Ledger) fork(ctx context.Context, b *Behind, actor, reason string) (Forked, error) {
-	raw, err := os.ReadFile(l.copyPath(b.Log))
-	if err != nil {
-		return Forked{}, err
+// head is the newest checkpoint known of a log that is forked.
+type head struct {
+	log, origin string
+	size        uint64
+	root        tlog.Hash
+	raw         []byte    // nil: nothing of it was ever signed
+	there       *logState // what the ledger has of that generation, or nil
+}
+
+// due are the logs to fork.
+func (l *Ledger) due(ctx context.Context, o ForkOptions) (map[string]head, error) {
+	due := map[string]head{}
+	restored := o.Restored
+	for _, raw := range o.Seen {
+		h, lacks, err := l.seen(raw)
+		if err != nil {
+			return nil, err
+		}
+		if lacks {
+			restored = true
+			due[h.log] = newest(due, h)
+		}
 	}
-	_, size, root, err := parseCheckpoint(raw)
-	if err != nil {
-		return Forked{}, err
+	if len(o.Seen) > 0 && !restored {
+		return nil, fault.New(fault.Invalid, "seen", "the ledger contains what is given with --seen: nothing that it shows is missing. When the ledger is a restored copy all the same, say so with --restored")
 	}
-	instance, generation, err := partsOf(b.Origin)
+	for _, name := range l.Logs() {
+		s := l.logs[name]
+		var behind *Behind
+		var rewritten *Rewritten
+		err := l.checkCopy(s)
+		if err != nil && !errors.As(err, &behind) && !(restored && errors.As(err, &rewritten)) {
+			return nil, err
+		}
+		if err != nil {
+			h, err := l.copied(name)
+			if err != nil {
+				return nil, err
+			}
+			due[name] = newest(due, h)
+		}
+		if _, ok := due[name]; ok || !restored {
+			continue
+		}
+		// Of a restored copy of which nothing newer is known.
+		if p, err := l.predecessorOf(ctx, s); err != nil || p != nil && s.tree.size == 1 {
+			if err != nil {
+				return nil, err
+			}
+			continue
+		}
+		due[name] = head{log: name, origin: s.origin, there: s}
+	}
+	lost, err := l.lost()
+	for _, b := range lost {
+		h, err := l.copied(b.Log)
+		if err != nil {
+			return nil, err
+		}
+		due[b.Log] = newest(due, h)
+	}
+	return due, err
+}
+
+// newest is the newer of a head and of the one that is known already.
+func newest(known map[string]head, h head) head {
+	k, ok := known[h.log]
+	_, a, _ := partsOf(h.origin)
+	if _, b, err := partsOf(k.origin); ok && err == nil && (b > a || b == a && k.size >= h.size) {
+		return k
+	}
+	return h
+}
+
+// copied is the head that is kept outside the database.
+func (l *Ledger) copied(log string) (head, error) {
+	raw, err := os.ReadFile(l.copyPath(log))
+	if err != nil {
+		return head{}, fmt.Errorf("read checkpoint copy: %w", err)
+	}
+	h, err := l.headOf(raw)
+	if err != nil {
+		return h, fmt.Errorf("%s: %w", l.copyPath(log), err)
+	}
+	h.log = log
+	return h, nil
+}
+
+func (l *Ledger) headOf(raw []byte) (h head, err error) {
+	h.raw = raw
+	if h.origin, h.size, h.root, err = parseCheckpoint(raw); err != nil {
+		return h, err
+	}
+	if _, _, err := partsOf(h.origin); err != nil {
+		return h, err
+	}
+	if h.log = strings.Split(h.origin, "/")[1]; h.log == "_instance" {
+		h.log = Instance
+	}
+	if s := l.logs[h.log]; s != nil && s.origin == h.origin {
+		h.there = s
+	}
+	return h, nil
+}
+
+// seen reads a checkpoint that somebody else holds, and says whether the ledger lacks
+// what it signs. Where the ledger has the generation's keys, one of them must have
+// signed it.
+func (l *Ledger) seen(raw []byte) (h head, lacks bool, err error) {
+	invalid := func(format string, args ...any) (head, bool, error) {
+		return h, false, fault.New(fault.Invalid, "seen", "--seen: "+format, args...)
+	}
+	if h, err = l.headOf(raw); err != nil {
+		return invalid("%v", err)
+	}
+	instance, generation, _ := partsOf(h.origin)
+	if len(l.logs) > 0 && instance != l.c.Instance {
+		return invalid("the checkpoint is of %s, and this ledger is of the instance %s", h.origin, l.c.Instance)
+	}
+	s := l.logs[h.log]
+	switch {
+	case s == nil || generation > s.generation:
+		return h, true, nil // nothing of it is here, no key either
+	case generation < s.generation:
+		return invalid("the checkpoint is of %s, and the log has forked since: it is %s now. `plumbline ledger key` lists what each fork names", h.origin, s.origin)
+	}
+	if err := s.signed(raw); err != nil {
+		return invalid("no key that this ledger has of %s signed the checkpoint. After a rotation a checkpoint carries both signatures for 30 days: give one of that time", h.origin)
+	}
+	if h.size > s.tree.size {
+		return h, true, nil
+	}
+	if h.size == 0 {
+		return h, false, nil
+	}
+	ours, err := tlog.TreeHash(int64(h.size), s.tree)
+	return h, ours != h.root, err
+}
+
+func (l *Ledger) fork(ctx context.Context, h head, o ForkOptions) (Forked, error) {
+	body := &record.Forked{OldOrigin: h.origin, Size: h.size, Root: h.root, Reason: sha256.Sum256([]byte(o.Reason)), Why: o.Reason}
+	if s := h.there; s != nil {
+		kept, err := l.signKept(ctx, s)
+		if err != nil {
+			return Forked{}, err
+		}
+		if body.Found, body.Kept = kept.Size, kept.Root; h.raw == nil {
+			body.Size, body.Root, h.raw = kept.Size, kept.Root, kept.Note
+		}
+	}
+	instance, generation, err := partsOf(h.origin)
 	if err != nil {
 		return Forked{}, err
 	}
 	l.c.Instance = instance
-	s, sealed, err := l.newLog(b.Log, generation+1)
+	s, sealed, err := l.newLog(h.log, generation+1)
 	if err != nil {
 		return Forked{}, err
 	}
 	// The copy of the old head is kept beside the new one. It goes first: a crash
 	// after it leaves a fork still to be made.
-	if err := writeFile(fmt.Sprintf("%s.generation-%d", l.copyPath(b.Log), s.generation-1), raw); err != nil {
-		return Forked{}, fmt.Errorf("keep old checkpoint: %w", err)
+	if h.raw != nil {
+		if err := writeFile(fmt.Sprintf("%s.generation-%d", l.copyPath(h.log), generation), h.raw); err != nil {
+			return Forked{}, fmt.Errorf("keep old checkpoint: %w", err)
+		}
 	}
 	l.mu.Lock()
-	l.logs = map[string]*logState{b.Log: s}
-	l.putBody(s, record.LedgerForked, actor, &record.Forked{OldOrigin: b.Origin, Size: size, Root: root, Found: b.Found, Reason: sha256.Sum256([]byte(reason))})
+	l.logs = map[string]*logState{h.log: s}
+	l.putBody(s, record.LedgerForked, o.Actor, body)
 	batch := l.pending
 	l.pending = nil
 	l.mu.Unlock()
@@ -88,7 +281,18 @@ func (l *Ledger) fork(ctx context.Context, b *Behind, actor, reason string) (For
 	if _, err := l.sign(ctx, s, false); err != nil {
 		return Forked{}, err
 	}
-	return Forked{b.Log, b.Origin, s.origin, b.Found, size}, nil
+	return Forked{h.log, h.origin, s.origin, body.Found, max(body.Found, body.Size), body.Rewritten(), body.Lost()}, nil
+}
+
+// signKept signs what is there of an old generation and was not signed yet: leaves of
+// its last second, which were durable and so are of the log that was signed further
+// elsewhere. The copy outside stays as it is: it may be the newer head. What was open
+// at the newest checkpoint is still named, should the newer database be brought back.
+func (l *Ledger) signKept(ctx context.Context, s *logState) (record.Checkpoint, error) {
+	if head := s.head.Load(); head.Size == s.tree.size {
+		return *head, nil
+	}
+	return l.signStored(ctx, s, func(uint64) openAt { return s.openedAt })
 }
 
 // Backup writes a consistent copy of the ledger and its checkpoints while it is

@@ -41,14 +41,17 @@ func (l *Ledger) VerifierKeys(log string) ([]KeyInfo, error) {
 	}
 	l.treeMu.RLock()
 	defer l.treeMu.RUnlock()
-	var out []KeyInfo
+	return s.keys(), nil
+}
+
+// keys are those that the log says sign it.
+func (s *logState) keys() (out []KeyInfo) {
 	for _, k := range s.signers {
-		if !k.recorded {
-			continue
+		if k.recorded {
+			out = append(out, KeyInfo{k.text, k.created, k.ends})
 		}
-		out = append(out, KeyInfo{k.text, k.created, k.ends})
 	}
-	return out, nil
+	return out
 }
 
 // newSigner makes a key for an origin; it names no key, so it stays when keys

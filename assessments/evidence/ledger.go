@@ -131,6 +131,7 @@ type logState struct {
 	name       string
 	generation uint64
 	origin     string
+	begun      time.Time
 
 	// Guarded by Ledger.mu.
 	base   uint64 // leaf of this writer's number 1
@@ -160,7 +161,10 @@ func Open(ctx context.Context, c Config) (*Ledger, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := l.load(ctx); err != nil {
+	if err = l.load(ctx); err == nil {
+		err = l.check()
+	}
+	if err != nil {
 		return nil, errors.Join(err, l.release())
 	}
 	l.done.Add(2)

@@ -657,7 +657,7 @@ func TestRestoredOlderFileDoesNotStartButForks(t *testing.T) {
 	if _, err := Open(t.Context(), c); !errors.As(err, &behind) {
 		t.Fatalf("an older ledger started: %v", err)
 	}
-	forked, err := Fork(t.Context(), c, "p1", "disk of 3 May was restored")
+	forked, err := Fork(t.Context(), c, ForkOptions{Actor: "p1", Reason: "disk of 3 May was restored"})
 	if err != nil || len(forked) != 2 {
 		t.Fatalf("forked %+v, %v", forked, err)
 	}

@@ -346,7 +346,7 @@ func TestRestoredOlderDatabaseDoesNotStartButForks(t *testing.T) {
 	if _, err := Open(t.Context(), older); !errors.As(err, &behind) {
 		t.Fatalf("an older database started: %v", err)
 	}
-	forked, err := Fork(t.Context(), older, "p1", "the copy of Monday was restored")
+	forked, err := Fork(t.Context(), older, ForkOptions{Actor: "p1", Reason: "the copy of Monday was restored"})
 	if err != nil || len(forked) != 2 {
 		t.Fatalf("forked %+v, %v", forked, err)
 	}

@@ -46,7 +46,7 @@ func TestLostDatabaseDoesNotStartButForks(t *testing.T) {
 		t.Fatalf("the checkpoint outside was changed by a start that was refused: %v", err)
 	}
 	c.Instance = "renamed" // the name is that of what was lost
-	forked, err := Fork(t.Context(), c, "p1", "the disk was changed")
+	forked, err := Fork(t.Context(), c, ForkOptions{Actor: "p1", Reason: "the disk was changed"})
 	if err != nil || len(forked) != 2 {
 		t.Fatalf("forked %+v, %v", forked, err)
 	}
@@ -74,7 +74,7 @@ func TestDatabaseOfBeforeAForkDoesNotStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	removeLedger(t, c.Dir)
-	if _, err := Fork(t.Context(), c, "p1", "lost"); err != nil {
+	if _, err := Fork(t.Context(), c, ForkOptions{Actor: "p1", Reason: "lost"}); err != nil {
 		t.Fatal(err)
 	}
 	removeLedger(t, c.Dir)
@@ -85,7 +85,7 @@ func TestDatabaseOfBeforeAForkDoesNotStart(t *testing.T) {
 	if _, err := Open(t.Context(), c); !errors.As(err, &behind) {
 		t.Fatalf("the first generation started beside a checkpoint of the second: %v", err)
 	}
-	if forked, err := Fork(t.Context(), c, "p1", "the old one came back"); err != nil || len(forked) != 2 || forked[0].NewOrigin != "test/_instance/3" {
+	if forked, err := Fork(t.Context(), c, ForkOptions{Actor: "p1", Reason: "the old one came back"}); err != nil || len(forked) != 2 || forked[0].NewOrigin != "test/_instance/3" {
 		t.Fatalf("forked %+v, %v", forked, err)
 	}
 }

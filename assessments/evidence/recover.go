@@ -42,28 +42,19 @@ func writeAt(f *os.File, text string) error {
 	return err
 }
 
-// load reads every log's newest checkpoint and right edge, and hashes the groups
-// that are newer.
+// load is loadTree of every log's newest generation.
 func (l *Ledger) load(ctx context.Context) error {
 	if l.store.pg && !l.reader {
 		if err := l.store.sequence(ctx); err != nil {
 			return err
 		}
 	}
-	rows, err := l.store.db.QueryContext(ctx, `SELECT log, generation, origin FROM ledger_logs ORDER BY log, generation`)
+	states, err := l.states(ctx)
 	if err != nil {
-		return fmt.Errorf("read logs: %w", err)
+		return err
 	}
-	for rows.Next() {
-		s := &logState{open: map[ident.ID]openExchange{}, grown: make(chan struct{})}
-		if err := rows.Scan(&s.name, &s.generation, &s.origin); err != nil {
-			rows.Close()
-			return fmt.Errorf("read logs: %w", err)
-		}
+	for _, s := range states {
 		l.logs[s.name] = s // the last generation of a name stays
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return fmt.Errorf("read logs: %w", err)
 	}
 	if s := l.logs[Instance]; s != nil {
 		// It never changes: what a configuration says later counts for new ledgers alone.
@@ -72,15 +63,26 @@ func (l *Ledger) load(ctx context.Context) error {
 			l.c.Instance = name
 		}
 	}
-	for _, s := range l.logs {
-		if err := l.loadLog(ctx, s); err != nil {
+	for _, name := range l.Logs() {
+		if err := l.loadTree(ctx, l.logs[name]); err != nil {
 			return err
 		}
 	}
-	if l.reader {
-		return nil
+	return nil
+}
+
+// check sets every log against the checkpoint that is kept outside the database.
+func (l *Ledger) check() error {
+	for _, name := range l.Logs() {
+		if err := l.checkCopy(l.logs[name]); err != nil {
+			return err
+		}
 	}
-	return l.checkLost()
+	lost, err := l.lost()
+	if err != nil || len(lost) == 0 {
+		return err
+	}
+	return lost[0]
 }
 
 // partsOf takes an origin apart: instance/organisation/generation.
@@ -95,13 +97,13 @@ func partsOf(origin string) (instance string, generation uint64, err error) {
 	return parts[0], generation, nil
 }
 
-// checkLost refuses a ledger without a log whose checkpoint is kept outside it: with
-// a new database in its place the log would begin again under its old name.
-func (l *Ledger) checkLost() error {
+// lost are the logs that the ledger has nothing of and whose checkpoint is kept outside
+// it: with a new database in its place a log would begin again under its old name.
+func (l *Ledger) lost() (out []*Behind, err error) {
 	dir := filepath.Join(l.c.Dir, "checkpoints")
 	copies, err := os.ReadDir(dir)
 	if err != nil {
-		return fmt.Errorf("read checkpoint copies: %w", err)
+		return nil, fmt.Errorf("read checkpoint copies: %w", err)
 	}
 	for _, f := range copies {
 		name, ok := strings.CutSuffix(f.Name(), ".txt")
@@ -112,67 +114,26 @@ func (l *Ledger) checkLost() error {
 			name = Instance
 		}
 		if l.logs[name] != nil {
-			continue // loadLog compared it
+			continue // checkCopy compares it
 		}
 		raw, err := os.ReadFile(filepath.Join(dir, f.Name()))
 		if err != nil {
-			return fmt.Errorf("read checkpoint copy: %w", err)
+			return nil, fmt.Errorf("read checkpoint copy: %w", err)
 		}
 		origin, size, _, err := parseCheckpoint(raw)
 		if err != nil {
-			return fmt.Errorf("%s: %w", filepath.Join(dir, f.Name()), err)
+			return nil, fmt.Errorf("%s: %w", filepath.Join(dir, f.Name()), err)
 		}
-		return &Behind{name, origin, 0, size}
+		out = append(out, &Behind{name, origin, 0, size})
 	}
-	return nil
+	return out, nil
 }
 
-func (l *Ledger) loadLog(ctx context.Context, s *logState) (err error) {
-	s.tree = newTree(func(level int, n uint64) ([]tlog.Hash, error) { return l.store.tile(s, level, n) })
-	if err := l.loadKeys(ctx, s); err != nil {
-		return err
-	}
-	head, open, err := l.store.checkpoint(ctx, s, 1<<62)
-	if err != nil {
-		return err
-	}
-	if head.Size > 0 {
-		if err := s.checkSignature(head); err != nil {
-			return err
-		}
-	}
-	s.head.Store(&head)
-	s.openedAt = open
-	if err := s.tree.restore(head.Size); err != nil {
-		return fmt.Errorf("%s: %w", s.origin, err)
-	}
-	if head.Size > 0 {
-		if root, err := s.tree.root(); err != nil || [32]byte(root) != head.Root {
-			return fmt.Errorf("%s: stored tiles do not hash to the signed root of %d leaves (%v)", s.origin, head.Size, err)
-		}
-	}
-	for {
-		leaves, err := l.store.leaves(ctx, s, s.tree.size, 8192)
-		if err != nil {
-			return err
-		}
-		for _, leaf := range leaves {
-			if leaf.Index != s.tree.size {
-				return fmt.Errorf("%s: leaf %d is missing", s.origin, s.tree.size)
-			}
-			s.tree.append(leaf.Hash())
-		}
-		if len(leaves) == 0 {
-			break
-		}
-	}
-	s.size.Store(s.tree.size)
-	s.base = s.tree.size
-	if err := l.store.db.QueryRowContext(ctx, l.store.q(`SELECT COALESCE(MAX(hour), 0) FROM ledger_hours WHERE log = ? AND generation = ?`), s.name, s.generation).Scan(&s.hour); err != nil {
-		return fmt.Errorf("read hours: %w", err)
-	}
-	if l.reader {
-		return nil // beside a writer the copy may be newer than what was read
+// loadLog loads a log's newest generation, and sets it against the checkpoint that is
+// kept outside.
+func (l *Ledger) loadLog(ctx context.Context, s *logState) error {
+	if err := l.loadTree(ctx, s); err != nil || l.reader {
+		return err // beside a writer the copy may be newer than what was read
 	}
 	return l.checkCopy(s)
 }
@@ -258,6 +219,17 @@ func (b *Behind) Error() string {
 	return fmt.Sprintf("%s ends at leaf %d, but a checkpoint of %d leaves was signed: an older copy was restored. Bring the newer one back, or open a new generation that names what is missing: plumbline ledger fork --reason '…'", b.Origin, b.Found, b.Known)
 }
 
+// Rewritten is the error of a ledger whose leaves are not those of a checkpoint that was
+// signed.
+type Rewritten struct {
+	Log, Origin string
+	Known       uint64
+}
+
+func (r *Rewritten) Error() string {
+	return fmt.Sprintf("%s: the ledger's first %d leaves are not those of its checkpoint copy: it was rewritten, or two copies of it were written to. Bring the right one back; when it is lost, and this is a restored copy that was written to, open a new generation that says so: plumbline ledger fork --restored --reason '…'", r.Origin, r.Known)
+}
+
 // checkCopy sets the ledger against the checkpoint that is kept outside it.
 func (l *Ledger) checkCopy(s *logState) error {
 	raw, err := os.ReadFile(l.copyPath(s.name))
@@ -282,11 +254,7 @@ func (l *Ledger) checkCopy(s *logState) error {
 		}
 		return nil // of an earlier generation
 	}
-	var verifiers []note.Verifier
-	for _, k := range s.signers {
-		verifiers = append(verifiers, k.verifier)
-	}
-	if _, err := note.Open(raw, note.VerifierList(verifiers...)); err != nil {
+	if err := s.signed(raw); err != nil {
 		return fmt.Errorf("%s: %w", l.copyPath(s.name), err)
 	}
 	if size > s.tree.size {
@@ -300,9 +268,19 @@ func (l *Ledger) checkCopy(s *logState) error {
 		return err
 	}
 	if ours != root {
-		return fmt.Errorf("%s: the ledger's first %d leaves are not those of its checkpoint copy: it was rewritten, or two copies of it were written to", s.origin, size)
+		return &Rewritten{s.name, s.origin, size}
 	}
 	return nil
+}
+
+// signed checks that one of the log's keys signed a checkpoint.
+func (s *logState) signed(raw []byte) error {
+	var verifiers []note.Verifier
+	for _, k := range s.signers {
+		verifiers = append(verifiers, k.verifier)
+	}
+	_, err := note.Open(raw, note.VerifierList(verifiers...))
+	return err
 }
 
 // parseCheckpoint reads the three lines of a checkpoint's text.

@@ -144,8 +144,30 @@ type Forked struct {
 	OldOrigin string   `cbor:"1,keyasint"`
 	Size      uint64   `cbor:"2,keyasint"` // of the newest checkpoint known
 	Root      [32]byte `cbor:"3,keyasint"`
-	Found     uint64   `cbor:"4,keyasint"` // leaves that are still there; Found to Size is missing
-	Reason    [32]byte `cbor:"5,keyasint"` // hash of the reason given
+	Found     uint64   `cbor:"4,keyasint"`          // leaves that are still there; Found to Size is missing
+	Reason    [32]byte `cbor:"5,keyasint"`          // hash of the reason given
+	Kept      [32]byte `cbor:"6,keyasint,omitzero"` // root of the leaves that are still there, which a checkpoint of the old origin signs
+	Why       string   `cbor:"7,keyasint,omitzero"` // the reason
+}
+
+// Rewritten says that what was still there is not the tree that was signed: an older
+// copy was restored and then written to. Size and Root are of a checkpoint that others
+// hold.
+func (f *Forked) Rewritten() bool {
+	return f.Found > 0 && (f.Size < f.Found || f.Size == f.Found && f.Root != f.Kept)
+}
+
+// Lost says in words what became of the old generation.
+func (f *Forked) Lost() string {
+	switch {
+	case f.Rewritten():
+		return fmt.Sprintf("the %d leaves of %s that were there are not those of a signed tree of %d: a restored copy was written to", f.Found, f.OldOrigin, f.Size)
+	case f.Found == 0 && f.Size > 0:
+		return fmt.Sprintf("all of the %d signed leaves of %s are missing", f.Size, f.OldOrigin)
+	case f.Found < f.Size:
+		return fmt.Sprintf("%d leaves of %s were there; leaves [%d, %d) of it are missing", f.Found, f.OldOrigin, f.Found, f.Size)
+	}
+	return fmt.Sprintf("a restored copy of %s had %d leaves; what was signed after them was not known", f.OldOrigin, f.Found)
 }
 
 // Change is a change of the register. It carries ids and commitments.

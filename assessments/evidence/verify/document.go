@@ -101,6 +101,11 @@ func (r *Result) withoutProof(ev *Evidence, o Options) {
 		return
 	}
 	if r.citations(ev, cp) {
+		if given := o.givenOrigin(); earlierGeneration(given, cp.origin) {
+			r.fail(Failed, "the log was forked: the checkpoint given is of %s, and the document of %s. Its proof file says why and what was kept", given, cp.origin)
+		} else if _, generation, ok := generationOf(cp.origin); ok && generation > 1 {
+			r.note("the log was forked: this is %s. Its proof file says why and what was kept", cp.origin)
+		}
 		r.previous(o, []string{ev.Verifier}, []checkpoint{cp}, nil)
 		r.fail(NotChecked, "document hash not checked: there is no proof file beside it")
 	}
@@ -136,6 +141,9 @@ func (r *Result) withProof(p *Proof, ev *Evidence, pdf []byte, hasPDF bool, data
 	head, err := openCheckpoint(p.Checkpoint, key, p.Keys)
 	if err != nil {
 		r.fail(Failed, "%v", err)
+		return
+	}
+	if !r.lineage(p.Fork, head, o) {
 		return
 	}
 	rec, err := p.Record.in(head)

@@ -33,6 +33,7 @@ type Manifest struct {
 	Size       uint64    `json:"size"` // of the checkpoint
 	Keys       []string  `json:"verifier_keys"`
 	Rotations  []Link    `json:"rotations,omitempty"`
+	Fork       *Proven   `json:"fork,omitempty"`    // the first record of a generation that is not a log's first
 	RangeProof []string  `json:"range_proof"`       // hashes outside the range, from left to right
 	Earlier    []Earlier `json:"earlier,omitempty"` // how the log grew from heads shown before
 	Files      []File    `json:"files"`             // in order: checkpoint.txt, then records and leaf hashes in turn
@@ -88,6 +89,9 @@ func WriteExport(ctx context.Context, dir string, src Source, x Range) (*Manifes
 	}
 	m := &Manifest{Format: ExportFormat, Origin: cp.Origin, From: from, To: to, Size: cp.Size, Keys: x.Keys}
 	if m.Rotations, err = links(ctx, src, x.Log, x.Rotations); err != nil {
+		return nil, err
+	}
+	if m.Fork, err = forkOf(ctx, src, x.Log, cp); err != nil {
 		return nil, err
 	}
 	path, err := src.RangeProof(ctx, x.Log, from, to, cp.Size)
@@ -218,6 +222,9 @@ func verifyExport(r *Result, dir fs.FS, o Options) {
 	if erased > 0 {
 		r.note("%d of them were erased: their place is proved, their content is gone", erased)
 	}
+	if !r.lineage(m.Fork, cp, o) {
+		return
+	}
 	r.previous(o, m.Keys, append([]checkpoint{cp}, m.prefixes(hashes, o)...), m.Earlier)
 	r.remember(o.Store, key, m.Keys, cp)
 }
@@ -234,7 +241,7 @@ func (m *Manifest) prefixes(hashes []tlog.Hash, o Options) []checkpoint {
 			sizes[h.Size] = true
 		}
 	}
-	if e, err := anyKey(o.Checkpoint, m.Keys); err == nil {
+	if e, err := anyKey(o.Checkpoint, m.Keys); err == nil { // of this generation
 		sizes[e.size] = true
 	}
 	var out []checkpoint

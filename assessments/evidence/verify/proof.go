@@ -32,7 +32,8 @@ type Proof struct {
 	Origin      string   `json:"origin"`
 	Keys        []string `json:"verifier_keys"` // the one in force last
 	Rotations   []Link   `json:"rotations,omitempty"`
-	Record      Proven   `json:"record"` // document.issued
+	Fork        *Proven  `json:"fork,omitempty"` // the first record of a generation that is not a log's first
+	Record      Proven   `json:"record"`         // document.issued
 	Checkpoint  string   `json:"checkpoint"`
 	Consistency []string `json:"consistency"` // from the document's checkpoint to this one
 	// How the log grew to Checkpoint from heads that were shown before, of documents
@@ -98,6 +99,9 @@ func MakeProof(ctx context.Context, src Source, log, document string, leaf recor
 	}
 	p.Consistency = toHex(path)
 	if p.Rotations, err = links(ctx, src, log, rotations); err != nil {
+		return nil, err
+	}
+	if p.Fork, err = forkOf(ctx, src, log, cp); err != nil {
 		return nil, err
 	}
 	if p.Earlier, err = earlier(ctx, src, log, shown, cp.Size); err != nil {
@@ -242,18 +246,17 @@ func openCheckpoint(text, key string, others []string) (checkpoint, error) {
 	return checkpoint{lines[0], size, root, text}, nil
 }
 
-// CheckpointSize is the size that a checkpoint's text names; no signature is
+// CheckpointHead is the log and the size that a checkpoint's text names; no signature is
 // checked. It says which proof somebody needs who kept that checkpoint.
-func CheckpointSize(text string) (uint64, error) {
+func CheckpointHead(text string) (origin string, size uint64, err error) {
 	lines := strings.SplitN(text, "\n", 4)
 	if len(lines) < 4 {
-		return 0, errors.New("this is not a checkpoint")
+		return "", 0, errors.New("this is not a checkpoint")
 	}
-	size, err := strconv.ParseUint(lines[1], 10, 62)
-	if err != nil {
-		return 0, errors.New("this is not a checkpoint")
+	if size, err = strconv.ParseUint(lines[1], 10, 62); err != nil {
+		return "", 0, errors.New("this is not a checkpoint")
 	}
-	return size, nil
+	return lines[0], size, nil
 }
 
 // follow walks the chain of keys to the one in force, link by link: each link's

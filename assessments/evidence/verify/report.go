@@ -233,7 +233,7 @@ func writeStore(path string, m map[string]known) error {
 // earlier heads to it. The head that was given must be shown to be a prefix; one that
 // is remembered must be where the file has the proof.
 func (r *Result) previous(o Options, keys []string, shown []checkpoint, ways []Earlier) {
-	if o.Checkpoint != "" {
+	if o.Checkpoint != "" && !earlierGeneration(o.givenOrigin(), shown[0].origin) { // lineage has set that one against the fork
 		given, err := anyKey(o.Checkpoint, keys)
 		if err != nil {
 			r.fail(Failed, "the earlier checkpoint: %v", err)
