@@ -101,6 +101,9 @@ func (g *Gateway) send(ctx context.Context, x *exchange) (*provider.Response, er
 		if f.class == noCredential {
 			return nil, keylessRefusal(x)
 		}
+		if g.cutOff() {
+			return nil, x.cutOff(!unsent(f.err))
+		}
 		if f.class == "timeout" && f.billed {
 			return nil, refuse(http.StatusGatewayTimeout, "upstream_timeout", "the provider did not answer in time")
 		}
@@ -172,13 +175,17 @@ func (g *Gateway) try(ctx context.Context, x *exchange) (*provider.Response, *fa
 // can be, too, however its connection broke: the batch is made though nobody was told.
 func failed(err error, lasts bool) *failure {
 	f := &failure{class: provider.ClassOf(err), err: err}
-	var op *net.OpError
-	var stranger *tls.CertificateVerificationError
-	unsent := errors.As(err, &op) && op.Op == "dial" || errors.As(err, &stranger)
-	f.billed = !unsent && (f.class == "timeout" || lasts)
+	f.billed = !unsent(err) && (f.class == "timeout" || lasts)
 	f.elsewhere = f.class != "aborted"
 	f.same = f.elsewhere && !f.billed
 	return f
+}
+
+// unsent reports whether a connection did not come about.
+func unsent(err error) bool {
+	var op *net.OpError
+	var stranger *tls.CertificateVerificationError
+	return errors.As(err, &op) && op.Op == "dial" || errors.As(err, &stranger)
 }
 
 // answeredBadly says what an answer without success means: for this call, and for the
@@ -248,6 +255,9 @@ func (g *Gateway) attempt(ctx context.Context, x *exchange, f *failure, same boo
 	}
 	f.close()
 	if retry && !pause(ctx, x.r.Context(), wait) {
+		if g.cutOff() {
+			return false, shutDown()
+		}
 		return false, refuse(http.StatusBadGateway, "upstream_unreachable", fmt.Sprintf("the provider %s could not be reached", x.ev.Provider)).because(f.err)
 	}
 	if f.billed {

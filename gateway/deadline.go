@@ -10,7 +10,8 @@ import (
 // timer only once somebody waits for it or derives from it: a provider that answers
 // without waiting costs none.
 type deadline struct {
-	end time.Time
+	end  time.Time
+	life context.Context // it ends with this one, too
 
 	mu     sync.Mutex // guards what follows
 	ctx    context.Context
@@ -24,7 +25,7 @@ func (d *deadline) timed() context.Context {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.ctx == nil {
-		d.ctx, d.stop = context.WithDeadline(context.Background(), d.end)
+		d.ctx, d.stop = context.WithDeadline(d.life, d.end)
 		if d.called {
 			d.stop()
 		}

@@ -22,7 +22,7 @@ func TestDeadline(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				d := &deadline{end: time.Now().Add(time.Minute)}
+				d := &deadline{end: time.Now().Add(time.Minute), life: t.Context()}
 				defer d.cancel()
 				c.do(d)
 				derived, cancel := context.WithCancel(d)
@@ -42,7 +42,7 @@ func TestDeadline(t *testing.T) {
 // What a transport derives from it must not cost a goroutine a call.
 func TestDeadlineNeedsNoGoroutine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := &deadline{end: time.Now().Add(time.Minute)}
+		d := &deadline{end: time.Now().Add(time.Minute), life: t.Context()}
 		derived, cancel := context.WithCancel(d)
 		defer cancel()
 		d.cancel()

@@ -87,6 +87,8 @@ type Gateway struct {
 	pool   sync.Pool
 
 	draining atomic.Bool
+	life     context.Context // ends with Cut
+	cut      context.CancelFunc
 	inFlight atomic.Int64
 }
 
@@ -191,6 +193,7 @@ func New(c Config) (*Gateway, error) {
 		{"commit intent", (*Gateway).commitIntent},
 		{"forward", (*Gateway).forward},
 	}}
+	g.life, g.cut = context.WithCancel(context.Background())
 	g.pool.New = func() any { return newExchange(g.c.Rand) }
 	g.view.Store(&view{snap: &inventory.Snapshot{}, orgs: map[inventory.OrgID]*orgView{}})
 	return g, nil
@@ -369,6 +372,44 @@ func (g *Gateway) Drain(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// Cut breaks off the exchanges that wait for a provider: each tells its caller so, and is
+// settled by what was seen of its answer. It is for a drain that came to its end; nothing
+// can be sent afterwards.
+func (g *Gateway) Cut() { g.cut() }
+
+// cutOff reports whether it was the gateway that broke an answer off.
+func (g *Gateway) cutOff() bool { return g.life.Err() != nil }
+
+// brokeOff says why an answer did not come to its end.
+func (g *Gateway) brokeOff(x *exchange, err error) error {
+	if g.cutOff() {
+		return x.cutOff(true)
+	}
+	x.ev.End, x.ev.UpstreamErr = event.EndCut, provider.ClassOf(err)
+	return refuse(http.StatusBadGateway, "upstream_cut", fmt.Sprintf("the provider %s broke off its answer", x.ev.Provider)).because(err)
+}
+
+// cutOff ends an exchange with its process. Of an answer that did not begin, and of
+// pictures and sound, nobody knows what was made: that is charged at its hold. sent: the
+// provider has the call, as far as is known.
+func (x *exchange) cutOff(sent bool) *refusal {
+	e := &x.ev
+	e.End, e.UpstreamErr = event.EndAborted, ""
+	switch {
+	case e.Source != event.UsageUnknown:
+		e.Source = event.UsagePartial
+	case sent && x.textOut == 0:
+		e.Usage, e.Source = x.most, event.UsageEstimated
+	case !sent:
+		e.Usage, e.Source = event.Usage{}, event.UsageCounted
+	}
+	return shutDown()
+}
+
+func shutDown() *refusal {
+	return refuse(http.StatusServiceUnavailable, "draining", "the gateway shut down before the answer was whole; send the request again").retryAfter(1)
 }
 
 // Draining reports that no new exchange is taken any more.

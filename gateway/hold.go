@@ -303,8 +303,8 @@ func (g *Gateway) pseudonym(x *exchange, user []byte) error {
 }
 
 // upstreamContext lives on when the caller hangs up, so that usage is still seen,
-// and ends with the exchange's own deadline. It carries nothing of the caller's.
+// and ends with the exchange's own deadline, or when the gateway is cut. It carries nothing of the caller's.
 func (g *Gateway) upstreamContext(x *exchange) (context.Context, context.CancelFunc) {
-	d := &deadline{end: x.end}
+	d := &deadline{end: x.end, life: g.life}
 	return d, d.cancel
 }

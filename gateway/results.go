@@ -50,9 +50,8 @@ func (g *Gateway) results(x *exchange, resp *provider.Response) error {
 			break
 		}
 		if err != nil {
-			x.ev.End, x.ev.UpstreamErr = event.EndCut, provider.ClassOf(err)
 			x.abort = x.wrote // a cut answer must not look whole
-			return refuse(http.StatusBadGateway, "upstream_cut", fmt.Sprintf("the provider %s broke off its answer", x.ev.Provider)).because(err)
+			return g.brokeOff(x, err)
 		}
 		line = g.guardLine(x, line)
 		begin()

@@ -188,7 +188,7 @@ func (x *exchange) countUsage() {
 	}
 	e.Usage = event.Usage{Input: (in + bytesPerToken - 1) / bytesPerToken, Output: (x.textOut + bytesPerToken - 1) / bytesPerToken, CacheRead: -1, CacheWrite: -1, Reasoning: -1, Searches: x.searched}
 	e.Source = event.UsageCounted
-	if e.End == event.EndCut || e.End == event.EndClientGone || e.End == event.EndBlocked {
+	if e.End == event.EndCut || e.End == event.EndClientGone || e.End == event.EndBlocked || e.End == event.EndAborted {
 		e.Source = event.UsagePartial
 	}
 }

@@ -44,10 +44,8 @@ func (g *Gateway) sound(x *exchange, resp *provider.Response) error {
 			break
 		}
 		if err != nil {
-			x.ev.End, x.ev.UpstreamErr = event.EndCut, provider.ClassOf(err)
-			r := refuse(http.StatusBadGateway, "upstream_cut", fmt.Sprintf("the provider %s broke off its answer", x.ev.Provider)).because(err)
 			x.abort = x.wrote // a cut answer must not look whole
-			return r
+			return g.brokeOff(x, err)
 		}
 	}
 	if !x.wrote {

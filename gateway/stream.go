@@ -416,6 +416,5 @@ func (s *streamer) cut(err error) error {
 		x.ev.Usage, x.ev.Source = x.most, event.UsageEstimated
 		return unkept(err)
 	}
-	x.ev.End, x.ev.UpstreamErr = event.EndCut, provider.ClassOf(err)
-	return refuse(http.StatusBadGateway, "upstream_cut", fmt.Sprintf("the provider %s broke off its answer", x.ev.Provider)).because(err)
+	return s.g.brokeOff(x, err)
 }

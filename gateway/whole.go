@@ -60,8 +60,7 @@ func (g *Gateway) unreadWhole(x *exchange, err error) error {
 		x.ev.End, x.ev.Usage, x.ev.Source = event.EndAborted, x.most, event.UsageEstimated
 		return unkept(err)
 	}
-	x.ev.End, x.ev.UpstreamErr = event.EndCut, provider.ClassOf(err)
-	return refuse(http.StatusBadGateway, "upstream_cut", fmt.Sprintf("the provider %s broke off its answer", x.ev.Provider)).because(err)
+	return g.brokeOff(x, err)
 }
 
 // giveWhole sends the caller what became of the answer. A large one is let go from

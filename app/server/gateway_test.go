@@ -21,6 +21,8 @@ import (
 
 	"plumbline/app/authz"
 	"plumbline/app/server/load"
+	"plumbline/assessments/evidence/record"
+	"plumbline/gateway/event"
 )
 
 // logged is a log that may be read while it is written.
@@ -379,8 +381,9 @@ func TestSuspensionIsInForceAtOnce(t *testing.T) {
 	}
 }
 
-// TestDrainTimesOut: a stream that does not end in time is cut, and its caller sees
-// no end that looks whole.
+// TestDrainTimesOut: a stream that does not end in time is cut. Its caller is told with an
+// error event and sees no end that looks whole, and its outcome is on record: by what was
+// seen of it, not at its hold.
 func TestDrainTimesOut(t *testing.T) {
 	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -414,8 +417,8 @@ func TestDrainTimesOut(t *testing.T) {
 	}
 	stop()
 	rest, err := io.ReadAll(r)
-	if err == nil || bytes.Contains(rest, []byte("[DONE]")) {
-		t.Errorf("a cut stream ended like a whole one: %q %v", rest, err)
+	if err != nil || !bytes.HasSuffix(rest, []byte("\"code\":\"draining\"}}\n\n")) || bytes.Contains(rest, []byte("[DONE]")) {
+		t.Errorf("the caller of a cut stream reads %q %v", rest, err)
 	}
 	select {
 	case err := <-ended:
@@ -423,6 +426,21 @@ func TestDrainTimesOut(t *testing.T) {
 			t.Error("an exchange that was cut is no error")
 		}
 	case <-time.After(10 * time.Second):
-		t.Error("it does not end")
+		t.Fatal("it does not end")
+	}
+	leaves, err := s.Ledger.Feed(t.Context(), string(testOrg), 0, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := map[record.Kind]int{}
+	for _, l := range leaves {
+		rec, err := record.Decode(l.Bytes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kinds[rec.Kind]++
+	}
+	if kinds[record.KindOf(event.Intent)] != 1 || kinds[record.KindOf(event.Outcome)] != 1 {
+		t.Errorf("on record: %v", kinds)
 	}
 }

@@ -257,8 +257,12 @@ func (s *Server) Handler() http.Handler {
 	return mux
 }
 
+// afterCut is how long exchanges that are cut may take to say and record so.
+const afterCut = 2 * time.Second
+
 // Run serves on l until ctx ends, then drains: readiness goes red, running
-// exchanges get DrainTimeout to end, then everything is closed.
+// exchanges get DrainTimeout to end. Those that did not are cut: their callers are told,
+// and what was seen of their answers is recorded. Then everything is closed.
 func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	var err error
 	if s.http, err = s.listener(); err != nil {
@@ -280,7 +284,15 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Config.DrainTimeout)
 		defer cancel()
 		s.log.Info("draining", "in_flight", s.Gateway.InFlight())
-		if err = errors.Join(s.Gateway.Drain(drain), s.http.Shutdown(drain)); err != nil {
+		if err = s.Gateway.Drain(drain); err != nil {
+			s.log.Warn("cutting", "in_flight", s.Gateway.InFlight())
+			s.Gateway.Cut()
+			cut, cancel := context.WithTimeout(context.WithoutCancel(ctx), afterCut)
+			defer cancel()
+			err, drain = errors.Join(err, s.Gateway.Drain(cut)), cut
+		}
+		if left := s.http.Shutdown(drain); left != nil {
+			err = errors.Join(err, left)
 			s.http.Close() // who is cut sees a broken connection, never a whole answer
 		}
 	}
