@@ -18,6 +18,14 @@ func (st *store) commit(ctx context.Context, b *batch) error {
 	if st.pg {
 		return st.commitInbox(ctx, groups, b)
 	}
+	if err := st.commitFile(ctx, groups, b); err != nil {
+		return err
+	}
+	return st.inPlace()
+}
+
+// commitFile is commit for SQLite.
+func (st *store) commitFile(ctx context.Context, groups []group, b *batch) error {
 	if len(groups) == 1 && !b.looksUp() {
 		return st.commitOne(ctx, groups[0])
 	}

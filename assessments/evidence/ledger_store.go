@@ -29,6 +29,7 @@ type store struct {
 	guard  *sql.Conn // holds PostgreSQL's advisory lock
 	epoch  int64     // of the sequencer's lease
 	schema migrations.Schema
+	file   os.FileInfo // of SQLite's, as it was opened
 
 	failed   bool      // the last commit to PostgreSQL; the writer's own
 	lockSeen time.Time // when the lock was last seen to be held; the writer's own
@@ -69,7 +70,8 @@ func (st *store) openSQLite(ctx context.Context) (err error) {
 	// A commit then leaves out only the file's times, and waits half as long. An error
 	// says that the system has no fdatasync: commits stay with fsync.
 	_, _ = sqlite.Fdatasync(true)
-	dsn := ledgerDSN(filepath.Join(st.c.Dir, "ledger.db"))
+	path := filepath.Join(st.c.Dir, ledgerFile)
+	dsn := ledgerDSN(path)
 	if st.db, err = sql.Open("sqlite", dsn); err != nil {
 		return fmt.Errorf("open ledger: %w", err)
 	}
@@ -80,10 +82,33 @@ func (st *store) openSQLite(ctx context.Context) (err error) {
 	if st.insert, err = st.db.PrepareContext(ctx, insertGroup); err != nil {
 		return fmt.Errorf("open ledger: %w", err)
 	}
-	if st.read, err = sql.Open("sqlite", dsn); err != nil {
+	if st.read, err = sql.Open("sqlite", dsn+"&mode=rw"); err != nil { // a reader makes no file where there is none
 		return fmt.Errorf("open ledger: %w", err)
 	}
 	st.read.SetMaxOpenConns(4)
+	if st.file, err = os.Stat(path); err != nil {
+		return fmt.Errorf("open ledger: %w", err)
+	}
+	return nil
+}
+
+const ledgerFile = "ledger.db"
+
+// inPlace reports whether what was written is where the next start looks for it. A file
+// that was moved or deleted under an open connection still takes all that is written, and
+// nobody finds it again. The log beside it is there from a connection's first write on.
+func (st *store) inPlace() error {
+	path := filepath.Join(st.c.Dir, ledgerFile)
+	now, err := os.Stat(path)
+	if err == nil && !os.SameFile(now, st.file) {
+		return fmt.Errorf("%s is gone: another file is in its place", path)
+	}
+	if err == nil {
+		_, err = os.Stat(path + "-wal")
+	}
+	if err != nil {
+		return fmt.Errorf("the ledger's file is gone: %w", err)
+	}
 	return nil
 }
 
@@ -91,7 +116,7 @@ func (st *store) openSQLite(ctx context.Context) (err error) {
 func (st *store) openReader(ctx context.Context) (err error) {
 	driver, dsn, dialect := "pgx", st.c.Postgres, migrations.Postgres
 	if !st.pg {
-		path := filepath.Join(st.c.Dir, "ledger.db")
+		path := filepath.Join(st.c.Dir, ledgerFile)
 		if _, err := os.Stat(path); err != nil {
 			return fmt.Errorf("there is no ledger in %s: %w", st.c.Dir, err)
 		}
@@ -147,7 +172,7 @@ func classOf(err error) string {
 		return "full"
 	case strings.Contains(text, "locked") || strings.Contains(text, "busy"):
 		return "locked"
-	case strings.Contains(text, "refused") || strings.Contains(text, "eof") || strings.Contains(text, "reset") || strings.Contains(text, "closed") || strings.Contains(text, "terminat"):
+	case strings.Contains(text, "refused") || strings.Contains(text, "eof") || strings.Contains(text, "reset") || strings.Contains(text, "closed") || strings.Contains(text, "terminat") || strings.Contains(text, "is gone"):
 		return "gone"
 	}
 	return "other"

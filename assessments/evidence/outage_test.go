@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -40,6 +41,9 @@ var outages = []struct {
 	{"planted on PostgreSQL", "full", true, planted},
 	{"disk full", "full", false, diskFull},
 	{"locked", "locked", false, lockedFile},
+	{"file moved away", "gone", false, fileMoved},
+	{"another file in its place", "gone", false, fileReplaced},
+	{"write-ahead log moved away", "gone", false, logMoved},
 	{"database gone", "gone", true, databaseGone},
 	{"database restarted", "gone", true, databaseRestarted},
 }
@@ -102,6 +106,36 @@ func lockedFile(t *testing.T, c *Config) (func(*Ledger), func(*Ledger)) {
 				t.Fatal(err)
 			}
 		}
+}
+
+// away has a file moved out of sight under the open connections, which go on writing to
+// it, and put back.
+func away(t *testing.T, path string, instead []byte) (func(*Ledger), func(*Ledger)) {
+	move := func(from, to string) {
+		if err := os.Rename(from, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return func(*Ledger) {
+		move(path, path+".away")
+		if instead != nil {
+			if err := os.WriteFile(path, instead, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}, func(*Ledger) { move(path+".away", path) }
+}
+
+func fileMoved(t *testing.T, c *Config) (func(*Ledger), func(*Ledger)) {
+	return away(t, filepath.Join(c.Dir, ledgerFile), nil)
+}
+
+func fileReplaced(t *testing.T, c *Config) (func(*Ledger), func(*Ledger)) {
+	return away(t, filepath.Join(c.Dir, ledgerFile), []byte{})
+}
+
+func logMoved(t *testing.T, c *Config) (func(*Ledger), func(*Ledger)) {
+	return away(t, filepath.Join(c.Dir, ledgerFile+"-wal"), nil)
 }
 
 // databaseGone cuts the wire to PostgreSQL.
