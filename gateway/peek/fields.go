@@ -2,6 +2,8 @@ package peek
 
 import (
 	"bytes"
+	"errors"
+	"math"
 	"slices"
 	"strconv"
 
@@ -172,6 +174,12 @@ func (p *Body) onString(st state, s Span) {
 		p.finished = true
 	case fileID:
 		p.Media++
+	case maxTokens, choices:
+		digits := p.b[s.Start:s.End]
+		if s.Escaped {
+			digits = Unescape(nil, digits)
+		}
+		p.limit(st, digits)
 	case media, blob:
 		p.Media++
 		if opaque(p.b[s.Start:s.End]) {
@@ -233,6 +241,10 @@ func opaque(b []byte) bool {
 // st.
 func (p *Body) onValue(st, below state, key []byte, from, to int) {
 	switch below {
+	case stream:
+		if c := p.b[from]; c != 't' && c != 'f' && c != 'n' {
+			p.odd = from
+		}
 	case streamOptions:
 		p.StreamOptions = Span{Start: from, End: to}
 	case includeUsage:
@@ -278,11 +290,15 @@ func (p *Body) onElement(st state, from int) {
 // onNumber keeps what is a whole number in range; anything else is the
 // provider's to refuse.
 func (p *Body) onNumber(st state, digits []byte) {
+	if st == maxTokens || st == choices {
+		p.limit(st, digits)
+		return
+	}
 	if st < maxTokens || len(digits) > 18 {
 		return
 	}
 	switch st {
-	case maxTokens, choices, choiceIndex, toolIndex, usageInput, usageOutput, cacheRead, cacheWrite, audioIn, audioOut, reasoning, usageSeconds, usageSum:
+	case choiceIndex, toolIndex, usageInput, usageOutput, cacheRead, cacheWrite, audioIn, audioOut, reasoning, usageSeconds, usageSum:
 	default:
 		return
 	}
@@ -295,10 +311,6 @@ func (p *Body) onNumber(st state, digits []byte) {
 		return
 	}
 	switch st {
-	case maxTokens:
-		p.MaxTokens = max(p.MaxTokens, n)
-	case choices:
-		p.Choices = max(n, 1)
 	case choiceIndex:
 		p.choice = int(min(n, 1<<20)) + 1
 	case toolIndex:
@@ -323,6 +335,32 @@ func (p *Body) onNumber(st state, digits []byte) {
 		p.Usage.Reasoning = n
 	}
 }
+
+// limit reads a number of the request that bounds what the answer costs, as loosely as any
+// server does: with a fraction, with an exponent, or as a string. What was not read would
+// not be held for. A value that is no number is no limit to any server.
+func (p *Body) limit(st state, text []byte) {
+	n := whole(text)
+	if n < 0 || len(text) == 0 {
+		f, err := strconv.ParseFloat(string(bytes.TrimSpace(text)), 64)
+		switch {
+		case err != nil && !errors.Is(err, strconv.ErrRange) || !(f > 0):
+			return
+		case f >= mostLimit:
+			n = mostLimit
+		default:
+			n = int64(math.Ceil(f))
+		}
+	}
+	if st == choices {
+		p.Choices = max(p.Choices, n)
+	} else {
+		p.MaxTokens = max(p.MaxTokens, n)
+	}
+}
+
+// mostLimit stands for every larger one.
+const mostLimit = 1 << 53
 
 // apart adds thoughts to the output where the vendor counts them apart, as xAI does in
 // chat completions: there the sum is right with them alone

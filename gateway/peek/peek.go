@@ -112,6 +112,7 @@ type Body struct {
 	keys []keySpan
 	like *Like // whose pattern was found last, if what was found still stands here
 
+	odd        int   // where "stream" stands that is neither true nor false; 0: nowhere
 	containers int   // so far
 	released   int64 // bytes of texts, of which Release let go
 }
@@ -272,6 +273,9 @@ func (p *Body) parse(b []byte, g *grammar, root state) error {
 	i, err := p.value(i, 0, root)
 	if err != nil {
 		return err
+	}
+	if p.odd > 0 {
+		return &Error{"body_invalid", p.odd, `write "stream" as true or false: some providers would read this so`}
 	}
 	p.End = i - 1
 	if i = skip(b, i); i != len(b) {

@@ -152,6 +152,64 @@ func TestKeysAreWrittenAsTheyAre(t *testing.T) {
 	}
 }
 
+// What bounds the cost of an answer is read as loosely as the servers do that take a
+// string or a fraction for a number: else it would not be held for.
+func TestLimitsAreReadLoosely(t *testing.T) {
+	for _, c := range []struct {
+		body            string
+		of              Grammar
+		choices, tokens int64
+	}{
+		{`{"n":100}`, OpenAI, 100, -1},
+		{`{"n":"100"}`, OpenAI, 100, -1},
+		{`{"n":" 1\u00300 "}`, OpenAI, 100, -1},
+		{`{"n":100.0}`, OpenAI, 100, -1},
+		{`{"n":1e2}`, OpenAI, 100, -1},
+		{`{"n":99.5}`, OpenAI, 100, -1},
+		{`{"n":99999999999999999999}`, OpenAI, mostLimit, -1},
+		{`{"n":1e999}`, OpenAI, mostLimit, -1},
+		{`{"n":-3}`, OpenAI, 1, -1},
+		{`{"n":"NaN"}`, OpenAI, 1, -1},
+		{`{"n":"many"}`, OpenAI, 1, -1},
+		{`{"n":""}`, OpenAI, 1, -1},
+		{`{"n":null}`, OpenAI, 1, -1},
+		{`{"max_tokens":1,"max_completion_tokens":"5000"}`, OpenAI, 1, 5000},
+		{`{"max_tokens":1,"max_completion_tokens":5e3}`, OpenAI, 1, 5000},
+		{`{"max_tokens":0}`, OpenAI, 1, 0},
+		{`{"max_tokens":"7"}`, Messages, 1, 7},
+		{`{"max_output_tokens":7.0}`, Responses, 1, 7},
+		{`{"n":"4"}`, Media, 4, -1},
+		{`{"generationConfig":{"candidateCount":"2","maxOutputTokens":8e1}}`, Gemini, 2, 80},
+		{`{"inferenceConfig":{"maxTokens":"9"}}`, Converse, 1, 9},
+	} {
+		var p Body
+		if err := p.Request([]byte(c.body), c.of); err != nil || p.Choices != c.choices || p.MaxTokens != c.tokens {
+			t.Errorf("%s: %d choices, %d tokens, %v", c.body, p.Choices, p.MaxTokens, err)
+		}
+	}
+}
+
+// A server that takes anything for a boolean would stream where the gateway waits for a
+// whole answer.
+func TestStreamIsABoolean(t *testing.T) {
+	for body, want := range map[string]bool{`{"stream":true}`: true, `{"stream":false}`: true, `{"stream":null}`: true, `{"stream":"true"}`: false, `{"stream":1}`: false, `{"stream":[true]}`: false, `{"stream":{}}`: false} {
+		for _, of := range []Grammar{OpenAI, Messages, Responses, Media} {
+			var p Body
+			var e *Error
+			if err := p.Request([]byte(body), of); (err == nil) != want || err != nil && (!errors.As(err, &e) || e.Code != "body_invalid") {
+				t.Errorf("%s: %v", body, err)
+			}
+		}
+	}
+	var p Body
+	if err := p.Request([]byte(`{"metadata":{"stream":"x"}}`), OpenAI); err != nil {
+		t.Error(err)
+	}
+	if err := p.Answer([]byte(`{"stream":"x"}`), OpenAI); err != nil {
+		t.Errorf("an answer: %v", err)
+	}
+}
+
 func manyMembers(n int) string {
 	var b strings.Builder
 	for i := range n {
