@@ -85,13 +85,14 @@ func most(x *exchange, rate *price.Rate) event.Usage {
 	if u.Output < 0 || rate.MaxOutput > 0 && u.Output > rate.MaxOutput {
 		u.Output = rate.MaxOutput
 	}
+	answers := p.Answers()
 	switch {
 	case x.call.embeds:
 		u.Output = 0
-	case u.Output > 0 && p.Choices > math.MaxInt64/u.Output:
+	case u.Output > 0 && answers > math.MaxInt64/u.Output:
 		u.Output = math.MaxInt64
 	default:
-		u.Output *= p.Choices
+		u.Output *= answers
 	}
 	x.mostMedia(&u)
 	return u

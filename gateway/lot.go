@@ -159,9 +159,9 @@ func (l *lot) add(text []byte, q request, p *peek.Body) error {
 	switch {
 	case l.op == dialect.Embeddings || l.op == dialect.Moderations:
 	case p.MaxTokens < 0:
-		l.Unlimited = sum(l.Unlimited, max(p.Choices, 1))
+		l.Unlimited = sum(l.Unlimited, p.Answers())
 	default:
-		l.Output = sum(l.Output, product(p.MaxTokens, max(p.Choices, 1)))
+		l.Output = sum(l.Output, product(p.MaxTokens, p.Answers()))
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ func next(st state, key []byte) state {
 			return streamOptions
 		case "max_tokens", "max_completion_tokens":
 			return maxTokens
-		case "n":
+		case "n", "best_of": // of which all are billed, and n are given
 			return choices
 		case "service_tier":
 			return serviceTier
@@ -259,6 +259,9 @@ func (p *Body) onValue(st, below state, key []byte, from, to int) {
 		if st == request {
 			p.HasMessages = p.HasMessages || string(key) == "messages"
 			p.HasInput = p.HasInput || string(key) == "input"
+			if string(key) == "prompt" && p.b[from] == '[' {
+				p.prompts = prompts(p.b[from+1 : to])
+			}
 		}
 	}
 }
@@ -334,6 +337,43 @@ func (p *Body) onNumber(st state, digits []byte) {
 	case reasoning:
 		p.Usage.Reasoning = n
 	}
+}
+
+// prompts counts what is in a list of prompts (completions): texts, or lists of tokens.
+// Tokens alone are one prompt.
+func prompts(list []byte) (n int64) {
+	depth := 0
+	for i := 0; i < len(list); i++ {
+		switch list[i] {
+		case '"':
+			if depth == 0 {
+				n++
+			}
+			for i++; i < len(list) && list[i] != '"'; i++ {
+				if list[i] == '\\' {
+					i++
+				}
+			}
+		case '[', '{':
+			if depth == 0 {
+				n++
+			}
+			depth++
+		case ']', '}':
+			depth--
+		}
+	}
+	return n
+}
+
+// Answers is how many answers a request asks for: each of its choices for each of its
+// prompts.
+func (p *Body) Answers() int64 {
+	each := max(p.prompts, 1)
+	if p.Choices > math.MaxInt64/each {
+		return math.MaxInt64
+	}
+	return p.Choices * each
 }
 
 // limit reads a number of the request that bounds what the answer costs, as loosely as any

@@ -112,6 +112,7 @@ type Body struct {
 	keys []keySpan
 	like *Like // whose pattern was found last, if what was found still stands here
 
+	prompts    int64 // of a list of them
 	odd        int   // where "stream" stands that is neither true nor false; 0: nowhere
 	containers int   // so far
 	released   int64 // bytes of texts, of which Release let go

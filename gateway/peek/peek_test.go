@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -185,6 +186,27 @@ func TestLimitsAreReadLoosely(t *testing.T) {
 		var p Body
 		if err := p.Request([]byte(c.body), c.of); err != nil || p.Choices != c.choices || p.MaxTokens != c.tokens {
 			t.Errorf("%s: %d choices, %d tokens, %v", c.body, p.Choices, p.MaxTokens, err)
+		}
+	}
+}
+
+// Completions take a list of prompts, and answer each; of best_of answers all are billed.
+func TestEachPromptIsAnswered(t *testing.T) {
+	for body, want := range map[string]int64{
+		`{"prompt":"a"}`:                            1,
+		`{"prompt":[]}`:                             1,
+		`{"prompt":["a \" ] [","b","c\\"]}`:         3,
+		`{"prompt":[1,2,3]}`:                        1,
+		`{"prompt":[[1,2],[3,4]],"n":2}`:            4,
+		`{"prompt":[ "a" , [1] ]}`:                  2,
+		`{"best_of":10,"n":3}`:                      10,
+		`{"n":3,"best_of":"10","prompt":["a","b"]}`: 20,
+		`{"metadata":{"prompt":["a","b"]}}`:         1,
+		`{"n":9007199254740992,"prompt":[` + strings.Repeat(`"a",`, 2000) + `"a"]}`: math.MaxInt64,
+	} {
+		var p Body
+		if err := p.Request([]byte(body), OpenAI); err != nil || p.Answers() != want {
+			t.Errorf("%.60s: %d, want %d, %v", body, p.Answers(), want, err)
 		}
 	}
 }
