@@ -118,7 +118,8 @@ type Settings struct {
 	Unregistered   string   `json:"unregistered" yaml:"unregistered"`       // block (default) or flag: a key bound to no registered system
 	Confidential   string   `json:"confidentiality" yaml:"confidentiality"` // mark on documents
 	Contact        string   `json:"contact,omitempty" yaml:"contact,omitempty"`
-	Attributes     []string `json:"attributes,omitempty" yaml:"attributes,omitempty"` // names of what callers may say of a call that is recorded
+	Attributes     []string `json:"attributes,omitempty" yaml:"attributes,omitempty"`       // names of what callers may say of a call that is recorded
+	SecondPerson   bool     `json:"second_person,omitempty" yaml:"second_person,omitempty"` // what allows more waits for a second person
 	ExternalAnchor bool     `json:"-" yaml:"-"`
 	Stamp          `yaml:"-"`
 	Origin         Origin `json:"origin,omitzero" yaml:"-"`

@@ -3,6 +3,7 @@ package inventory
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"reflect"
 	"strings"
 	"testing"
@@ -51,6 +52,12 @@ func TestOtherOrganisations(t *testing.T) {
 		actor := func(org OrgID) authz.Actor { return authz.Actor{Org: org, ID: "p-eve"} }
 		void := func(err error) (any, error) { return nil, err }
 		whole := System{ID: system, Name: "x", Purpose: "p", Owner: "o", RiskClass: Minimal, RiskReason: "r", Lifecycle: InUse}
+		d.mu.Lock()
+		var waits *Waits
+		if err := d.ask(ctx, ann, kindPolicy, "house", Policy{ID: "house", Mode: "shadow", Source: "package plumbline"}, 0, "why"); !errors.As(err, &waits) {
+			t.Fatal(err)
+		}
+		d.mu.Unlock()
 		calls := map[string]func(org OrgID) (any, error){
 			"Actor": func(org OrgID) (any, error) { return d.Actor(org, member.ID) },
 			"AddAccount": func(org OrgID) (any, error) {
@@ -66,6 +73,9 @@ func TestOtherOrganisations(t *testing.T) {
 			"CreateOrg": func(org OrgID) (any, error) { return void(d.CreateOrg(ctx, actor(org), Org{ID: org, Name: "again"})) },
 			"DecideApproval": func(org OrgID) (any, error) {
 				return void(d.DecideApproval(ctx, actor(org), asked.ID, true, time.Time{}, "fine"))
+			},
+			"DecideRequest": func(org OrgID) (any, error) {
+				return void(d.DecideRequest(ctx, actor(org), waits.Request, true, "fine"))
 			},
 			"Delete":  func(org OrgID) (any, error) { return void(d.Delete(ctx, actor(org), "policy", "house", "")) },
 			"History": func(org OrgID) (any, error) { return d.History(ctx, org, "system", string(system)) },
@@ -97,6 +107,9 @@ func TestOtherOrganisations(t *testing.T) {
 			"State":           func(org OrgID) (any, error) { return d.State(org) },
 			"Suspend":         func(org OrgID) (any, error) { return void(d.Suspend(ctx, actor(org), system, "x")) },
 			"System":          func(org OrgID) (any, error) { return d.System(org, system) },
+			"WithdrawRequest": func(org OrgID) (any, error) {
+				return void(d.WithdrawRequest(ctx, actor(org), waits.Request, "mine"))
+			},
 			"UpdateKey": func(org OrgID) (any, error) {
 				return void(d.UpdateKey(ctx, actor(org), Key{ID: key, Name: "stolen"}, ""))
 			},

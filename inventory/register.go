@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sort"
 	"sync"
 	"sync/atomic"
@@ -247,28 +248,62 @@ func (r *Register) apply(ctx context.Context, actor authz.Actor, s spec) (row, e
 }
 
 func (r *Register) applyLocked(ctx context.Context, actor authz.Actor, s spec) (row, error) {
-	var made row
-	err := r.store.inTx(ctx, func(tx *rowStore) error {
-		var err error
-		made, err = r.insert(ctx, tx, actor, s)
-		return err
-	})
+	made, err := r.insertAll(ctx, step{actor, s})
 	if err != nil {
 		return row{}, err
 	}
-	if s.restricts {
+	return made[0], r.enforce(ctx, made)
+}
+
+// step is one change of several that are one.
+type step struct {
+	actor authz.Actor
+	spec  spec
+}
+
+// applySteps carries changes of several rows out together: all are saved or none. The
+// register is locked.
+func (r *Register) applySteps(ctx context.Context, steps ...step) error {
+	made, err := r.insertAll(ctx, steps...)
+	if err != nil {
+		return err
+	}
+	return r.enforce(ctx, made)
+}
+
+func (r *Register) insertAll(ctx context.Context, steps ...step) (made []row, err error) {
+	err = r.store.inTx(ctx, func(tx *rowStore) error {
+		made = nil
+		for _, s := range steps {
+			m, err := r.insert(ctx, tx, s.actor, s.spec)
+			if err != nil {
+				return err
+			}
+			made = append(made, m)
+		}
+		return nil
+	})
+	return made, err
+}
+
+// enforce records what was saved and brings it into force.
+func (r *Register) enforce(ctx context.Context, made []row) error {
+	restricts := !slices.ContainsFunc(made, func(m row) bool { return m.Restricts == 0 })
+	if restricts {
 		if err := r.reload(ctx); err != nil {
-			return row{}, err
+			return err
 		}
 	}
-	if err := r.record(ctx, &made); err != nil {
-		r.d.Log.Warn("change waits for the ledger", "change", made.ChangeKind, "object", made.ID, "error", err)
-		if s.restricts {
-			return made, nil
+	for i := range made {
+		if err := r.record(ctx, &made[i]); err != nil {
+			r.d.Log.Warn("change waits for the ledger", "change", made[i].ChangeKind, "object", made[i].ID, "error", err)
+			if restricts {
+				return nil
+			}
+			return fault.Wrap(fault.Unavailable, "ledger_unavailable", err, "the change is saved and comes into force once the ledger can record it")
 		}
-		return made, fault.Wrap(fault.Unavailable, "ledger_unavailable", err, "the change is saved and comes into force once the ledger can record it")
 	}
-	return made, r.reload(ctx)
+	return r.reload(ctx)
 }
 
 // insert writes the new version within a transaction.

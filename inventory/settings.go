@@ -253,23 +253,67 @@ func (r *Register) PutProvider(ctx context.Context, actor authz.Actor, p Provide
 	}
 	expect := p.Version
 	p.Stamp, p.Origin, p.Org = Stamp{}, Origin{}, ""
-	_, err = r.apply(ctx, actor, spec{org: actor.Org, kind: kindProvider, id: string(p.ID), change: change, reason: reason, expect: expect,
-		mutate: func(old []byte) (any, error) {
-			err := r.keep(old, &p, sealed)
-			return p, err
-		},
-		within: func(ctx context.Context, tx *rowStore) error {
-			if err := r.checkHosts(ctx, tx, &p); err != nil {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s, err := r.State(actor.Org)
+	if err != nil {
+		return err
+	}
+	if s.asksSecond(kindProvider) {
+		at := slices.IndexFunc(s.Providers, func(old Provider) bool { return old.ID == p.ID })
+		switch {
+		case len(sealed) == 0:
+			if err := r.checkKept(ctx, s, p); err != nil {
 				return err
 			}
-			for _, m := range sealed {
-				if err := tx.keepSecret(ctx, m); err != nil {
-					return err
-				}
-			}
-			return nil
-		}})
+			return r.ask(ctx, actor, kindProvider, string(p.ID), p, expect, reason)
+		case at < 0 || !secretsAlone(s.Providers[at], p):
+			return fault.New(fault.Conflict, "secret_with_change", "a second person confirms where calls go: ask for this change without the secret, and enter the secret when it is in force")
+		}
+	}
+	mutate, within := r.keeping(&p, sealed)
+	_, err = r.applyLocked(ctx, actor, spec{org: actor.Org, kind: kindProvider, id: string(p.ID), change: change, reason: reason, expect: expect, mutate: mutate, within: within})
 	return err
+}
+
+// checkKept refuses what confirming a change of a provider would refuse of its secrets.
+func (r *Register) checkKept(ctx context.Context, s *State, p Provider) error {
+	var old []byte
+	for i := range s.Providers {
+		if s.Providers[i].ID == p.ID {
+			text, err := json.Marshal(s.Providers[i])
+			if err != nil {
+				return fmt.Errorf("encode provider: %w", err)
+			}
+			old = text
+		}
+	}
+	p.Credentials = slices.Clone(p.Credentials)
+	if err := r.keep(old, &p, nil); err != nil {
+		return err
+	}
+	return r.checkHosts(ctx, r.store, &p)
+}
+
+// keeping is how a provider is written: with who entered its sealed secrets, and with
+// those that are new.
+func (r *Register) keeping(p *Provider, sealed []secretRow) (mutate func([]byte) (any, error), within func(context.Context, *rowStore) error) {
+	mutate = func(old []byte) (any, error) {
+		err := r.keep(old, p, sealed)
+		return *p, err
+	}
+	within = func(ctx context.Context, tx *rowStore) error {
+		if err := r.checkHosts(ctx, tx, p); err != nil {
+			return err
+		}
+		for _, m := range sealed {
+			if err := tx.keepSecret(ctx, m); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return mutate, within
 }
 
 func (r *Register) checkProvider(p Provider) error {
@@ -345,12 +389,32 @@ func (r *Register) checkPolicy(p Policy) error {
 
 // PutSettings changes an organisation's switches.
 func (r *Register) PutSettings(ctx context.Context, actor authz.Actor, v Settings, reason string) error {
-	if err := checkSettings(&v); err != nil {
+	s, err := r.State(actor.Org)
+	if err != nil {
+		return err
+	}
+	if err := s.checkSettings(&v); err != nil {
 		return err
 	}
 	expect := v.Version
 	v.Stamp, v.Origin, v.Org = Stamp{}, Origin{}, ""
 	return r.put(ctx, actor, kindSettings, "settings", reason, expect, v)
+}
+
+// checkSettings refuses a second person where there is none.
+func (s *State) checkSettings(v *Settings) error {
+	if v.SecondPerson && !s.Settings.SecondPerson {
+		may := 0
+		for _, m := range s.Members {
+			if slices.ContainsFunc(m.Roles, func(role authz.Role) bool { return slices.Contains(deciders, role) }) {
+				may++
+			}
+		}
+		if may < 2 {
+			return fault.Field("second_person", "nobody else could confirm a change; first add a person who is admin, compliance officer or approver")
+		}
+	}
+	return checkSettings(v)
 }
 
 func checkSettings(v *Settings) error {
@@ -383,6 +447,13 @@ func (r *Register) put(ctx context.Context, actor authz.Actor, kind, id, reason 
 	if err != nil {
 		return err
 	}
+	s, err := r.State(actor.Org)
+	if err != nil {
+		return err
+	}
+	if !restricts && s.asksSecond(kind) {
+		return r.ask(ctx, actor, kind, id, body, expect, reason)
+	}
 	_, err = r.applyLocked(ctx, actor, spec{org: actor.Org, kind: kind, id: id, change: kind + ".changed", reason: reason, expect: expect, restricts: restricts,
 		mutate: func([]byte) (any, error) { return body, nil }})
 	return err
@@ -413,11 +484,18 @@ func (r *Register) Delete(ctx context.Context, actor authz.Actor, kind, id, reas
 		return err
 	}
 	if by := s.user(kind, id); by != "" {
-		return fault.New(fault.Conflict, "in_use", "%s %q is used by %s; change that first", kind, id, by)
+		return usedBy(kind, id, by)
+	}
+	if !takesAway(kind) && s.asksSecond(kind) {
+		return r.ask(ctx, actor, kind, id, nil, 0, reason)
 	}
 	_, err = r.applyLocked(ctx, actor, spec{org: actor.Org, kind: kind, id: id, change: kind + ".deleted", reason: reason, delete: true, restricts: takesAway(kind),
 		mutate: func(body []byte) (any, error) { return json.RawMessage(body), nil }})
 	return err
+}
+
+func usedBy(kind, id, by string) error {
+	return fault.New(fault.Conflict, "in_use", "%s %q is used by %s; change that first", kind, id, by)
 }
 
 // takesAway reports whether deleting a row of that kind allows less. Without a

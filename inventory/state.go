@@ -24,6 +24,7 @@ type State struct {
 	Policies  []Policy
 	Prices    []Price // of its own, on top of the table
 	Members   []Person
+	Requests  []ChangeRequest // for a second person, open and decided
 }
 
 // System finds a system; a fault of kind NotFound when there is none.
@@ -171,6 +172,12 @@ func (s *State) take(m *row) error {
 		v.Stamp, v.Origin, v.Org = stamp, origin, org
 		s.Prices = append(s.Prices, v)
 		return err
+	case kindRequest:
+		var v ChangeRequest
+		err := json.Unmarshal(body, &v)
+		v.ID, v.Stamp, v.Org = RequestID(m.ID), stamp, org
+		s.Requests = append(s.Requests, v)
+		return err
 	case kindMember:
 		var v Person
 		err := json.Unmarshal(body, &v)
@@ -194,9 +201,10 @@ const (
 	kindPolicy   = "policy"
 	kindPrice    = "price"
 	kindMember   = "account"
+	kindRequest  = "change_request"
 )
 
 // Kinds lists the kinds of rows.
 func Kinds() []string {
-	return []string{kindOrg, kindSettings, kindSystem, kindKey, kindBudget, kindProvider, kindRoute, kindProfile, kindPolicy, kindPrice, kindMember}
+	return []string{kindOrg, kindSettings, kindSystem, kindKey, kindBudget, kindProvider, kindRoute, kindProfile, kindPolicy, kindPrice, kindMember, kindRequest}
 }

@@ -52,6 +52,10 @@ func apiRoutes() []route {
 		{get, "/api/v1/settings", "gateway", "read", permitted, (*request).apiSettings},
 		{put, "/api/v1/settings", "gateway", "write", permitted, (*request).apiPutSettings},
 
+		{get, "/api/v1/change_requests", "gateway", "read", permitted, (*request).apiChanges},
+		{post, "/api/v1/change_requests/:id/decision", "gateway", "decide", permitted, (*request).apiDecideChange},
+		{post, "/api/v1/change_requests/:id/withdraw", "gateway", "write", permitted, (*request).apiWithdrawChange},
+
 		{get, "/api/v1/exchanges", "exchange", "read", permitted, (*request).apiExchanges},
 		{get, "/api/v1/exchanges/:id", "exchange", "read", permitted, (*request).apiExchange},
 		{get, "/api/v1/assessments/:framework/:system", "assessment", "read", permitted, (*request).apiAssessment},

@@ -3,6 +3,7 @@ package web_test
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"plumbline/app/demo"
+	"plumbline/inventory"
 )
 
 // console is the sample organisation, served: the demo of the product, as anybody
@@ -79,7 +81,28 @@ func startSample() (*console, func(), error) {
 		os.RemoveAll(dir)
 		return nil, nil, err
 	}
+	if err := c.alone(); err != nil {
+		stop()
+		return nil, nil, err
+	}
 	return c, stop, nil
+}
+
+// alone ends that changes want a second person, so that a test changes what it tests;
+// TestSecondPerson asks for one again.
+func (c *console) alone() error {
+	var asked struct {
+		Request inventory.ChangeRequest `json:"change_request"`
+	}
+	a, err := c.admin.doJSON(http.MethodPut, "/api/v1/settings", `{"unregistered":"block","confidentiality":"Sample, invented data","contact":"ines.moreau@northwind.example","reason":"one person is enough here"}`)
+	if err != nil || a.status != http.StatusAccepted || json.Unmarshal([]byte(a.body), &asked) != nil {
+		return fmt.Errorf("ask to change the settings: %d %s: %w", a.status, a.body, err)
+	}
+	a, err = c.approver.doJSON(http.MethodPost, "/api/v1/change_requests/"+string(asked.Request.ID)+"/decision", `{"decision":"confirm","reason":"one person is enough here"}`)
+	if err != nil || a.status != http.StatusOK {
+		return fmt.Errorf("confirm it: %d %s: %w", a.status, a.body, err)
+	}
+	return nil
 }
 
 // readLinks waits for the sign-in links that the demo prints, and uses them.
@@ -209,22 +232,27 @@ func (r *reader) post(t testing.TB, path string, pairs ...string) answer {
 // send makes a call of the API with the session's token.
 func (r *reader) send(t testing.TB, method, path, body string) answer {
 	t.Helper()
-	req, err := http.NewRequest(method, r.base+path, strings.NewReader(body))
+	a, err := r.doJSON(method, path, body)
 	if err != nil {
 		t.Fatal(err)
+	}
+	return a
+}
+
+func (r *reader) doJSON(method, path, body string) (answer, error) {
+	req, err := http.NewRequest(method, r.base+path, strings.NewReader(body))
+	if err != nil {
+		return answer{}, err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("X-CSRF-Token", r.csrf)
 	resp, err := r.client.Do(req)
 	if err != nil {
-		t.Fatal(err)
+		return answer{}, err
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return answer{resp.StatusCode, resp.Header, string(b)}
+	return answer{resp.StatusCode, resp.Header, string(b)}, err
 }
 
 // join adds a person to the reader's organisation and signs in as that person.

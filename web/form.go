@@ -81,7 +81,10 @@ func atFields(wrong map[string]string) error {
 
 // again draws a form once more with what was entered and what is wrong with it.
 // Errors that no form can mend are returned.
-func (r *request) again(p page, f *form, err error) error {
+func (r *request) again(p page, f *form, err error) error { return r.againOn("form", p, f, f, err) }
+
+// againOn is again for a form within a page of its own.
+func (r *request) againOn(template string, p page, f *form, data any, err error) error {
 	var known *fault.Error
 	if !errors.As(ledgerDown(err), &known) || !slices.Contains([]fault.Kind{fault.Invalid, fault.Conflict, fault.Forbidden, fault.Unavailable, fault.RateLimited, fault.Unauthenticated}, known.Kind) {
 		return err
@@ -109,7 +112,7 @@ func (r *request) again(p page, f *form, err error) error {
 	if known.Kind == fault.Unavailable {
 		r.web.d.Log.Warn("not recorded", "request", r.id.String(), "error", err)
 	}
-	return r.render(known.Kind.Status(), "form", p, f)
+	return r.render(known.Kind.Status(), template, p, data)
 }
 
 // named puts the names of people where a text has the ids of their accounts.

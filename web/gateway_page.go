@@ -16,6 +16,7 @@ type gatewayData struct {
 	Default   string // source of the default policy while it holds
 	Prices    []inventory.Price
 	Settings  inventory.Settings
+	Waiting   []changeRow // changes for a second person
 }
 
 type routeRow struct {
@@ -68,6 +69,7 @@ func (r *request) gatewayPage() error {
 	if !r.state.EnforcesPolicy() {
 		data.Default = r.web.d.DefaultPolicy
 	}
+	data.Waiting, _ = r.changeRows()
 	data.Health, data.Keys = r.health(), r.keyRows()
 	for _, v := range r.state.Routes {
 		data.Routes = append(data.Routes, r.routeRow(v))
@@ -80,11 +82,16 @@ func gatewayCrumbs(title string) page {
 }
 
 func settingsForm(s inventory.Settings) *form {
+	var second []string
+	if s.SecondPerson {
+		second = []string{"true"}
+	}
 	return &form{Title: "Settings", Action: "/gateway/settings", Submit: "Save", Cancel: "/gateway", Hidden: seen(s.Version), Fields: []field{
 		{Name: "unregistered", Label: "Keys bound to no registered system", Kind: "radios", Value: s.Unregistered, Options: []option{{Value: "block", Label: "Refuse their calls", Hint: "The default"}, {Value: "flag", Label: "Let them call, and flag the use", Hint: "The finding stays open until somebody deals with it"}}},
 		{Name: "confidentiality", Label: "Mark on documents", Value: s.Confidential},
 		{Name: "contact", Label: "Contact on documents", Value: s.Contact, Optional: true},
 		{Name: "recorded_attributes", Label: "Attributes that are recorded", Value: strings.Join(s.Attributes, ", "), Hint: "Names of what apps may say of a call in headers, such as team, feature; others are left out of records", Optional: true, Mono: true},
+		{Name: "second_person", Label: "Changes", Kind: "checks", Values: second, Options: []option{{Value: "true", Label: "A second person confirms", Hint: "What allows more of providers, routes, guards, policies, prices, budgets and of these settings. What restricts is in force at once"}}},
 		reasonField("Kept with the change"),
 	}}
 }
@@ -100,6 +107,7 @@ func (r *request) putSettings() error {
 	s := r.state.Settings
 	s.Unregistered, s.Confidential, s.Contact = r.value("unregistered"), r.value("confidentiality"), r.value("contact")
 	s.Attributes = strings.FieldsFunc(r.value("recorded_attributes"), func(c rune) bool { return c == ',' || c == ' ' })
+	s.SecondPerson = r.value("second_person") != ""
 	var err error
 	if s.Version, err = r.version("", "", "", false); err == nil {
 		err = r.web.d.Register.PutSettings(r.ctx(), r.actor, s, r.value("reason"))

@@ -245,6 +245,10 @@ func (r *request) attention(data *overviewData) error {
 			}
 		}
 	}
+	open, _ := r.changeRows()
+	for _, q := range open {
+		data.Tasks = append(data.Tasks, task{"note", "tasks", "Confirm or reject: " + q.Title, string(q.ID) + " · asked by " + r.person(q.By) + " · not in force until confirmed", "/changes/" + string(q.ID), q.At.Format("2 Jan 2006")})
+	}
 	if err := r.waitingTasks(data); err != nil {
 		return err
 	}

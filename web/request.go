@@ -46,6 +46,9 @@ func (w *Web) serve(rt route) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := &request{c: c, web: w}
 		err := r.run(rt)
+		if answered, failed := r.waiting(err); answered {
+			err = failed
+		}
 		if err == nil {
 			return nil
 		}

@@ -146,6 +146,11 @@ func pageRoutes() []route {
 		{get, "/gateway/settings", "gateway", "write", permitted, (*request).settingsPage},
 		{post, "/gateway/settings", "gateway", "write", permitted, (*request).putSettings},
 
+		{get, "/changes", "gateway", "read", permitted, (*request).changesPage},
+		{get, "/changes/:id", "gateway", "read", permitted, (*request).changePage},
+		{post, "/changes/:id", "gateway", "decide", permitted, (*request).decideChange},
+		{post, "/changes/:id/withdraw", "gateway", "write", permitted, (*request).withdrawChange},
+
 		{get, "/documents", "document", "read", permitted, (*request).documentsPage},
 		{get, "/documents/new", "document", "issue", permitted, (*request).newDocumentPage},
 		{post, "/documents", "document", "issue", permitted, (*request).issueDocument},

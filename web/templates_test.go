@@ -47,7 +47,7 @@ var pageData = map[string]pageOf{
 	"framework": of(&frameworkData{Framework: &frameworks.Framework{}}), "frameworks": of(frameworksData{}),
 	"exchanges": of(&exchangesData{Filter: &logFilter{}}), "ledger": of(&ledgerData{}), "leaf": of(&leafData{}),
 	"history": of(historyData{System: &inventory.System{}}), "keys": of(keysData{}), "link": of(linkData{}), "once": of(onceData{}), "overview": of(overviewData{}),
-	"people": of(peopleData{}), "signin": of(signInData{}), "system": of(systemData{System: &inventory.System{}}), "systems": of(systemsData{}),
+	"people": of(peopleData{}), "changes": of(changesData{}), "change": of(&changeData{Form: &form{}}), "signin": of(signInData{}), "system": of(systemData{System: &inventory.System{}}), "systems": of(systemsData{}),
 }
 
 // TestTemplatesAgainstTheirTypes: every field, method, function and argument that

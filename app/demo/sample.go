@@ -2,9 +2,11 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"plumbline/app/authz"
+	"plumbline/app/fault"
 	"plumbline/app/money"
 	"plumbline/app/server"
 	"plumbline/inventory"
@@ -35,7 +37,7 @@ type sample struct {
 }
 
 func (m *sample) build(ctx context.Context) error {
-	for _, step := range []func(context.Context) error{m.organisation, m.people, m.gateway, m.systems, m.virtualKeys, m.schedules} {
+	for _, step := range []func(context.Context) error{m.organisation, m.people, m.gateway, m.systems, m.virtualKeys, m.schedules, m.changes} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -80,7 +82,7 @@ func (m *sample) gateway(ctx context.Context) error {
 		providers = append(providers, m.up.provider)
 	}
 	for _, p := range providers {
-		if err := r.PutProvider(ctx, a, p, "sample organisation"); err != nil {
+		if err := m.confirmed(ctx, r.PutProvider(ctx, a, p, "sample organisation")); err != nil {
 			return err
 		}
 	}
@@ -97,26 +99,61 @@ func (m *sample) gateway(ctx context.Context) error {
 		{Model: modelUnreached, Provider: "unreachable", Target: "gpt-4o-mini"},
 		embed, priced,
 	} {
-		if err := r.PutRoute(ctx, a, v, "sample organisation"); err != nil {
+		if err := m.confirmed(ctx, r.PutRoute(ctx, a, v, "sample organisation")); err != nil {
 			return err
 		}
 	}
 	for _, p := range profiles {
-		if err := r.PutProfile(ctx, a, p, "sample organisation"); err != nil {
+		if err := m.confirmed(ctx, r.PutProfile(ctx, a, p, "sample organisation")); err != nil {
 			return err
 		}
 	}
-	if err := r.PutPolicy(ctx, a, inventory.Policy{ID: "payment-data", Mode: "shadow", Source: paymentData}, "tried before it is enforced"); err != nil {
+	if err := m.confirmed(ctx, r.PutPolicy(ctx, a, inventory.Policy{ID: "payment-data", Mode: "shadow", Source: paymentData}, "tried before it is enforced")); err != nil {
 		return err
 	}
 	agreed := inventory.Price{Vendor: "openai", PriceRow: inventory.PriceRow{Model: "gpt-4o-mini", From: "2026-01-01", TokenPrices: inventory.TokenPrices{Input: "0.12", Output: "0.48"}, MaxOutput: 16384}}
-	if err := r.PutPrice(ctx, a, agreed, "sample organisation: an invented discount"); err != nil {
+	if err := m.confirmed(ctx, r.PutPrice(ctx, a, agreed, "sample organisation: an invented discount")); err != nil {
 		return err
 	}
-	if err := r.PutSettings(ctx, a, inventory.Settings{Unregistered: "block", Confidential: "Sample, invented data", Contact: "ines.moreau@northwind.example"}, "sample organisation"); err != nil {
+	if err := m.confirmed(ctx, r.PutSettings(ctx, a, inventory.Settings{Unregistered: "block", Confidential: "Sample, invented data", Contact: "ines.moreau@northwind.example", SecondPerson: true}, "sample organisation")); err != nil {
 		return err
 	}
-	return r.PutBudget(ctx, a, inventory.Budget{ID: "organisation", Scope: inventory.ScopeOrg, Limit: 250 * money.Dollar, Window: "month"}, "sample organisation")
+	if m.fresh {
+		return r.PutBudget(ctx, a, inventory.Budget{ID: "organisation", Scope: inventory.ScopeOrg, Limit: 250 * money.Dollar, Window: "month"}, "sample organisation")
+	}
+	return nil
+}
+
+// confirmed lets the approver confirm what waits for a second person. What is so already
+// is no error.
+func (m *sample) confirmed(ctx context.Context, err error) error {
+	var waits *inventory.Waits
+	var known *fault.Error
+	switch {
+	case errors.As(err, &waits):
+		return m.s.Register.DecideRequest(ctx, m.approver, waits.Request, true, "looked at, sample organisation")
+	case errors.As(err, &known) && known.Code == "no_change":
+		return nil
+	}
+	return err
+}
+
+// changes lets one change pass both pairs of eyes, and leaves another open.
+func (m *sample) changes(ctx context.Context) error {
+	if !m.fresh {
+		return nil
+	}
+	r := m.s.Register
+	more := inventory.Budget{ID: "organisation", Scope: inventory.ScopeOrg, Limit: 300 * money.Dollar, Window: "month"}
+	if err := m.confirmed(ctx, r.PutBudget(ctx, m.officer, more, "a second chatbot is planned for spring")); err != nil {
+		return err
+	}
+	err := r.PutPolicy(ctx, m.officer, inventory.Policy{ID: "payment-data", Mode: "enforce", Source: paymentData}, "in shadow mode it denied what it should, and nothing else")
+	var waits *inventory.Waits
+	if errors.As(err, &waits) {
+		return nil // it is there to be decided
+	}
+	return err
 }
 
 // paymentData is on record with every exchange, and refuses none.
