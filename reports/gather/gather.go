@@ -172,6 +172,30 @@ func (p *picture) budgets() error {
 // maxChanges is how many changes a document lists.
 const maxChanges = 200
 
+// concerns reports whether a change of a row concerns the document's system: its own
+// rows, those of its keys, what limits or governs them too, and requests for any of it.
+func (p *picture) concerns(noun, object string, own map[string]bool) bool {
+	switch noun {
+	case "system", "key", "schedule":
+		return own[object]
+	case "budget":
+		at := slices.IndexFunc(p.state.Budgets, func(b inventory.Budget) bool { return string(b.ID) == object })
+		return at < 0 || p.state.Budgets[at].Scope == inventory.ScopeOrg || own[p.state.Budgets[at].Target]
+	case "change":
+		q, err := p.state.ChangeRequest(inventory.RequestID(object))
+		return err != nil || p.concerns(q.Kind, q.Row, own)
+	}
+	return true
+}
+
+// object names what changed; of a change request also what it asks for.
+func (p *picture) object(noun, id string) string {
+	if q, err := p.state.ChangeRequest(inventory.RequestID(id)); noun == "change" && err == nil {
+		return id + " for " + strings.ReplaceAll(q.Kind, "_", " ") + " " + q.Row
+	}
+	return id
+}
+
 // changes are those in the period that concern the subject: its own rows, and
 // what holds for every system.
 func (p *picture) changes() error {
@@ -188,15 +212,14 @@ func (p *picture) changes() error {
 	left := 0
 	for _, c := range slices.Backward(all) {
 		noun, _, _ := strings.Cut(c.Kind, ".")
-		own := noun == "system" || noun == "key" || noun == "budget" || noun == "schedule"
-		if c.Leaf >= p.cp.Size || c.At > p.r.To.UnixMicro() || noun == "person" || noun == "account" || own && p.r.System != "" && !keys[c.Object] {
+		if c.Leaf >= p.cp.Size || c.At > p.r.To.UnixMicro() || noun == "person" || noun == "account" || p.r.System != "" && !p.concerns(noun, c.Object, keys) {
 			continue
 		}
 		if len(p.in.Changes) == maxChanges {
 			left++
 			continue
 		}
-		p.in.Changes = append(p.in.Changes, reports.Change{At: time.UnixMicro(c.At).UTC(), Kind: c.Kind, Object: c.Object, Actor: p.name(c.Actor), Approver: p.name(c.Approver),
+		p.in.Changes = append(p.in.Changes, reports.Change{At: time.UnixMicro(c.At).UTC(), Kind: c.Kind, Object: p.object(noun, c.Object), Actor: p.name(c.Actor), Approver: p.name(c.Approver),
 			Imported: c.Imported, Reasoned: c.Reasoned, Cites: reports.Cites{c.Leaf}})
 	}
 	if left > 0 {

@@ -272,6 +272,9 @@ func TestPictureOfASystem(t *testing.T) {
 	if !slices.ContainsFunc(in.Changes, func(c reports.Change) bool { return c.Kind == "system.approved" && c.Approver == "Berta Second" }) {
 		t.Errorf("changes %+v", in.Changes)
 	}
+	if !slices.ContainsFunc(in.Changes, func(c reports.Change) bool { return c.Kind == "budget.changed" }) {
+		t.Errorf("the change of its budget is not listed: %+v", in.Changes)
+	}
 	if in.Collector.Marks == 0 || len(in.Collector.Cites) == 0 {
 		t.Errorf("collector %+v", in.Collector)
 	}
