@@ -16,8 +16,10 @@
 // table is schema_ledger_oldest. The line is part of the migration and becomes durable
 // with it; a program that is older than several migrations must be allowed by each.
 //
-// The mark is of the schema alone: a record kind, or a word in a row, that programs
-// before do not know needs one as well, and then the file says itself.
+// What is written into the tables counts as the tables do: a record kind or field of the
+// ledger, or a word in a row, that programs before cannot read needs a file as well, which
+// may hold nothing but the line, and says itself. Without it they would stop at the first
+// such record; they say so, write nothing after it, and lose nothing of it.
 package migrations
 
 import (

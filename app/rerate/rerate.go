@@ -294,10 +294,13 @@ func eachEvent(ctx context.Context, l *evidence.Ledger, log string, f func(*even
 			if err != nil {
 				return fmt.Errorf("leaf %d: %w", leaf.Index, err)
 			}
-			if e, ok := r.Body.(*event.Event); ok {
-				if err := f(e); err != nil {
+			switch body := r.Body.(type) {
+			case *event.Event:
+				if err := f(body); err != nil {
 					return err
 				}
+			case record.Opaque:
+				return fmt.Errorf("leaf %d is a record of %s that a newer version wrote: run that version", leaf.Index, r.Kind)
 			}
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"plumbline/app/authz"
 	"plumbline/app/config"
 	"plumbline/app/server/load"
 	"plumbline/assessments/evidence"
@@ -76,9 +77,9 @@ func goesOnAfterARestore(t *testing.T, c *config.Config) {
 	}
 	t.Cleanup(up.Close)
 	env := func(string) string { return "upstream-secret" }
-	call := func(s *Server, key string) {
+	call := func(base, key string) {
 		t.Helper()
-		if resp, text := post(t, serve(t, s)+"/v1/chat/completions", key, `{"model":"gpt-4o-mini","messages":[{"role":"user","content":"Hello"}]}`); resp.StatusCode != 200 {
+		if resp, text := post(t, base+"/v1/chat/completions", key, `{"model":"gpt-4o-mini","messages":[{"role":"user","content":"Hello"}]}`); resp.StatusCode != 200 {
 			t.Fatalf("status %d: %s", resp.StatusCode, text)
 		}
 	}
@@ -86,7 +87,7 @@ func goesOnAfterARestore(t *testing.T, c *config.Config) {
 	t.Run("before", func(t *testing.T) {
 		s := open(t, Options{Config: c, Env: env})
 		key = furnish(t, s, up.URL)
-		call(s, key)
+		call(serve(t, s), key)
 	})
 	sealer, err := OpenKey(c.KeyFile, c.DataDir, nil)
 	if err != nil {
@@ -100,7 +101,8 @@ func goesOnAfterARestore(t *testing.T, c *config.Config) {
 	if g, err := s.Ledger.Generation(string(testOrg)); err != nil || g != 2 {
 		t.Fatalf("generation %d, %v", g, err)
 	}
-	call(s, key)
+	base := serve(t, s)
+	call(base, key)
 	if err := s.Register.PutRoute(ctx, officer, inventory.Route{Model: "added", Provider: "up"}, "test"); err != nil {
 		t.Error(err)
 	}
@@ -109,6 +111,8 @@ func goesOnAfterARestore(t *testing.T, c *config.Config) {
 	if err != nil || len(events) == 0 || events[len(events)-1].Kind != record.LedgerForked || events[len(events)-1].Leaf != 0 {
 		t.Errorf("events %+v, %v", events, err)
 	}
+	ada := signIn(t, s, base, authz.Auditor)
+	ada.is(ada.get("/ledger"), 200, "/ledger", "test/acme/2", "Began a new generation", "Reason: the disk broke", "plumbline export --org acme --generation 2 export")
 	for _, log := range s.Ledger.Logs() {
 		if _, err := s.Ledger.Verify(ctx, log); err != nil {
 			t.Errorf("log %q: %v", log, err)

@@ -142,6 +142,10 @@ type logState struct {
 
 	openedAt openAt // as of the newest checkpoint at start
 
+	// What findOpen found at start; begin's own afterwards.
+	left     []*event.Event // intents to close
+	previous string         // writer before this one
+
 	size atomic.Uint64 // durable leaves
 
 	head atomic.Pointer[record.Checkpoint] // newest one stored; never nil
@@ -163,6 +167,9 @@ func Open(ctx context.Context, c Config) (*Ledger, error) {
 	}
 	if err = l.load(ctx); err == nil {
 		err = l.check()
+	}
+	if err == nil {
+		err = l.findOpen(ctx)
 	}
 	if err != nil {
 		return nil, errors.Join(err, l.release())

@@ -465,7 +465,7 @@ func TestOpenUntilItsEndIsDurable(t *testing.T) {
 // it could close anything.
 func startAndDie(t *testing.T, l *Ledger) {
 	t.Helper()
-	if err := l.load(t.Context()); err != nil {
+	if err := errors.Join(l.load(t.Context()), l.findOpen(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	began := make(chan error, 1)

@@ -1,9 +1,11 @@
 package evidence
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"plumbline/assessments/evidence/record"
@@ -103,4 +105,81 @@ func TestInstanceKeepsItsName(t *testing.T) {
 	if origin, _ := l.Origin("west"); origin != "test/west/1" {
 		t.Errorf("a log of the same instance is called %s", origin)
 	}
+}
+
+// A newer version wrote a record with a field that this one does not know, and an older
+// one is started on it. It says so, writes nothing, and what was open in the records that
+// it cannot read is still closed by a version that can.
+func TestATailOfANewerVersionIsLeftAsItIs(t *testing.T) {
+	backends(t, func(t *testing.T, c Config) {
+		c.Checkpoint = 1 << 40
+		l := open(t, c)
+		submit(t, l, intent(t))
+		abandon(l)
+		st := &store{c: c, pg: c.Postgres != ""}
+		if err := st.openReader(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		defer st.close()
+		rows := func(table string) (n int) {
+			t.Helper()
+			if err := st.db.QueryRow(`SELECT COUNT(*) FROM ` + table).Scan(&n); err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		var first, leaves uint64
+		var data []byte
+		if err := st.db.QueryRow(`SELECT first_leaf, leaves, data FROM ledger_groups WHERE log = 'acme' ORDER BY first_leaf DESC LIMIT 1`).Scan(&first, &leaves, &data); err != nil {
+			t.Fatal(err)
+		}
+		leaf, _, err := record.CutEntry(data, first)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := record.Decode(leaf.Bytes)
+		if err != nil || r.Kind != record.ExchangeIntent {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		// The body is the last entry of the record, so that a field at its end is one at
+		// the end of the record's bytes: 1000: 1.
+		at := bytes.LastIndexByte(leaf.Bytes, 0x0a) + 1
+		for ; leaf.Bytes[at] < 0xa0 || leaf.Bytes[at] >= 0xb7; at = bytes.LastIndexByte(leaf.Bytes[:at-1], 0x0a) + 1 {
+		}
+		newer := bytes.Clone(leaf.Bytes)
+		newer[at]++
+		newer = append(newer, 0x19, 0x03, 0xe8, 0x01)
+		if r, err := record.Decode(newer); err != nil {
+			t.Fatal(err)
+		} else if _, ok := r.Body.(record.Opaque); !ok {
+			t.Fatalf("%+v", r)
+		}
+		if _, err := st.db.Exec(st.q(`INSERT INTO ledger_groups (log, generation, first_leaf, leaves, data) VALUES ('acme', 1, ?, 1, ?)`), first+leaves, record.AppendEntry(nil, record.Leaf{Bytes: newer})); err != nil {
+			t.Fatal(err)
+		}
+		groups, checkpoints := rows("ledger_groups"), rows("ledger_checkpoints")
+		if _, err := Open(t.Context(), c); err == nil || !strings.Contains(err.Error(), "that a newer version wrote: run that version") {
+			t.Fatalf("it started, or says %v", err)
+		}
+		if g, n := rows("ledger_groups"), rows("ledger_checkpoints"); g != groups || n != checkpoints {
+			t.Errorf("a start that was refused wrote %d groups and %d checkpoints", g-groups, n-checkpoints)
+		}
+		// To a reader it is a record like any other.
+		reader, err := Read(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := reader.Size("acme"); n != first+leaves+1 {
+			t.Errorf("%d leaves", n)
+		}
+		reader.Close(t.Context())
+		// The newer version comes back; here its record is taken away instead.
+		if _, err := st.db.Exec(st.q(`DELETE FROM ledger_groups WHERE log = 'acme' AND first_leaf = ?`), first+leaves); err != nil {
+			t.Fatal(err)
+		}
+		l = open(t, c)
+		if n := count(records(t, l, "acme"), record.ExchangeIncomplete); n != 1 {
+			t.Errorf("%d open exchanges were closed", n)
+		}
+	})
 }

@@ -310,31 +310,17 @@ func (l *Ledger) begin(ctx context.Context) error {
 		if err := l.recordRotations(ctx, s); err != nil {
 			return err
 		}
-		open, previous, err := l.openIntents(ctx, s)
-		if err != nil {
-			return err
-		}
 		l.mu.Lock()
-		lost := open[:0:0]
-		for _, o := range open {
-			l.openMu.Lock()
-			s.open[o.intent.Exchange] = openExchange{o.leaf, event.Lasts(o.intent), o.tries}
-			l.openMu.Unlock()
-			if o.intent.Log = s.name; event.Lasts(o.intent) {
-				l.lasting = append(l.lasting, o.intent)
-				continue
-			}
-			lost = append(lost, o)
-		}
-		open = lost
-		l.putBody(s, record.LedgerStarted, "ledger", &record.Started{Version: l.c.Version, Previous: previous, Open: uint64(len(open))})
+		l.putBody(s, record.LedgerStarted, "ledger", &record.Started{Version: l.c.Version, Previous: s.previous, Open: uint64(len(s.left))})
 		last = l.pending.promise
 		l.mu.Unlock()
-		for _, o := range open {
-			if last, err = l.Submit(closing(o.intent, s.name, l.c.Now())); err != nil {
-				return fmt.Errorf("close exchange %s: %w", o.intent.Exchange, err)
+		for _, intent := range s.left {
+			var err error
+			if last, err = l.Submit(closing(intent, s.name, l.c.Now())); err != nil {
+				return fmt.Errorf("close exchange %s: %w", intent.Exchange, err)
 			}
 		}
+		s.left = nil
 	}
 	select {
 	case <-last.Done():
@@ -342,6 +328,30 @@ func (l *Ledger) begin(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// findOpen finds what an earlier run left open, in every log. It comes before anything is
+// written or signed: a tail that this version cannot read ends the start here, and what is
+// open in it is still found by the version that can.
+func (l *Ledger) findOpen(ctx context.Context) error {
+	for _, name := range l.Logs() {
+		s := l.logs[name]
+		open, previous, err := l.openIntents(ctx, s)
+		if err != nil {
+			return err
+		}
+		s.previous = previous
+		for _, o := range open {
+			lasts := event.Lasts(o.intent)
+			s.open[o.intent.Exchange] = openExchange{o.leaf, lasts, o.tries}
+			if o.intent.Log = s.name; lasts {
+				l.lasting = append(l.lasting, o.intent)
+			} else {
+				s.left = append(s.left, o.intent)
+			}
+		}
+	}
+	return nil
 }
 
 // Lasting are the intents of batches, and of responses made in the background, that earlier runs left open, with their holds. Whoever
@@ -370,6 +380,9 @@ func (l *Ledger) openIntents(ctx context.Context, s *logState) ([]openIntent, st
 			return fmt.Errorf("%s: leaf %d: %w", s.origin, leaf.Index, err)
 		}
 		previous = r.Writer
+		if _, newer := r.Body.(record.Opaque); newer {
+			return fmt.Errorf("%s: leaf %d is a record of %s that a newer version wrote: run that version", s.origin, leaf.Index, r.Kind)
+		}
 		e, ok := r.Body.(*event.Event)
 		if !ok {
 			return nil

@@ -46,8 +46,8 @@ type Record struct {
 	Body any
 }
 
-// Opaque is the undecoded body of an unknown kind. A verifier needs no more; a
-// projector must stop.
+// Opaque is the undecoded body of an unknown kind or version, or of one that gained
+// fields which this build does not know. A verifier needs no more; a projector must stop.
 type Opaque []byte
 
 // Leaf is a record where it stands in a log. Of an erased one only its hash is
@@ -182,8 +182,9 @@ func Append(dst []byte, r *Record) ([]byte, error) {
 	return append(dst, b...), nil
 }
 
-// Decode reads a record strictly: duplicate or unsorted keys, longer forms,
-// unknown fields and trailing bytes are errors.
+// Decode reads a record strictly: duplicate or unsorted keys, longer forms and trailing
+// bytes are errors. A body with fields that this build does not know, as a later version
+// writes them, is Opaque.
 func Decode(b []byte) (*Record, error) {
 	var d Decoder
 	return d.Decode(b)
@@ -210,15 +211,14 @@ func decode(b []byte) (*Record, error) {
 	r := &Record{Envelope: Envelope{e.Kind, e.Version, e.ID, e.At, e.Writer, e.Number, e.Actor, e.AnswersTo}}
 	kind, known := kinds[e.Kind]
 	if !known || e.Version != kind.version {
-		var any any
-		if err := dec.Unmarshal(e.Body, &any); err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
-		}
-		r.Body = Opaque(e.Body)
-		return r, nil
+		return r.withOpaque(e.Body)
 	}
+	var newer *cbor.UnknownFieldError
 	if kind.body == nil {
 		ev, err := decodeExchange(e.Body)
+		if errors.As(err, &newer) {
+			return r.withOpaque(e.Body)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -227,13 +227,30 @@ func decode(b []byte) (*Record, error) {
 		return r, nil
 	}
 	body := kind.body()
-	if err := dec.Unmarshal(e.Body, body); err != nil {
+	err := dec.Unmarshal(e.Body, body)
+	if errors.As(err, &newer) {
+		return r.withOpaque(e.Body)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrMalformed, e.Kind, err)
 	}
 	if again, err := enc.Marshal(body); err != nil || !bytes.Equal(again, e.Body) {
 		return nil, ErrMalformed
 	}
 	r.Body = body
+	return r, nil
+}
+
+// withOpaque takes a body that a newer version wrote. Its form is checked as any other's.
+func (r *Record) withOpaque(body []byte) (*Record, error) {
+	var v any
+	if err := dec.Unmarshal(body, &v); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	if again, err := enc.Marshal(v); err != nil || !bytes.Equal(again, body) {
+		return nil, ErrMalformed
+	}
+	r.Body = Opaque(body)
 	return r, nil
 }
 

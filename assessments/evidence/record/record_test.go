@@ -307,6 +307,65 @@ func TestUnknownKindIsOpaque(t *testing.T) {
 	}
 }
 
+// A kind that gained fields since this build: a verifier takes it as it is, whoever
+// needs the content sees that it is not known. Its form is checked all the same.
+func TestUnknownFieldsAreOpaque(t *testing.T) {
+	for _, k := range sortedKinds() {
+		_, b, err := sample(k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var e envelope
+		if err := dec.Unmarshal(b, &e); err != nil {
+			t.Fatal(err)
+		}
+		plain := e.Body
+		with := func(body []byte) ([]byte, error) {
+			e.Body = body
+			return enc.Marshal(e)
+		}
+		grown, err := with(grow(plain, []byte{0x19, 0x03, 0xe8, 0x01})) // field 1000: 1
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := Decode(grown)
+		if err != nil {
+			t.Errorf("%s: %v", k, err)
+			continue
+		}
+		if _, ok := r.Body.(Opaque); !ok || r.Kind != k || r.Number != e.Number {
+			t.Errorf("%s: read as %+v", k, r)
+		}
+		for name, field := range map[string][]byte{"twice": {0x19, 0x03, 0xe8, 0x01, 0x19, 0x03, 0xe8, 0x01}, "a longer form": {0x1a, 0, 0, 0x03, 0xe8, 0x01}, "unsorted": {0x19, 0x03, 0xe8, 0x01, 0x19, 0x03, 0xe7, 0x01}} {
+			n := 1
+			if name != "a longer form" {
+				n = 2
+			}
+			b, err := with(growBy(plain, n, field))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r, err := Decode(b); err == nil {
+				t.Errorf("%s, %s: read as %+v", k, name, r)
+			}
+		}
+	}
+}
+
+// grow appends one field to an encoded map.
+func grow(body, field []byte) []byte { return growBy(body, 1, field) }
+
+func growBy(body []byte, n int, fields []byte) []byte {
+	head, rest := []byte{body[0] + byte(n)}, body[1:]
+	switch {
+	case body[0] == 0xb8:
+		head, rest = []byte{0xb8, body[1] + byte(n)}, body[2:]
+	case body[0]&0x1f+byte(n) > 23:
+		head = []byte{0xb8, body[0]&0x1f + byte(n)}
+	}
+	return append(append(head, rest...), fields...)
+}
+
 func FuzzDecode(f *testing.F) {
 	var d Decoder
 	for _, k := range sortedKinds() {
