@@ -58,10 +58,25 @@ func createUser(ctx context.Context, s *server.Server, org inventory.Org, p inve
 			return "", p, err
 		}
 	}
-	p, err := s.Register.AddAccount(ctx, actor, p)
+	p, err := member(ctx, s, actor, p)
 	if err != nil {
 		return "", p, err
 	}
-	token, err := s.Register.Link(ctx, p.ID)
+	token, err := s.Register.LinkFor(ctx, actor, p.ID)
 	return s.Config.PublicURL + "/signin/link/" + token, p, err
+}
+
+// member adds a person, or gives one who is a member already these roles: the way back
+// when nobody may change them any more.
+func member(ctx context.Context, s *server.Server, actor authz.Actor, p inventory.Person) (inventory.Person, error) {
+	state, err := s.Register.State(actor.Org)
+	if err != nil {
+		return p, err
+	}
+	for _, m := range state.Members {
+		if strings.EqualFold(m.Email, strings.TrimSpace(p.Email)) {
+			return m, s.Register.SetRoles(ctx, actor, m.ID, p.Roles, "")
+		}
+	}
+	return s.Register.AddAccount(ctx, actor, p)
 }

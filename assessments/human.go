@@ -75,15 +75,20 @@ func (e *Engine) attach(ctx context.Context, actor authz.Actor, ev Evidence) (Ev
 		}
 	}
 	known := slices.ContainsFunc(e.d.Catalog.Vocabulary, func(t frameworks.EvidenceType) bool { return t.Type == ev.Type })
-	switch {
-	case !known:
-		return ev, fault.Field("type", "%q is no type of evidence", ev.Type)
-	case strings.TrimSpace(ev.Title) == "":
-		return ev, fault.Field("title", "say what it is")
-	case !ev.Until.IsZero() && !ev.Until.After(ev.From):
-		return ev, fault.Field("until", "it would end before it begins")
-	case len(ev.Content) > maxFile:
-		return ev, fault.Field("file", "the file is larger than 10 MiB; attach a link instead")
+	var wrong fault.Fields
+	if strings.TrimSpace(ev.Title) == "" {
+		wrong.Add("title", "say what it is")
+	}
+	wrong.Line("title", ev.Title)
+	wrong.Line("file", ev.FileName)
+	if !known {
+		wrong.Add("type", "%q is no type of evidence", ev.Type)
+	}
+	if !ev.Until.IsZero() && !ev.Until.After(ev.From) {
+		wrong.Add("until", "it would end before it begins")
+	}
+	if len(ev.Content) > maxFile {
+		wrong.Add("file", "the file is larger than 10 MiB; attach a link instead")
 	}
 	var sum [32]byte
 	if ev.Form != "link" {
@@ -92,9 +97,13 @@ func (e *Engine) attach(ctx context.Context, actor authz.Actor, ev Evidence) (Ev
 	} else {
 		u, err := url.Parse(ev.Link)
 		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
-			return ev, fault.Field("link", "attach a file, or a link that begins with https://")
+			wrong.Add("link", "attach a file, or a link that begins with https://")
 		}
+		wrong.Text("link", ev.Link)
 		sum = sha256.Sum256([]byte(ev.Link))
+	}
+	if err := wrong.Err(); err != nil {
+		return ev, err
 	}
 	id, err := e.newID()
 	if err != nil {
@@ -144,6 +153,12 @@ func (e *Engine) recordLeft(ctx context.Context, org inventory.OrgID) error {
 	return err
 }
 
+func checkReason(text string) error {
+	var wrong fault.Fields
+	wrong.Text("reason", text)
+	return wrong.Err()
+}
+
 // Decide accepts or rejects evidence. Whoever attached it cannot.
 func (e *Engine) Decide(ctx context.Context, actor authz.Actor, id string, accept bool, reason string) error {
 	ev, err := e.d.Store.evidenceByID(ctx, actor.Org, id)
@@ -159,6 +174,9 @@ func (e *Engine) Decide(ctx context.Context, actor authz.Actor, id string, accep
 		return fault.Field("reason", "say why; the decision is kept with it")
 	case ev.Leaf < 0:
 		return fault.New(fault.Conflict, "not_recorded", "it is not on record yet")
+	}
+	if err := checkReason(reason); err != nil {
+		return err
 	}
 	evidenceID, err := ident.Parse(ev.ID)
 	if err != nil {
@@ -214,6 +232,9 @@ func (e *Engine) ProposeNotApplicable(ctx context.Context, actor authz.Actor, fr
 	}
 	if strings.TrimSpace(reason) == "" {
 		return fault.Field("reason", "say why the control does not apply")
+	}
+	if err := checkReason(reason); err != nil {
+		return err
 	}
 	id, err := e.newID()
 	if err != nil {

@@ -36,15 +36,25 @@ const formPlan = "plan"
 // the hash of its text, and a second person accepts it. It never moves the state.
 func (e *Engine) PlanAction(ctx context.Context, actor authz.Actor, framework, control string, system inventory.SystemID, p Plan) (Evidence, error) {
 	p.Cause, p.Correction, p.Action, p.Owner = strings.TrimSpace(p.Cause), strings.TrimSpace(p.Correction), strings.TrimSpace(p.Action), strings.TrimSpace(p.Owner)
-	switch {
-	case p.Cause == "":
-		return Evidence{}, fault.Field("cause", "say why it came to this")
-	case p.Action == "":
-		return Evidence{}, fault.Field("action", "say what will be done")
-	case p.Owner == "":
-		return Evidence{}, fault.Field("owner", "name who will do it")
-	case p.Due.IsZero() || p.Due.Before(e.d.Now()):
-		return Evidence{}, fault.Field("due", "give a day that lies ahead")
+	var wrong fault.Fields
+	if p.Cause == "" {
+		wrong.Add("cause", "say why it came to this")
+	}
+	if p.Action == "" {
+		wrong.Add("action", "say what will be done")
+	}
+	if p.Owner == "" {
+		wrong.Add("owner", "name who will do it")
+	}
+	if p.Due.IsZero() || p.Due.Before(e.d.Now()) {
+		wrong.Add("due", "give a day that lies ahead")
+	}
+	wrong.Text("cause", p.Cause)
+	wrong.Text("correction", p.Correction)
+	wrong.Text("action", p.Action)
+	wrong.Line("owner", p.Owner)
+	if err := wrong.Err(); err != nil {
+		return Evidence{}, err
 	}
 	content, err := json.Marshal(p)
 	if err != nil {

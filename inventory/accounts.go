@@ -30,16 +30,20 @@ const minPassword = 12
 
 var roles = []authz.Role{authz.Admin, authz.ComplianceOfficer, authz.SystemOwner, authz.Approver, authz.Auditor, authz.Developer, authz.Respondent}
 
-// CheckPerson refuses a name or an address that no account can have.
+// CheckPerson refuses a name or an address that no account can have; the error
+// names each field that is wrong.
 func CheckPerson(name, email string) error {
+	var wrong fault.Fields
 	if strings.TrimSpace(name) == "" {
-		return fault.Field("name", "give the person's name")
+		wrong.Add("name", "give the person's name")
 	}
+	wrong.Line("name", name)
 	address, err := mail.ParseAddress(email)
 	if err != nil || address.Name != "" || address.Address != strings.TrimSpace(email) {
-		return fault.Field("email", "%q is no e-mail address", email)
+		wrong.Add("email", "%q is no e-mail address", email)
 	}
-	return nil
+	wrong.Line("email", email)
+	return wrong.Err()
 }
 
 // CheckPassword refuses a password that is too short.
@@ -50,21 +54,28 @@ func CheckPassword(password string) error {
 	return nil
 }
 
+// checkRoles refuses an empty set of roles and such as there are not.
+func checkRoles(given []authz.Role) error {
+	if len(given) == 0 {
+		return fault.Field("roles", "give at least one role")
+	}
+	for _, role := range given {
+		if !slices.Contains(roles, role) {
+			return fault.Field("roles", "%q is no role; there are %s", role, listed(roles))
+		}
+	}
+	return nil
+}
+
 // AddAccount makes a person a member of the actor's organisation with roles, and
-// an account for the address when there is none.
+// an account for the address when there is none. Whoever is a member already is
+// refused with Conflict: SetRoles changes what a member may do.
 func (r *Register) AddAccount(ctx context.Context, actor authz.Actor, p Person) (Person, error) {
-	if err := CheckPerson(p.Name, p.Email); err != nil {
+	var wrong fault.Fields
+	if err := wrong.Join(CheckPerson(p.Name, p.Email), checkRoles(p.Roles)); err != nil {
 		return p, err
 	}
 	p.Email = strings.ToLower(strings.TrimSpace(p.Email))
-	if len(p.Roles) == 0 {
-		return p, fault.Field("roles", "give at least one of %v", roles)
-	}
-	for _, role := range p.Roles {
-		if !slices.Contains(roles, role) {
-			return p, fault.Field("roles", "%q is no role; there are %v", role, roles)
-		}
-	}
 	a, err := r.store.accountByEmail(ctx, p.Email)
 	if fault.Is(err, fault.NotFound) {
 		id, err := ident.New(r.d.Now(), r.d.Rand)
@@ -79,23 +90,96 @@ func (r *Register) AddAccount(ctx context.Context, actor authz.Actor, p Person) 
 		return p, err
 	}
 	p.ID, p.Org = a.ID, actor.Org
-	body, err := json.Marshal(p)
-	if err != nil {
-		return p, fmt.Errorf("encode account: %w", err)
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	restricts, err := r.narrows(ctx, r.store, actor.Org, kindMember, p.ID, body)
-	if err != nil {
-		return p, err
-	}
-	_, err = r.applyLocked(ctx, actor, spec{org: actor.Org, kind: kindMember, id: p.ID, change: "account.added", restricts: restricts, mutate: func([]byte) (any, error) { return p, nil }})
+	_, err = r.applyLocked(ctx, actor, spec{org: actor.Org, kind: kindMember, id: p.ID, change: "account.added",
+		mutate: func(old []byte) (any, error) {
+			if old != nil {
+				return nil, &fault.Error{Kind: fault.Conflict, Code: "exists", Message: p.Email + " is a member already; change the roles of that person instead",
+					Fields: map[string]string{"email": "is a member already; change the roles of that person instead"}}
+			}
+			return p, nil
+		}})
 	return p, err
 }
 
-// RemoveAccount ends a person's membership at once.
+// SetRoles changes what a member of the actor's organisation may do. Fewer roles are
+// in force at once, also while the ledger cannot write. The last administrator stays
+// one: that is a Conflict.
+func (r *Register) SetRoles(ctx context.Context, actor authz.Actor, id string, given []authz.Role, reason string) error {
+	if err := checkRoles(given); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p, err := r.member(actor.Org, id)
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(given, authz.Admin) {
+		if err := r.otherAdmin(actor.Org, id); err != nil {
+			return err
+		}
+	}
+	p.Roles = given
+	body, err := json.Marshal(p)
+	if err != nil {
+		return fmt.Errorf("encode account: %w", err)
+	}
+	restricts, err := r.narrows(ctx, r.store, actor.Org, kindMember, id, body)
+	if err != nil {
+		return err
+	}
+	_, err = r.applyLocked(ctx, actor, spec{org: actor.Org, kind: kindMember, id: id, change: "account.roles_changed", reason: reason, restricts: restricts,
+		mutate: func(old []byte) (any, error) {
+			if old == nil {
+				return nil, notFound("account", id)
+			}
+			return p, nil
+		}})
+	return err
+}
+
+// member is a member as in force.
+func (r *Register) member(org OrgID, id string) (Person, error) {
+	s, err := r.State(org)
+	if err != nil {
+		return Person{}, err
+	}
+	i := slices.IndexFunc(s.Members, func(m Person) bool { return m.ID == id })
+	if i < 0 {
+		return Person{}, notFound("account", id)
+	}
+	return s.Members[i], nil
+}
+
+// otherAdmin refuses what would leave an organisation without an administrator.
+func (r *Register) otherAdmin(org OrgID, id string) error {
+	s, err := r.State(org)
+	if err != nil {
+		return err
+	}
+	was, other := false, false
+	for _, m := range s.Members {
+		if slices.Contains(m.Roles, authz.Admin) {
+			was, other = was || m.ID == id, other || m.ID != id
+		}
+	}
+	if was && !other {
+		return fault.New(fault.Conflict, "last_admin", "this is the only administrator; make another person one first")
+	}
+	return nil
+}
+
+// RemoveAccount ends a person's membership at once. The last administrator stays:
+// that is a Conflict.
 func (r *Register) RemoveAccount(ctx context.Context, actor authz.Actor, id, reason string) error {
-	_, err := r.apply(ctx, actor, spec{org: actor.Org, kind: kindMember, id: id, change: "account.removed", reason: reason, restricts: true, delete: true,
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.otherAdmin(actor.Org, id); err != nil {
+		return err
+	}
+	_, err := r.applyLocked(ctx, actor, spec{org: actor.Org, kind: kindMember, id: id, change: "account.removed", reason: reason, restricts: true, delete: true,
 		mutate: func(body []byte) (any, error) { return Person{ID: id, Org: actor.Org}, nil }})
 	return err
 }
@@ -184,14 +268,49 @@ func (r *Register) FirstRun(ctx context.Context) (bool, error) {
 }
 
 // Link makes a one-time sign-in link's token for an account, or with an empty id
-// for the first run. Only its hash is kept.
+// for the first run. Only its hash is kept. A link that one person makes for another
+// is made by LinkFor.
 func (r *Register) Link(ctx context.Context, id string) (string, error) {
+	token, err := r.newToken()
+	if err != nil {
+		return "", err
+	}
+	return token, r.store.insertLink(ctx, hashLink(token), id, r.d.Now().Add(LinkLife).UnixMicro())
+}
+
+// LinkFor is Link for a member of the actor's organisation. Whoever holds the link can
+// act as that person, so it is given out only once it is on record who made it, and for
+// whom; until the ledger can record that the error is of kind Unavailable.
+func (r *Register) LinkFor(ctx context.Context, actor authz.Actor, id string) (string, error) {
+	token, err := r.newToken()
+	if err != nil {
+		return "", err
+	}
+	_, err = r.apply(ctx, actor, spec{org: actor.Org, kind: kindMember, id: id, change: "account.link_made",
+		mutate: func(old []byte) (any, error) {
+			if old == nil {
+				return nil, notFound("account", id)
+			}
+			return json.RawMessage(old), nil
+		},
+		within: func(ctx context.Context, tx *rowStore) error {
+			return tx.insertLink(ctx, hashLink(token), id, r.d.Now().Add(LinkLife).UnixMicro())
+		}})
+	if fault.Is(err, fault.Unavailable) {
+		return "", fault.Wrap(fault.Unavailable, "ledger_unavailable", err, "a sign-in link is given out once the ledger can record it; try again")
+	}
+	if err != nil {
+		return "", err
+	}
+	return token, nil
+}
+
+func (r *Register) newToken() (string, error) {
 	b := make([]byte, 32)
 	if _, err := io.ReadFull(r.d.Rand, b); err != nil {
 		return "", fmt.Errorf("make link: %w", err)
 	}
-	token := base64.RawURLEncoding.EncodeToString(b)
-	return token, r.store.insertLink(ctx, hashLink(token), id, r.d.Now().Add(LinkLife).UnixMicro())
+	return base64.RawURLEncoding.EncodeToString(b), nil
 }
 
 func hashLink(token string) string {

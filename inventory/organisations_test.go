@@ -66,6 +66,9 @@ func TestOtherOrganisations(t *testing.T) {
 			"AddSystem": func(org OrgID) (any, error) { return d.AddSystem(ctx, actor(org), whole, "") },
 			"AsOf":      func(org OrgID) (any, error) { return d.AsOf(ctx, org, 1000) },
 			"AsOfTime":  func(org OrgID) (any, error) { return d.AsOfTime(ctx, org, d.now.Add(time.Hour)) },
+			"CheckKey": func(org OrgID) (any, error) {
+				return void(d.CheckKey(actor(org), Key{Name: "of acme", Owner: member.ID}))
+			},
 			"CreateKey": func(org OrgID) (any, error) {
 				k, _, err := d.CreateKey(ctx, actor(org), Key{ID: key, Name: "stolen"}, "")
 				return k, err
@@ -79,6 +82,7 @@ func TestOtherOrganisations(t *testing.T) {
 			},
 			"Delete":  func(org OrgID) (any, error) { return void(d.Delete(ctx, actor(org), "policy", "house", "")) },
 			"History": func(org OrgID) (any, error) { return d.History(ctx, org, "system", string(system)) },
+			"LinkFor": func(org OrgID) (any, error) { return d.LinkFor(ctx, actor(org), member.ID) },
 			"PutBudget": func(org OrgID) (any, error) {
 				return void(d.PutBudget(ctx, actor(org), Budget{ID: "k", Scope: ScopeKey, Target: string(key), Window: "day"}, ""))
 			},
@@ -104,6 +108,7 @@ func TestOtherOrganisations(t *testing.T) {
 			"Retire":          func(org OrgID) (any, error) { return void(d.Retire(ctx, actor(org), system, "x")) },
 			"Review":          func(org OrgID) (any, error) { return void(d.Review(ctx, actor(org), system, "x")) },
 			"RevokeKey":       func(org OrgID) (any, error) { return void(d.RevokeKey(ctx, actor(org), key, "x")) },
+			"SetRoles":        func(org OrgID) (any, error) { return void(d.SetRoles(ctx, actor(org), member.ID, roles[:2], "")) },
 			"State":           func(org OrgID) (any, error) { return d.State(org) },
 			"Suspend":         func(org OrgID) (any, error) { return void(d.Suspend(ctx, actor(org), system, "x")) },
 			"System":          func(org OrgID) (any, error) { return d.System(org, system) },

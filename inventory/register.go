@@ -311,6 +311,10 @@ func (r *Register) insert(ctx context.Context, tx *rowStore, actor authz.Actor, 
 	if s.org == "" || actor.ID == "" {
 		return row{}, errors.New("inventory: a change needs an organisation and an actor")
 	}
+	var wrong fault.Fields
+	if wrong.Text("reason", s.reason); wrong.Err() != nil {
+		return row{}, wrong.Err()
+	}
 	// What restricts builds on the version in force, so that a change that still
 	// waits for its record does not come into force with it.
 	old, err := tx.newest(ctx, s.org, s.kind, s.id, s.restricts)

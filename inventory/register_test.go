@@ -184,8 +184,7 @@ func TestRestrictsAtOncePermitsLater(t *testing.T) {
 		d.must(d.Suspend(ctx, bob, id, "it answers nonsense"))
 		d.must(d.PutSettings(ctx, ann, Settings{Unregistered: "block"}, ""))
 		d.must(d.Delete(ctx, ann, "route", "gpt", ""))
-		_, err = d.AddAccount(ctx, ann, Person{Name: "Cy", Email: member.Email, Roles: roles[:1]})
-		d.must(err)
+		d.must(d.SetRoles(ctx, ann, member.ID, roles[:1], ""))
 		v = d.Snapshot().Orgs["acme"]
 		if v.Systems[id].Suspended == nil || v.OrgBudgets[0].Limit != 7 || d.Snapshot().Keys[key].PerMinute != 5 || v.Settings.Unregistered != "block" || len(v.Routes) != 0 || len(d.state("acme").Members[0].Roles) != 1 {
 			t.Errorf("not in force: %+v", v)

@@ -27,13 +27,21 @@ func checkID(field, id string) error {
 	return nil
 }
 
+// CheckOrg refuses an id or a name that no organisation can have; the error names each
+// field that is wrong.
+func CheckOrg(o Org) error {
+	var wrong fault.Fields
+	if strings.TrimSpace(o.Name) == "" {
+		wrong.Add("name", "give the organisation a name")
+	}
+	wrong.Line("name", o.Name)
+	return wrong.Join(checkID("id", string(o.ID)))
+}
+
 // CreateOrg opens an organisation; its log is made by the journal.
 func (r *Register) CreateOrg(ctx context.Context, actor authz.Actor, o Org) error {
-	if err := checkID("id", string(o.ID)); err != nil {
+	if err := CheckOrg(o); err != nil {
 		return err
-	}
-	if strings.TrimSpace(o.Name) == "" {
-		return fault.Field("name", "give the organisation a name")
 	}
 	_, err := r.apply(ctx, actor, spec{org: o.ID, kind: kindOrg, id: string(o.ID), change: "organisation.created", fresh: true, mutate: func([]byte) (any, error) { return o, nil }})
 	return err
@@ -41,8 +49,8 @@ func (r *Register) CreateOrg(ctx context.Context, actor authz.Actor, o Org) erro
 
 // UpdateOrg changes an organisation's name. Its id stays: it names the log.
 func (r *Register) UpdateOrg(ctx context.Context, actor authz.Actor, name, reason string) error {
-	if strings.TrimSpace(name) == "" {
-		return fault.Field("name", "give the organisation a name")
+	if err := CheckOrg(Org{ID: actor.Org, Name: name}); err != nil {
+		return err
 	}
 	_, err := r.apply(ctx, actor, spec{org: actor.Org, kind: kindOrg, id: string(actor.Org), change: "organisation.changed", reason: reason,
 		mutate: func(body []byte) (any, error) {
@@ -79,10 +87,7 @@ func (r *Register) CreateKey(ctx context.Context, actor authz.Actor, k Key, reas
 	text := base64.RawURLEncoding.EncodeToString(secret)
 	k.Stamp, k.Origin, k.RevokedAt = Stamp{}, Origin{}, time.Time{}
 	k.Hash = r.d.HashKey(text)
-	if err := r.checkKey(actor.Org, &k); err != nil {
-		return k, "", err
-	}
-	if err := r.checkOwner(actor.Org, k.Owner); err != nil {
+	if err := r.CheckKey(actor, k); err != nil {
 		return k, "", err
 	}
 	_, err := r.apply(ctx, actor, spec{org: actor.Org, kind: kindKey, id: string(k.ID), change: "key.created", reason: reason, fresh: true,
@@ -91,25 +96,44 @@ func (r *Register) CreateKey(ctx context.Context, actor authz.Actor, k Key, reas
 	return k, "pk-" + string(k.ID) + "-" + text, err
 }
 
+// CheckKey says what is wrong with a key that is about to be made, as CreateKey would,
+// and makes nothing.
+func (r *Register) CheckKey(actor authz.Actor, k Key) error {
+	if k.ID == "" {
+		k.ID = "new"
+	}
+	var wrong fault.Fields
+	return wrong.Join(r.checkKey(actor.Org, &k), r.checkOwner(actor.Org, k.Owner))
+}
+
 var keyForm = regexp.MustCompile(`^[a-z0-9]{1,40}$`)
 
 func (r *Register) checkKey(org OrgID, k *Key) error {
-	switch {
-	case !keyForm.MatchString(string(k.ID)):
-		return fault.Field("id", "a key's id has up to 40 small letters and digits")
-	case strings.TrimSpace(k.Name) == "":
-		return fault.Field("name", "give the key a name, so that people know whose it is")
-	case k.PerMinute < 0 || k.Concurrency < 0:
-		return fault.Field("requests_per_minute", "a limit cannot be below zero")
-	case !k.ExpiresAt.IsZero() && !k.ExpiresAt.After(r.d.Now()):
-		return fault.Field("expires_at", "the key would already have expired")
+	var wrong fault.Fields
+	if !keyForm.MatchString(string(k.ID)) {
+		wrong.Add("id", "a key's id has up to 40 small letters and digits")
 	}
+	if strings.TrimSpace(k.Name) == "" {
+		wrong.Add("name", "give the key a name, so that people know whose it is")
+	}
+	wrong.Line("name", k.Name)
+	wrong.Line("owner", k.Owner)
+	wrong.Lines("models", k.Models)
 	if k.System != "" {
 		if _, err := r.System(org, k.System); err != nil {
-			return fault.Field("system", "there is no AI system %q", k.System)
+			wrong.Add("system", "there is no AI system %q", k.System)
 		}
 	}
-	return nil
+	if k.PerMinute < 0 {
+		wrong.Add("requests_per_minute", "a limit cannot be below zero")
+	}
+	if k.Concurrency < 0 {
+		wrong.Add("concurrency", "a limit cannot be below zero")
+	}
+	if !k.ExpiresAt.IsZero() && !k.ExpiresAt.After(r.d.Now()) {
+		wrong.Add("expires_at", "the key would already have expired")
+	}
+	return wrong.Err()
 }
 
 // checkOwner holds an owner that a person names to being a member. A declaration

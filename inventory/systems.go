@@ -19,30 +19,70 @@ var (
 	Lifecycles  = []Lifecycle{Planned, Development, Pilot, InUse, Retired}
 )
 
-// check refuses what a system must not be; the error names the field.
+// check refuses what a system must not be; the error names each field that is wrong.
 func (s *System) check() error {
-	switch {
-	case strings.TrimSpace(s.Name) == "":
-		return fault.Field("name", "give the AI system a name")
-	case strings.TrimSpace(s.Owner) == "":
-		return fault.Field("owner", "name the person or team that is accountable")
-	case strings.TrimSpace(s.Purpose) == "":
-		return fault.Field("purpose", "say what the AI system is for")
-	case !slices.Contains(RiskClasses, s.RiskClass):
-		return fault.Field("risk_class", "%q is no risk class; there are %v", s.RiskClass, RiskClasses[1:])
-	case s.RiskClass != Unclassified && strings.TrimSpace(s.RiskReason) == "":
-		return fault.Field("risk_reason", "say why this is the risk class; for Annex III, which point")
-	case !slices.Contains(Lifecycles, s.Lifecycle):
-		return fault.Field("lifecycle", "%q is no stage; there are %v", s.Lifecycle, Lifecycles)
-	case s.Commit != "" && s.Commit != "before_send" && s.Commit != "before_answer":
-		return fault.Field("commit", "%q is neither before_send nor before_answer", s.Commit)
+	var wrong fault.Fields
+	if strings.TrimSpace(s.Name) == "" {
+		wrong.Add("name", "give the AI system a name")
+	}
+	if strings.TrimSpace(s.Purpose) == "" {
+		wrong.Add("purpose", "say what the AI system is for")
+	}
+	if strings.TrimSpace(s.Owner) == "" {
+		wrong.Add("owner", "name the person or team that is accountable")
 	}
 	for _, role := range s.Roles {
 		if !slices.Contains(ActRoles, role) {
-			return fault.Field("roles", "%q is no role under the Act; there are %v", role, ActRoles)
+			wrong.Add("roles", "%q is no role under the Act; there are %s", role, listed(ActRoles))
 		}
 	}
-	return nil
+	if !slices.Contains(RiskClasses, s.RiskClass) {
+		wrong.Add("risk_class", "%q is no risk class; there are %s", s.RiskClass, listed(RiskClasses[1:]))
+	} else if s.RiskClass != Unclassified && strings.TrimSpace(s.RiskReason) == "" {
+		wrong.Add("risk_reason", "say why this is the risk class; for Annex III, which point")
+	}
+	if !slices.Contains(Lifecycles, s.Lifecycle) {
+		wrong.Add("lifecycle", "%q is no stage; there are %s", s.Lifecycle, listed(Lifecycles))
+	}
+	if s.Commit != "" && s.Commit != "before_send" && s.Commit != "before_answer" {
+		wrong.Add("commit", "%q is neither before_send nor before_answer", s.Commit)
+	}
+	s.checkTexts(&wrong)
+	return wrong.Err()
+}
+
+// checkTexts holds what people write of a system to what pages and documents can show.
+func (s *System) checkTexts(wrong *fault.Fields) {
+	for _, line := range []struct{ field, text string }{
+		{"name", s.Name}, {"owner", s.Owner}, {"owner_contact", s.OwnerContact}, {"department", s.Department}, {"annex_iii", s.AnnexIII},
+	} {
+		wrong.Line(line.field, line.text)
+	}
+	for _, text := range []struct{ field, text string }{
+		{"purpose", s.Purpose}, {"risk_reason", s.RiskReason}, {"intended_users", s.Users}, {"affected_persons", s.Affected},
+		{"out_of_scope", s.OutOfScope}, {"human_oversight", s.Oversight}, {"limitations", s.Limitations},
+	} {
+		wrong.Text(text.field, text.text)
+	}
+	wrong.Lines("data_categories", s.DataCategories)
+	wrong.Lines("vendors", s.Vendors)
+	wrong.Lines("regions", s.Regions)
+	if len(s.Models) > fault.MaxList {
+		wrong.Add("models", "has %d entries; at most %d", len(s.Models), fault.MaxList)
+	}
+	for _, m := range s.Models {
+		wrong.Line("models", m.Model)
+		wrong.Line("models", string(m.Provider))
+	}
+}
+
+// listed writes a closed list for people.
+func listed[T ~string](list []T) string {
+	out := make([]string, 0, len(list))
+	for _, v := range list {
+		out = append(out, string(v))
+	}
+	return strings.Join(out, ", ")
 }
 
 // Register adds a system and gives it an id when it has none. It begins without

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"plumbline/app/fault"
 	"plumbline/assessments"
 	"plumbline/frameworks"
 	"plumbline/inventory"
@@ -42,10 +41,7 @@ func (r *request) planAction() error {
 		return err
 	}
 	plan := assessments.Plan{Cause: r.value("cause"), Correction: r.value("correction"), Action: r.value("action"), Owner: r.value("owner")}
-	if plan.Due, err = dateOf("due", r.value("due")); err == nil && plan.Due.IsZero() {
-		err = fault.Field("due", "give a day that lies ahead")
-	}
-	if err == nil {
+	if plan.Due, err = dateOf("due", r.value("due")); err == nil {
 		_, err = r.web.d.Engine.PlanAction(r.ctx(), r.actor, f.ID, c.ID, s.ID, plan)
 	}
 	if err != nil {

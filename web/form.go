@@ -2,6 +2,7 @@ package web
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
 	"sort"
@@ -134,6 +135,18 @@ func (r *request) refill(x *field) {
 	if _, err := config.ParseReference(x.Value); x.Reference && err != nil {
 		x.Value = ""
 	}
+}
+
+// renamed is an error about a field that a form has under another name.
+func renamed(err error, from, to string) error {
+	var known *fault.Error
+	if !errors.As(err, &known) || known.Fields[from] == "" {
+		return err
+	}
+	fields := maps.Clone(known.Fields)
+	fields[to] = fields[from]
+	delete(fields, from)
+	return &fault.Error{Kind: known.Kind, Code: known.Code, Message: known.Message, Fields: fields, Err: known.Err}
 }
 
 func (r *request) formPage(p page, f *form) error { return r.render(http.StatusOK, "form", p, f) }

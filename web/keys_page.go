@@ -164,15 +164,13 @@ func (r *request) createKey() error {
 
 func (r *request) makeKey() (inventory.Key, string, error) {
 	k := inventory.Key{Name: r.value("name"), Owner: r.value("owner"), System: inventory.SystemID(r.value("system")), Models: list(r.value("models"))}
-	var err error
-	if k.PerMinute, err = r.number("requests_per_minute"); err != nil {
-		return k, "", err
-	}
-	if k.Concurrency, err = r.number("concurrency"); err != nil {
-		return k, "", err
-	}
-	if k.ExpiresAt, err = throughDay("expires_at", r.value("expires_at")); err != nil {
-		return k, "", err
+	var rate, atOnce, ends error
+	k.PerMinute, rate = r.number("requests_per_minute")
+	k.Concurrency, atOnce = r.number("concurrency")
+	k.ExpiresAt, ends = throughDay("expires_at", r.value("expires_at"))
+	var wrong fault.Fields
+	if err := wrong.Join(rate, atOnce, ends); err != nil {
+		return k, "", wrong.Join(r.web.d.Register.CheckKey(r.actor, k))
 	}
 	return r.web.d.Register.CreateKey(r.ctx(), r.actor, k, r.value("reason"))
 }

@@ -92,9 +92,7 @@ func (r *request) newPersonPage() error {
 
 func (r *request) addPerson() error {
 	p := inventory.Person{Name: r.value("name"), Email: r.value("email")}
-	for _, role := range r.c.Request().Form["roles"] {
-		p.Roles = append(p.Roles, authz.Role(role))
-	}
+	p.Roles = r.givenRoles()
 	made, err := r.web.d.Register.AddAccount(r.ctx(), r.actor, p)
 	if err != nil {
 		return r.again(peopleCrumbs("Add a person"), personForm(), err)
@@ -135,11 +133,11 @@ func (r *request) showLink(p inventory.Person) error {
 			return r.done("/people", p.Name+" is a member now, and signs in as in the other organisation.")
 		}
 	}
-	token, err := r.web.d.Register.Link(r.ctx(), p.ID)
+	token, err := r.web.d.Register.LinkFor(r.ctx(), r.actor, p.ID)
 	if err != nil {
 		return err
 	}
-	return r.ok("once", peopleCrumbs("Sign-in link"), onceData{Title: "Sign-in link for " + p.Name, Intro: "Hand it over yourself. It works once, for 24 hours, and is not shown again.",
+	return r.ok("once", peopleCrumbs("Sign-in link"), onceData{Title: "Sign-in link for " + p.Name, Intro: "Hand it over yourself: whoever opens it acts as " + p.Name + ". It works once, for 24 hours, and is not shown again. That you made it is on record.",
 		Secret: r.base() + "/signin/link/" + token, Back: "/people", BackTitle: "Back to people"})
 }
 
@@ -149,6 +147,44 @@ func (r *request) base() string {
 		return strings.TrimSuffix(r.web.d.PublicURL, "/")
 	}
 	return r.c.Scheme() + "://" + r.c.Request().Host
+}
+
+func rolesForm(p inventory.Person) *form {
+	chosen := field{Name: "roles", Label: "Roles", Kind: "checks", Options: roleHints}
+	for _, role := range p.Roles {
+		chosen.Values = append(chosen.Values, string(role))
+	}
+	return &form{Title: "Roles of " + p.Name, Intro: "They count from the person's next request on. The change, and who made it, go on record.", Action: "/people/" + p.ID + "/roles", Submit: "Change the roles", Cancel: "/people",
+		Facts: [][2]string{{"E-mail address", p.Email}}, Fields: []field{chosen, {Name: "reason", Label: "Reason", Kind: "textarea", Hint: "Kept with the change", Optional: true}}}
+}
+
+func (r *request) rolesPage() error {
+	p, err := r.member()
+	if err != nil {
+		return err
+	}
+	return r.formPage(peopleCrumbs("Change roles"), rolesForm(p))
+}
+
+func (r *request) changeRoles() error {
+	p, err := r.member()
+	if err != nil {
+		return err
+	}
+	if err := r.web.d.Register.SetRoles(r.ctx(), r.actor, p.ID, r.givenRoles(), r.value("reason")); err != nil {
+		return r.again(peopleCrumbs("Change roles"), rolesForm(p), err)
+	}
+	if p.ID == r.account.ID {
+		return r.done("/", "Your roles are changed.") // which may not list people any more
+	}
+	return r.done("/people", "The roles of "+p.Name+" are changed.")
+}
+
+func (r *request) givenRoles() (out []authz.Role) {
+	for _, role := range r.c.Request().Form["roles"] {
+		out = append(out, authz.Role(role))
+	}
+	return out
 }
 
 func (r *request) removePersonForm(p inventory.Person) *form {

@@ -175,6 +175,8 @@ func pageRoutes() []route {
 		{get, "/people/new", "account", "write", permitted, (*request).newPersonPage},
 		{post, "/people", "account", "write", permitted, (*request).addPerson},
 		{post, "/people/:id/link", "account", "write", permitted, (*request).personLink},
+		{get, "/people/:id/roles", "account", "write", permitted, (*request).rolesPage},
+		{post, "/people/:id/roles", "account", "write", permitted, (*request).changeRoles},
 		{get, "/people/:id/remove", "account", "write", permitted, (*request).removePersonPage},
 		{post, "/people/:id/remove", "account", "write", permitted, (*request).removePerson},
 	}

@@ -217,19 +217,18 @@ func (r *request) makeFirst() (inventory.Account, inventory.OrgID, error) {
 	reg, ctx := r.web.d.Register, r.ctx()
 	// All that can be wrong with the entry is found before anything is made: an
 	// organisation's short name is for ever.
-	if err := inventory.CheckPerson(r.value("name"), r.value("email")); err != nil {
-		return inventory.Account{}, "", err
+	var wrong fault.Fields
+	fresh, org := len(reg.Orgs()) == 0, inventory.Org{ID: inventory.OrgID(r.value("id")), Name: r.value("organisation_name")}
+	if fresh {
+		_ = wrong.Join(renamed(inventory.CheckOrg(org), "name", "organisation_name")) // what is wrong comes with the rest
 	}
-	if err := inventory.CheckPassword(r.c.FormValue("password")); err != nil {
+	if err := wrong.Join(inventory.CheckPerson(r.value("name"), r.value("email")), inventory.CheckPassword(r.c.FormValue("password"))); err != nil {
 		return inventory.Account{}, "", err
 	}
 	actor := authz.Actor{ID: firstRunActor, Request: r.id}
-	if len(reg.Orgs()) == 0 {
-		if r.value("organisation_name") == "" {
-			return inventory.Account{}, "", fault.Field("organisation_name", "give the organisation a name")
-		}
-		actor.Org = inventory.OrgID(r.value("id"))
-		if err := reg.CreateOrg(ctx, actor, inventory.Org{ID: actor.Org, Name: r.value("organisation_name")}); err != nil {
+	if fresh {
+		actor.Org = org.ID
+		if err := reg.CreateOrg(ctx, actor, org); err != nil {
 			return inventory.Account{}, "", err
 		}
 	} else {

@@ -388,7 +388,7 @@ func wrong(results []verify.Result) string {
 
 // link makes a one-time sign-in link.
 func (m *sample) link(ctx context.Context, c *config.Config, a authz.Actor) (string, error) {
-	token, err := m.s.Register.Link(ctx, a.ID)
+	token, err := m.s.Register.LinkFor(ctx, authz.Actor{Org: orgID, ID: "job:demo", Name: "demo"}, a.ID)
 	return c.PublicURL + "/signin/link/" + token, err
 }
 

@@ -61,8 +61,7 @@ func (m *sample) people(ctx context.Context) error {
 		{inventory.Person{Name: "Ines Moreau", Email: "ines.moreau@northwind.example", Roles: []authz.Role{authz.Admin, authz.ComplianceOfficer}}, &m.officer},
 		{inventory.Person{Name: "Tomas Okafor", Email: "tomas.okafor@northwind.example", Roles: []authz.Role{authz.Approver}}, &m.approver},
 	} {
-		actor := authz.Actor{Org: orgID, ID: "job:demo", Name: "demo"}
-		member, err := m.s.Register.AddAccount(ctx, actor, p.person)
+		member, err := m.member(ctx, p.person)
 		if err != nil {
 			return err
 		}
@@ -71,6 +70,21 @@ func (m *sample) people(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// member adds a person who is none yet. One of an earlier run keeps the roles that
+// somebody may have given meanwhile.
+func (m *sample) member(ctx context.Context, p inventory.Person) (inventory.Person, error) {
+	state, err := m.s.Register.State(orgID)
+	if err != nil {
+		return p, err
+	}
+	for _, old := range state.Members {
+		if old.Email == p.Email {
+			return old, nil
+		}
+	}
+	return m.s.Register.AddAccount(ctx, authz.Actor{Org: orgID, ID: "job:demo", Name: "demo"}, p)
 }
 
 // gateway declares providers, routes, guard profiles and budgets.

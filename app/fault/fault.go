@@ -5,6 +5,9 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 )
 
 // Kind is what went wrong as far as a caller can act on it.
@@ -73,6 +76,58 @@ func Wrap(kind Kind, code string, cause error, format string, args ...any) *Erro
 func Field(name, format string, args ...any) *Error {
 	message := fmt.Sprintf(format, args...)
 	return &Error{Kind: Invalid, Code: "invalid_field", Message: message, Fields: map[string]string{name: message}}
+}
+
+// Fields gathers what is wrong with the fields of one entry, so that whoever entered
+// them is told all of it at once. The zero value is ready; of each field the first
+// error counts.
+type Fields struct {
+	names    []string // in the order in which they were added
+	messages map[string]string
+}
+
+// Add says what is wrong with a field.
+func (f *Fields) Add(name, format string, args ...any) {
+	if _, ok := f.messages[name]; ok {
+		return
+	}
+	if f.messages == nil {
+		f.messages = map[string]string{}
+	}
+	f.names, f.messages[name] = append(f.names, name), fmt.Sprintf(format, args...)
+}
+
+// Join adds the fields of errors about fields and gives Err, or the first of the errors
+// that is about none.
+func (f *Fields) Join(errs ...error) error {
+	for _, err := range errs {
+		var e *Error
+		switch {
+		case err == nil:
+		case errors.As(err, &e) && e.Kind == Invalid && len(e.Fields) > 0:
+			for _, name := range slices.Sorted(maps.Keys(e.Fields)) {
+				f.Add(name, "%s", e.Fields[name])
+			}
+		default:
+			return err
+		}
+	}
+	return f.Err()
+}
+
+// Err is nil when nothing is wrong, else one Invalid error about all the fields.
+func (f *Fields) Err() error {
+	switch len(f.names) {
+	case 0:
+		return nil
+	case 1:
+		return Field(f.names[0], "%s", f.messages[f.names[0]])
+	}
+	said := make([]string, 0, len(f.names))
+	for _, name := range f.names {
+		said = append(said, name+": "+f.messages[name])
+	}
+	return &Error{Kind: Invalid, Code: "invalid_field", Message: strings.Join(said, "; "), Fields: maps.Clone(f.messages)}
 }
 
 // KindOf is the kind of the first *Error in the chain of err, else Internal.

@@ -1,0 +1,82 @@
+package web_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// TestRolesOfPeople: an administrator changes roles on a page of their own; adding
+// somebody who is there changes nothing, and a link for somebody else is on record.
+func TestRolesOfPeople(t *testing.T) {
+	base, token := emptyServer(t, "")
+	admin := begin(t, base, token)
+	second := admin.join(t, "Bo Lind", "approver")
+	people := idText.FindAllStringSubmatch(admin.get(t, "/people").body, -1)
+	if len(people) != 2 {
+		t.Fatalf("%d people are listed", len(people))
+	}
+	own, id := people[0][1], people[1][1]
+	if own != admin.id(t) {
+		t.Fatal("the first of the list is not the administrator")
+	}
+
+	a := admin.post(t, "/people", "name", "Dup", "email", "BO.LIND@readers.example", "roles", "auditor")
+	if a.status != http.StatusConflict || !strings.Contains(plainText(a.body), "is a member already") {
+		t.Errorf("added again: %d %.400s", a.status, plainText(a.body))
+	}
+	if a := second.get(t, "/systems"); a.status != http.StatusOK {
+		t.Errorf("the approver reads systems: %d", a.status)
+	}
+	form := admin.get(t, "/people/"+id+"/roles")
+	if form.status != http.StatusOK || !strings.Contains(form.body, `value="approver" checked`) {
+		t.Errorf("the form of roles: %d", form.status)
+	}
+	if a := admin.post(t, "/people/"+id+"/roles"); a.status != http.StatusBadRequest || !strings.Contains(a.body, "at least one role") {
+		t.Errorf("no role: %d", a.status)
+	}
+	if a := admin.post(t, "/people/"+id+"/roles", "roles", "developer"); a.status != http.StatusSeeOther {
+		t.Errorf("another role: %d %.300s", a.status, plainText(a.body))
+	}
+	if a := second.get(t, "/documents"); a.status != http.StatusForbidden {
+		t.Errorf("who is a developer now reads documents: %d", a.status)
+	}
+	if a := admin.post(t, "/people/"+own+"/roles", "roles", "auditor"); a.status != http.StatusConflict || !strings.Contains(a.body, "only administrator") {
+		t.Errorf("the last administrator: %d", a.status)
+	}
+	if a := admin.post(t, "/people/"+id+"/link"); a.status != http.StatusOK {
+		t.Errorf("a link: %d", a.status)
+	}
+	if a := admin.get(t, "/ledger"); !strings.Contains(plainText(a.body), "Account link made "+id) {
+		t.Errorf("the ledger's page does not say who was given a link:\n%.1500s", plainText(a.body))
+	}
+}
+
+// TestAllErrorsAtOnce: a form that comes back says all that is wrong with it, each
+// beside its field.
+func TestAllErrorsAtOnce(t *testing.T) {
+	base, token := emptyServer(t, "")
+	fresh := newReader(base)
+	if a := fresh.post(t, "/signin/link/"+token); a.status != http.StatusSeeOther {
+		t.Fatalf("the link: %d", a.status)
+	}
+	wrong := func(a answer, fields ...string) {
+		t.Helper()
+		if a.status != http.StatusBadRequest {
+			t.Errorf("status %d", a.status)
+		}
+		for _, f := range fields {
+			if !strings.Contains(a.body, `id="f-`+f+`-e"`) || !strings.Contains(a.body, `href="#f-`+f+`"`) {
+				t.Errorf("nothing says what is wrong with %s", f)
+			}
+		}
+		if n := strings.Count(a.body, `href="#f-`); n != len(fields) {
+			t.Errorf("%d fields are wrong, want %d", n, len(fields))
+		}
+	}
+	wrong(fresh.post(t, "/first-run", "id", "../x", "email", "nobody", "password", "short"), "organisation_name", "id", "name", "email", "password")
+	admin := sampleConsole(t).admin
+	wrong(admin.post(t, "/systems", "risk_class", "minimal", "lifecycle", "in_use"), "name", "purpose", "owner", "risk_reason")
+	wrong(admin.post(t, "/keys", "requests_per_minute", "-1", "concurrency", "1.5", "expires_at", "2020-13-01"), "name", "requests_per_minute", "concurrency", "expires_at")
+	wrong(admin.post(t, "/people"), "name", "email", "roles")
+}
