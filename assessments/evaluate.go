@@ -98,15 +98,13 @@ func (e *Engine) EvaluateAt(ctx context.Context, org inventory.OrgID, system inv
 	if err != nil {
 		return nil, err
 	}
-	results, err := e.d.Projection.Results(ctx, string(org), string(system), "", v.Leaves, 500)
+	results, err := e.d.Projection.Newest(ctx, string(org), string(system), e.d.Catalog.TestIDs(), v.Leaves)
 	if err != nil {
 		return nil, err
 	}
 	newest := map[string]*projection.Result{}
 	for i := range results {
-		if r := &results[i]; newest[r.Test] == nil {
-			newest[r.Test] = r
-		}
+		newest[results[i].Test] = &results[i]
 	}
 	human, err := e.d.Store.evidence(ctx, org, framework, "", system)
 	if err != nil {

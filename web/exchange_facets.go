@@ -29,6 +29,7 @@ func (r *request) logFacets(data *exchangesData, sums map[string]projection.Coun
 		systems.Choices = append(systems.Choices, facetChoice{string(s.ID), s.Name, c["closed"] + c["refused"], known, q.has("system", string(s.ID))})
 	}
 	slices.SortStableFunc(systems.Choices, func(a, b facetChoice) int { return int(b.N - a.N) })
+	systems.Choices, systems.Left = shortest(systems.Choices)
 	systems.Choices = append(systems.Choices, facetChoice{none, "None registered", sums[""]["closed"] + sums[""]["refused"], known, q.has("system", none)})
 	guards, codes, usage := facet{Legend: "Guard", Name: "guard"}, facet{Legend: "Code", Name: "code"}, facet{Legend: "Usage from", Name: "usage"}
 	for _, name := range sorted(chosen) {
@@ -68,6 +69,28 @@ func (r *request) logFacets(data *exchangesData, sums map[string]projection.Coun
 			data.Facets = append(data.Facets, f)
 		}
 	}
+}
+
+// facetChoices is how many AI systems a facet offers; those that are chosen stand
+// there whatever they called.
+const facetChoices = 12
+
+// shortest keeps what is chosen and the first of the others, and says how many it
+// leaves out.
+func shortest(all []facetChoice) (kept []facetChoice, left int) {
+	if len(all) <= facetChoices+1 {
+		return all, 0
+	}
+	others := 0
+	for _, c := range all {
+		if !c.On {
+			others++
+		}
+		if c.On || others <= facetChoices {
+			kept = append(kept, c)
+		}
+	}
+	return kept, len(all) - len(kept)
 }
 
 func (f *facet) add(q *logFilter, value, label string, n int64) {

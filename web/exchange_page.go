@@ -2,7 +2,6 @@ package web
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -388,15 +387,4 @@ func (r *request) exchangeJoin(p *exchangePane) []joinItem {
 		docs.Text = plural(n, "document")
 	}
 	return []joinItem{{Label: "Exchange", Text: "…" + p.ID[max(0, len(p.ID)-6):], Href: p.Alone, Current: true}, key, system, controls, docs}
-}
-
-// newestByTest keeps the newest result of each test.
-func newestByTest(results []projection.Result) []projection.Result {
-	var out []projection.Result
-	for _, x := range results {
-		if !slices.ContainsFunc(out, func(o projection.Result) bool { return o.Test == x.Test }) {
-			out = append(out, x)
-		}
-	}
-	return out
 }

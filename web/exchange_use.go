@@ -77,13 +77,13 @@ func (r *request) testsOf(u *exchangeUse, p *exchangePane) error {
 	if p.System == "" {
 		return nil // what no system owns is a finding, and counts for no system's controls
 	}
-	results, err := r.web.d.Projection.Results(r.ctx(), string(r.actor.Org), p.System, "", 0, 500)
+	results, err := r.web.d.Projection.Newest(r.ctx(), string(r.actor.Org), p.System, r.web.d.Catalog.TestIDs(), 0)
 	if err != nil {
 		return err
 	}
 	leaf := uint64(max(p.ClosedLeaf, p.OpenedLeaf))
 	seen := map[string]bool{}
-	for _, x := range newestByTest(results) {
+	for _, x := range results {
 		t, err := r.web.d.Catalog.Test(x.Test)
 		if err != nil || leaf < x.FirstLeaf || leaf >= x.EndLeaf || !assessments.Computed(x.Test) {
 			continue

@@ -47,6 +47,7 @@ type exchangesData struct {
 type facet struct {
 	Legend, Name string
 	Choices      []facetChoice
+	Left         int // choices that are not offered, since they counted less
 }
 
 type facetChoice struct {

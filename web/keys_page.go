@@ -22,8 +22,10 @@ type keyRow struct {
 }
 
 type keysData struct {
-	Keys   []keyRow
+	Keys   []keyRow // of this page
+	Pager  pager
 	All    int
+	Query  string
 	System inventory.SystemID
 	Own    bool // only the reader's own, with their use
 	Days   int  // of the use
@@ -38,11 +40,16 @@ func (r *request) keyUse() (map[string]projection.KeyUse, error) {
 }
 
 func (r *request) keysPage() error {
-	data := keysData{All: len(r.state.Keys), System: inventory.SystemID(r.query("system")), Own: r.own(), Days: useDays}
-	for _, k := range r.state.Keys {
-		if data.System == "" || k.System == data.System {
-			data.Keys = append(data.Keys, r.keyRow(k))
-		}
+	data := keysData{All: len(r.state.Keys), Query: r.query("q"), System: inventory.SystemID(r.query("system")), Own: r.own(), Days: useDays}
+	matching := slices.DeleteFunc(slices.Clone(r.state.Keys), func(k inventory.Key) bool {
+		text := strings.ToLower(strings.Join([]string{string(k.ID), k.Name, string(k.System), r.systemName(string(k.System)), r.person(k.Owner)}, " "))
+		return data.System != "" && k.System != data.System || !strings.Contains(text, strings.ToLower(data.Query))
+	})
+	slices.SortStableFunc(matching, func(a, b inventory.Key) int { return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)) })
+	var first, last int
+	first, last, data.Pager = r.pageOf(len(matching))
+	for _, k := range matching[first:last] {
+		data.Keys = append(data.Keys, r.keyRow(k))
 	}
 	if data.Own {
 		use, err := r.keyUse()
@@ -240,10 +247,23 @@ func (r *request) budgetRows(keep func(inventory.Budget) bool) []budgetRow {
 	return out
 }
 
-type budgetsData struct{ Budgets []budgetRow }
+type budgetsData struct {
+	Budgets []budgetRow // of this page
+	Pager   pager
+	All     int
+	Query   string
+}
 
 func (r *request) budgetsPage() error {
-	return r.ok("budgets", page{Title: "Budgets", Nav: "budgets", Crumbs: []crumb{{Title: "Budgets"}}}, budgetsData{r.budgetRows(r.listed)})
+	rows := r.budgetRows(r.listed)
+	data := budgetsData{All: len(rows), Query: r.query("q")}
+	rows = slices.DeleteFunc(rows, func(b budgetRow) bool {
+		return !strings.Contains(strings.ToLower(strings.Join([]string{string(b.ID), b.Target, b.TargetName}, " ")), strings.ToLower(data.Query))
+	})
+	var first, last int
+	first, last, data.Pager = r.pageOf(len(rows))
+	data.Budgets = rows[first:last]
+	return r.ok("budgets", page{Title: "Budgets", Nav: "budgets", Crumbs: []crumb{{Title: "Budgets"}}}, data)
 }
 
 func budgetCrumbs(title string) page {

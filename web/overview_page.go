@@ -1,8 +1,10 @@
 package web
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"plumbline/app/fault"
@@ -27,11 +29,21 @@ type standing struct {
 }
 
 type lawDate struct {
-	At                 time.Time
-	Obligations        int
-	Systems            []string
-	Past               bool
-	Articles, Relative string
+	At          time.Time
+	Obligations int
+	Systems     []string
+	Past        bool
+	Relative    string
+	controls    map[string]bool // that begin to apply then
+}
+
+// Named are the systems that a date concerns, the first few of many.
+func (d lawDate) Named() string {
+	const few = 6
+	if len(d.Systems) <= few {
+		return strings.Join(d.Systems, ", ")
+	}
+	return strings.Join(d.Systems[:few], ", ") + " and " + group(int64(len(d.Systems)-few)) + " more"
 }
 
 type overviewData struct {
@@ -45,8 +57,11 @@ type overviewData struct {
 	Spend      money.Nano
 	Chart      []dayCount
 	BySystem   []systemUse
+	Quieter    int // systems that called less than those
 	Tasks      []task
+	TasksN     int // all, also the folded ones
 	Rays       []task
+	Open       string // the one kind of tasks or X-rays that is shown whole
 	Standing   []standing
 	Dates      []lawDate
 	LastTests  int64
@@ -96,6 +111,8 @@ func (r *request) overviewPage() error {
 	if err := r.attention(&data); err != nil {
 		return err
 	}
+	data.Open, data.TasksN = r.query("kind"), len(data.Tasks)
+	data.Tasks, data.Rays = fold(data.Tasks, data.Open, days, "tasks-h"), fold(data.Rays, data.Open, days, "xray-h")
 	if r.can("system", "write") {
 		if data.Steps, err = r.firstSteps(); err != nil {
 			return err
@@ -107,19 +124,67 @@ func (r *request) overviewPage() error {
 	return r.ok("overview", page{Title: "Overview", Nav: "overview", Crumbs: []crumb{{Title: "Overview"}}}, data)
 }
 
+// systemsShown is how many AI systems the overview lists.
+const systemsShown = 12
+
+// foldedFrom is how many tasks of one kind the overview shows one by one; of more, it
+// shows foldedTo and counts the others.
+const foldedFrom, foldedTo = 5, 3
+
+// kind is what a task's title says before it names what it is about.
+func (t task) kind() string {
+	kind, _, _ := strings.Cut(t.Title, ": ")
+	return kind
+}
+
+// fold groups tasks by kind, the pressing kinds first, and folds those of which there
+// are many; open is the one kind that is shown, whole.
+func fold(list []task, open string, days int, anchor string) (out []task) {
+	var kinds []string
+	of := map[string][]task{}
+	for _, t := range list {
+		if of[t.kind()] == nil {
+			kinds = append(kinds, t.kind())
+		}
+		of[t.kind()] = append(of[t.kind()], t)
+	}
+	if of[open] != nil {
+		return of[open]
+	}
+	tones := []string{"bad", "warn", "blind", "note", "mute"}
+	slices.SortStableFunc(kinds, func(a, b string) int {
+		return slices.Index(tones, of[a][0].Tone) - slices.Index(tones, of[b][0].Tone)
+	})
+	for _, kind := range kinds {
+		all := of[kind]
+		if len(all) <= foldedFrom {
+			out = append(out, all...)
+			continue
+		}
+		more := task{Tone: all[0].Tone, Icon: "right", Title: group(int64(len(all)-foldedTo)) + " more: " + kind, Sub: "the first " + decimal(foldedTo) + " of " + group(int64(len(all))) + " are shown",
+			Href: "/?" + query("days", decimal(int64(days)), "kind", kind) + "#" + anchor}
+		out = append(append(out, all[:foldedTo]...), more)
+	}
+	return out
+}
+
 // bySystem splits the period's traffic by system; what is left over is use by no
 // registered system.
 func (r *request) bySystem(data *overviewData, from time.Time) error {
 	rest := systemUse{Name: "No registered system", Exchanges: data.Exchanges, Refused: data.Refused, Failed: data.Failed, Spend: data.Spend}
+	use, err := r.useBySystem(from)
+	if err != nil {
+		return err
+	}
 	for _, s := range r.state.Systems {
-		hours, err := r.web.d.Projection.Hours(r.ctx(), string(r.actor.Org), string(s.ID), time.Unix(0, 0), r.web.d.Now())
-		if err != nil {
-			return err
-		}
-		sum := sumSince(hours, from)
+		sum := use[string(s.ID)]
 		u := systemUse{string(s.ID), s.Name, sum["closed"] + sum["refused"], sum["refused"], sum["failed"] + sum["incomplete"], money.Nano(sum["charge"])}
 		data.BySystem = append(data.BySystem, u)
 		rest.Exchanges, rest.Refused, rest.Failed, rest.Spend = rest.Exchanges-u.Exchanges, rest.Refused-u.Refused, rest.Failed-u.Failed, rest.Spend-u.Spend
+	}
+	if n := len(data.BySystem); n > systemsShown {
+		slices.SortStableFunc(data.BySystem, func(a, b systemUse) int { return cmp.Compare(b.Exchanges, a.Exchanges) })
+		data.BySystem, data.Quieter = data.BySystem[:systemsShown], n-systemsShown
 	}
 	if rest.Exchanges > 0 {
 		data.BySystem = append(data.BySystem, rest)
@@ -204,10 +269,13 @@ func (r *request) standings(data *overviewData) error {
 					at := c.Control.From(string(s.RiskClass)).Effective
 					d := dates[at]
 					if d == nil {
-						d = &lawDate{At: at}
+						d = &lawDate{At: at, controls: map[string]bool{}}
 						dates[at] = d
 					}
-					d.Obligations++
+					if !d.controls[c.Control.ID] {
+						d.controls[c.Control.ID] = true
+						d.Obligations++ // once, of however many systems
+					}
 					if !slices.Contains(d.Systems, string(s.ID)) {
 						d.Systems = append(d.Systems, string(s.ID))
 					}

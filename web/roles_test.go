@@ -122,8 +122,12 @@ func TestAnotherOrganisation(t *testing.T) {
 		t.Fatal(err)
 	}
 	stranger := fresh.join(t, "Greta Globex", "admin")
+	both := c.admin.id(t) // a member of either
 	tried := map[string]bool{}
 	for _, at := range pages.order {
+		if strings.HasPrefix(at, "/people/"+both+"/") {
+			continue
+		}
 		u, err := url.Parse(at)
 		if err != nil {
 			t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 
 	"plumbline/app/money"
 	"plumbline/assessments"
+	"plumbline/assessments/projection"
 	"plumbline/inventory"
 )
 
@@ -21,14 +22,15 @@ type systemRow struct {
 	Counts             map[assessments.State]int
 }
 
-// stands reports whether a system is of a state of the list. One whose renewal is open
-// is approved, and an approval of it is requested.
-func (row *systemRow) stands(state string) bool {
-	return state == "" || state == row.Status || row.Status == "renewal" && (state == "approved" || state == "requested")
+// stands reports whether a system where it stands is of a state of the list. One whose
+// renewal is open is approved, and an approval of it is requested.
+func stands(status, state string) bool {
+	return state == "" || state == status || status == "renewal" && (state == "approved" || state == "requested")
 }
 
 type systemsData struct {
-	Systems []systemRow
+	Systems []systemRow // of this page
+	Pager   pager
 	All     int
 	Query   string
 	Class   string
@@ -58,21 +60,50 @@ func (r *request) systemsPage() error {
 	for _, s := range systemStates {
 		data.States = append(data.States, option{Value: s, Label: lookOf(s).word})
 	}
-	for _, s := range r.state.Systems {
-		row, err := r.systemRow(s)
+	matching := slices.DeleteFunc(slices.Clone(r.state.Systems), func(s inventory.System) bool { return !data.takes(&s, r.web.d.Now()) })
+	var first, last int
+	first, last, data.Pager = r.pageOf(len(matching))
+	use, err := r.useBySystem(r.web.d.Now().AddDate(0, 0, -data.Days))
+	if err != nil {
+		return err
+	}
+	for _, s := range matching[first:last] {
+		row, err := r.systemRow(s, use[string(s.ID)])
 		if err != nil {
 			return err
 		}
-		text := strings.ToLower(strings.Join([]string{string(s.ID), s.Name, s.Purpose, s.Owner, s.Department}, " "))
-		class := string(s.RiskClass)
-		if class == "" {
-			class = "unclassified"
-		}
-		if strings.Contains(text, strings.ToLower(data.Query)) && (data.Class == "" || data.Class == class) && row.stands(data.State) {
-			data.Systems = append(data.Systems, row)
-		}
+		data.Systems = append(data.Systems, row)
 	}
 	return r.ok("systems", page{Title: "AI systems", Nav: "systems", Crumbs: []crumb{{Title: "AI systems"}}}, data)
+}
+
+// takes reports whether the filters let a system through.
+func (d *systemsData) takes(s *inventory.System, now time.Time) bool {
+	text := strings.ToLower(strings.Join([]string{string(s.ID), s.Name, s.Purpose, s.Owner, s.Department}, " "))
+	class := string(s.RiskClass)
+	if class == "" {
+		class = "unclassified"
+	}
+	return strings.Contains(text, strings.ToLower(d.Query)) && (d.Class == "" || d.Class == class) && stands(systemStatus(s, now), d.State)
+}
+
+// useBySystem adds up what each system called from a time on, to the hour. Records
+// before the log's first hour mark stand in hour 0 and always count.
+func (r *request) useBySystem(from time.Time) (map[string]projection.Counters, error) {
+	use, err := r.web.d.Projection.SumBySystem(r.ctx(), string(r.actor.Org), from.Unix()/3600, 0)
+	if err != nil {
+		return nil, err
+	}
+	early, err := r.web.d.Projection.SumBySystem(r.ctx(), string(r.actor.Org), 0, 1)
+	for system, counters := range early {
+		if use[system] == nil {
+			use[system] = projection.Counters{}
+		}
+		for name, n := range counters {
+			use[system][name] += n
+		}
+	}
+	return use, err
 }
 
 func classOptions() []option {
@@ -87,13 +118,8 @@ func classOptions() []option {
 	return out
 }
 
-func (r *request) systemRow(s inventory.System) (systemRow, error) {
+func (r *request) systemRow(s inventory.System, sum projection.Counters) (systemRow, error) {
 	row := systemRow{System: s, Status: systemStatus(&s, r.web.d.Now()), InForce: inForce(s.Approval, r.web.d.Now()), Declared: len(s.Models), Counts: map[assessments.State]int{}}
-	hours, err := r.web.d.Projection.Hours(r.ctx(), string(r.actor.Org), string(s.ID), time.Unix(0, 0), r.web.d.Now())
-	if err != nil {
-		return row, err
-	}
-	sum := sumSince(hours, r.web.d.Now().AddDate(0, 0, -30))
 	row.Exchanges, row.Spend = sum["closed"]+sum["refused"], money.Nano(sum["charge"])
 	seen, err := r.observed(&s)
 	if err != nil {

@@ -282,7 +282,35 @@ func (s *Store) Results(ctx context.Context, org, system, test string, leaves ui
 		query += ` AND leaf < ?`
 		args = append(args, leaves)
 	}
-	rows, err := s.db.QueryContext(ctx, s.q(query+` ORDER BY leaf DESC LIMIT ?`), append(args, limit)...)
+	return s.results(ctx, query+` ORDER BY leaf DESC LIMIT ?`, append(args, limit)...)
+}
+
+// Newest lists the newest result of each of the named tests of a system, the newest
+// first. leaves limits it to what stands before that leaf; 0: all. Its cost does not
+// grow with how often the tests ran.
+func (s *Store) Newest(ctx context.Context, org, system string, tests []string, leaves uint64) ([]Result, error) {
+	if len(tests) == 0 {
+		return nil, nil
+	}
+	before := ""
+	if leaves > 0 {
+		before = ` AND leaf < ?`
+	}
+	query, args := `SELECT leaf, id, at, body FROM proj_results WHERE org = ? AND leaf IN (`, []any{org}
+	for i, test := range tests {
+		if i > 0 {
+			query += `, `
+		}
+		query += `(SELECT MAX(leaf) FROM proj_results WHERE org = ? AND system = ? AND test = ?` + before + `)`
+		if args = append(args, org, system, test); leaves > 0 {
+			args = append(args, leaves)
+		}
+	}
+	return s.results(ctx, query+`) ORDER BY leaf DESC`, args...)
+}
+
+func (s *Store) results(ctx context.Context, query string, args ...any) ([]Result, error) {
+	rows, err := s.db.QueryContext(ctx, s.q(query), args...)
 	if err != nil {
 		return nil, fmt.Errorf("read results: %w", err)
 	}
