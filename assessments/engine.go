@@ -10,8 +10,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -108,8 +106,12 @@ func (e *Engine) RunTests(ctx context.Context, org inventory.OrgID) (int, error)
 		return n, err
 	}
 	for i := range state.Systems {
-		for _, f := range e.d.Catalog.Frameworks {
-			if err := e.recordStates(ctx, org, state.Systems[i].ID, f.ID); err != nil {
+		list, err := e.EvaluateAll(ctx, org, state.Systems[i].ID)
+		if err != nil {
+			return n, err
+		}
+		for _, a := range list {
+			if err := e.recordStates(ctx, a); err != nil {
 				return n, err
 			}
 		}
@@ -122,7 +124,7 @@ func (e *Engine) RunTests(ctx context.Context, org inventory.OrgID) (int, error)
 func (e *Engine) measure(ctx context.Context, org inventory.OrgID, state *inventory.State) (out []*record.TestResult, err error) {
 	err = e.d.Projection.Still(func() error {
 		for i := range state.Systems {
-			for _, id := range slices.Sorted(maps.Keys(measures)) {
+			for _, id := range ComputedTests() {
 				result, err := e.runTest(ctx, org, state, &state.Systems[i], id)
 				if err != nil {
 					return fmt.Errorf("%s of %s: %w", id, state.Systems[i].ID, err)
@@ -188,11 +190,8 @@ const testVersion = 1
 
 // recordStates puts the controls on record whose state is another than the last
 // one recorded.
-func (e *Engine) recordStates(ctx context.Context, org inventory.OrgID, system inventory.SystemID, framework string) error {
-	a, err := e.Evaluate(ctx, org, system, framework)
-	if err != nil {
-		return err
-	}
+func (e *Engine) recordStates(ctx context.Context, a *Assessment) error {
+	org, system, framework := a.Org, a.System.ID, a.Framework.ID
 	before, err := e.d.Projection.States(ctx, string(org), framework, string(system))
 	if err != nil {
 		return err

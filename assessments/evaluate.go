@@ -88,17 +88,35 @@ func (e *Engine) Evaluate(ctx context.Context, org inventory.OrgID, system inven
 	return e.EvaluateAt(ctx, org, system, framework, View{State: state, At: e.d.Now().UTC()})
 }
 
+// EvaluateAll computes every framework of the catalogue, in its order, for a system as
+// things stand now.
+func (e *Engine) EvaluateAll(ctx context.Context, org inventory.OrgID, system inventory.SystemID) ([]*Assessment, error) {
+	state, err := e.d.Register.State(org)
+	if err != nil {
+		return nil, err
+	}
+	return e.evaluate(ctx, org, system, e.d.Catalog.Frameworks, View{State: state, At: e.d.Now().UTC()})
+}
+
 // EvaluateAt computes it as of a view.
 func (e *Engine) EvaluateAt(ctx context.Context, org inventory.OrgID, system inventory.SystemID, framework string, v View) (*Assessment, error) {
 	f, err := e.d.Catalog.Framework(framework)
 	if err != nil {
 		return nil, err
 	}
+	list, err := e.evaluate(ctx, org, system, []*frameworks.Framework{f}, v)
+	if err != nil {
+		return nil, err
+	}
+	return list[0], nil
+}
+
+func (e *Engine) evaluate(ctx context.Context, org inventory.OrgID, system inventory.SystemID, list []*frameworks.Framework, v View) (out []*Assessment, err error) {
 	s, err := v.State.System(system)
 	if err != nil {
 		return nil, err
 	}
-	results, err := e.d.Projection.Newest(ctx, string(org), string(system), e.d.Catalog.TestIDs(), v.Leaves)
+	results, err := e.d.Projection.Newest(ctx, string(org), string(system), ComputedTests(), v.Leaves)
 	if err != nil {
 		return nil, err
 	}
@@ -106,24 +124,27 @@ func (e *Engine) EvaluateAt(ctx context.Context, org inventory.OrgID, system inv
 	for i := range results {
 		newest[results[i].Test] = &results[i]
 	}
-	human, err := e.d.Store.evidence(ctx, org, framework, "", system)
-	if err != nil {
-		return nil, err
-	}
-	decisions, err := e.d.Store.applicability(ctx, org, framework, system)
-	if err != nil {
-		return nil, err
-	}
-	a := &Assessment{Org: org, System: *s, Framework: f, At: v.At, Counts: map[State]int{}}
-	for _, c := range f.Controls {
-		cs := e.control(c, s, v, newest, human[c.ID], decided(decisions[c.ID], v))
-		if cs.Plan, err = e.plan(ctx, human[c.ID], v); err != nil {
+	for _, f := range list {
+		human, err := e.d.Store.evidence(ctx, org, f.ID, "", system)
+		if err != nil {
 			return nil, err
 		}
-		a.Counts[cs.State]++
-		a.Controls = append(a.Controls, cs)
+		decisions, err := e.d.Store.applicability(ctx, org, f.ID, system)
+		if err != nil {
+			return nil, err
+		}
+		a := &Assessment{Org: org, System: *s, Framework: f, At: v.At, Counts: map[State]int{}}
+		for _, c := range f.Controls {
+			cs := e.control(c, s, v, newest, human[c.ID], decided(decisions[c.ID], v))
+			if cs.Plan, err = e.plan(ctx, human[c.ID], v); err != nil {
+				return nil, err
+			}
+			a.Counts[cs.State]++
+			a.Controls = append(a.Controls, cs)
+		}
+		out = append(out, a)
 	}
-	return a, nil
+	return out, nil
 }
 
 func (e *Engine) control(c *frameworks.Control, s *inventory.System, v View, newest map[string]*projection.Result, human []Evidence, decision *Applicability) ControlState {
@@ -158,11 +179,12 @@ func (e *Engine) control(c *frameworks.Control, s *inventory.System, v View, new
 	return cs
 }
 
-// decided is the newest confirmed decision that a view knows; nil when none.
+// decided is the newest decision that a view knows; nil when none. A proposal that was
+// rejected changed nothing.
 func decided(list []Applicability, v View) *Applicability {
 	var newest *Applicability
 	for i := range list {
-		if a := &list[i]; a.Approver != "" && recordedBefore(a.Leaf, v) && (newest == nil || a.Leaf > newest.Leaf) {
+		if a := &list[i]; a.Approver != "" && !a.Rejected && recordedBefore(a.Leaf, v) && (newest == nil || a.Leaf > newest.Leaf) {
 			newest = a
 		}
 	}

@@ -209,20 +209,25 @@ func (e *Engine) EvidenceByID(ctx context.Context, org inventory.OrgID, id strin
 	return e.d.Store.evidenceByID(ctx, org, id)
 }
 
-// Applicability is a decision that a control does not concern a system. It counts
-// once a second person confirmed it.
+// Applicability is a proposal that a control does not concern a system, or that it does
+// after all, with what was decided on it. It counts once a second person decided.
 type Applicability struct {
 	ID                       string
 	Framework, Control       string
 	System                   inventory.SystemID
-	Applies                  bool
+	Applies                  bool // as proposed; once it is decided, as decided
+	Rejected                 bool
 	Reason, Author, Approver string
 	At, DecidedAt            time.Time
 	Leaf                     int64
 }
 
-// ProposeNotApplicable asks that a control be left out for a system.
-func (e *Engine) ProposeNotApplicable(ctx context.Context, actor authz.Actor, framework, control string, system inventory.SystemID, reason string) error {
+// Proposed is what was proposed, whatever was decided.
+func (a Applicability) Proposed() (applies bool) { return a.Applies != a.Rejected }
+
+// ProposeApplicability asks that a control be left out for a system, or be taken in again
+// where that was decided; a Conflict while another proposal waits.
+func (e *Engine) ProposeApplicability(ctx context.Context, actor authz.Actor, framework, control string, system inventory.SystemID, applies bool, reason string) error {
 	f, err := e.d.Catalog.Framework(framework)
 	if err == nil {
 		_, err = f.Control(control)
@@ -231,46 +236,61 @@ func (e *Engine) ProposeNotApplicable(ctx context.Context, actor authz.Actor, fr
 		return fault.New(fault.NotFound, "not_found", "%v", err)
 	}
 	if strings.TrimSpace(reason) == "" {
-		return fault.Field("reason", "say why the control does not apply")
+		return fault.Field("reason", "say why")
 	}
 	if err := checkReason(reason); err != nil {
 		return err
+	}
+	list, err := e.Proposals(ctx, actor.Org, framework, control, system)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(list, func(a Applicability) bool { return a.Approver == "" }) {
+		return fault.New(fault.Conflict, "proposed", "a proposal for this control waits for a decision already")
+	}
+	if last := decided(list, View{}); applies && (last == nil || last.Applies) {
+		return fault.New(fault.Conflict, "unchanged", "no decision leaves the control out, so there is none to take back")
 	}
 	id, err := e.newID()
 	if err != nil {
 		return err
 	}
-	return e.d.Store.insertApplicability(ctx, actor.Org, Applicability{ID: id.String(), Framework: framework, Control: control, System: system, Reason: reason, Author: actor.ID, At: e.d.Now().UTC(), Leaf: -1})
+	return e.d.Store.insertApplicability(ctx, actor.Org, Applicability{ID: id.String(), Framework: framework, Control: control, System: system, Applies: applies, Reason: reason, Author: actor.ID, At: e.d.Now().UTC(), Leaf: -1})
 }
 
-// ConfirmNotApplicable is the second person's word on such a proposal.
-func (e *Engine) ConfirmNotApplicable(ctx context.Context, actor authz.Actor, id string) error {
+// DecideApplicability is the second person's word on such a proposal. What is then in
+// force goes on record, also when it is rejected.
+func (e *Engine) DecideApplicability(ctx context.Context, actor authz.Actor, id string, accept bool) error {
 	a, err := e.d.Store.applicabilityByID(ctx, actor.Org, id)
 	if err != nil {
 		return err
 	}
-	if a.Author == actor.ID {
-		return fault.New(fault.Forbidden, "four_eyes", "whoever proposed it cannot confirm it; a second person must")
+	switch {
+	case a.Author == actor.ID:
+		return fault.New(fault.Forbidden, "four_eyes", "whoever proposed it cannot decide on it; a second person must")
+	case a.Approver != "":
+		return fault.New(fault.Conflict, "decided", "%s decided on it already", a.Approver)
 	}
 	recordID, err := ident.Parse(a.ID)
 	if err != nil {
 		return err
 	}
+	applies := a.Applies == accept
 	leaf, err := e.d.Ledger.Append(ctx, string(actor.Org), &record.Record{Envelope: record.Envelope{Kind: record.ApplicabilityDecided, ID: recordID, Actor: actor.ID},
-		Body: &record.Applicability{Framework: a.Framework, Control: a.Control, System: string(a.System), Applies: a.Applies, Reason: sha256.Sum256([]byte(a.Reason)), Author: a.Author}})
+		Body: &record.Applicability{Framework: a.Framework, Control: a.Control, System: string(a.System), Applies: applies, Reason: sha256.Sum256([]byte(a.Reason)), Author: a.Author}})
 	if err != nil {
 		return fault.Wrap(fault.Unavailable, "ledger_unavailable", err, "the ledger cannot record the decision now; try again later")
 	}
-	return e.d.Store.confirmApplicability(ctx, actor.Org, a.ID, actor.ID, e.d.Now().UnixMicro(), int64(leaf))
+	return e.d.Store.decideApplicability(ctx, actor.Org, a.ID, applies, !accept, actor.ID, e.d.Now().UnixMicro(), int64(leaf))
 }
 
-// Proposals lists decisions on applicability for a control, open and confirmed.
+// Proposals lists proposals on applicability for a control, open and decided.
 func (e *Engine) Proposals(ctx context.Context, org inventory.OrgID, framework, control string, system inventory.SystemID) ([]Applicability, error) {
 	return e.d.Store.proposals(ctx, org, framework, control, system)
 }
 
 // Undecided lists what waits for a second person, the oldest first: evidence, and
-// proposals that a control does not apply.
+// proposals on whether a control applies.
 func (e *Engine) Undecided(ctx context.Context, org inventory.OrgID) ([]Evidence, []Applicability, error) {
 	return e.d.Store.undecided(ctx, org)
 }

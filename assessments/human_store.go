@@ -126,20 +126,27 @@ func (s *Store) insertApplicability(ctx context.Context, org inventory.OrgID, a 
 		return errNoOrg
 	}
 	return s.exec(ctx, `INSERT INTO applicability (id, org, framework, control, system, applies, reason, author, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		a.ID, string(org), a.Framework, a.Control, string(a.System), 0, a.Reason, a.Author, micros(a.At))
+		a.ID, string(org), a.Framework, a.Control, string(a.System), bit(a.Applies), a.Reason, a.Author, micros(a.At))
 }
 
-func (s *Store) confirmApplicability(ctx context.Context, org inventory.OrgID, id, approver string, at, leaf int64) error {
-	return s.exec(ctx, `UPDATE applicability SET approver = ?, decided_at = ?, leaf = ? WHERE org = ? AND id = ? AND approver = ''`, approver, at, leaf, string(org), id)
+func (s *Store) decideApplicability(ctx context.Context, org inventory.OrgID, id string, applies, rejected bool, approver string, at, leaf int64) error {
+	return s.exec(ctx, `UPDATE applicability SET applies = ?, rejected = ?, approver = ?, decided_at = ?, leaf = ? WHERE org = ? AND id = ? AND approver = ''`, bit(applies), bit(rejected), approver, at, leaf, string(org), id)
 }
 
-const applicabilityColumns = `id, framework, control, system, applies, reason, author, at, approver, decided_at, leaf`
+func bit(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+const applicabilityColumns = `id, framework, control, system, applies, rejected, reason, author, at, approver, decided_at, leaf`
 
 func scanApplicability(row interface{ Scan(...any) error }) (a Applicability, err error) {
-	var applies int
+	var applies, rejected int
 	var at, decided int64
-	err = row.Scan(&a.ID, &a.Framework, &a.Control, &a.System, &applies, &a.Reason, &a.Author, &at, &a.Approver, &decided, &a.Leaf)
-	a.Applies, a.At, a.DecidedAt = applies != 0, fromMicros(at), fromMicros(decided)
+	err = row.Scan(&a.ID, &a.Framework, &a.Control, &a.System, &applies, &rejected, &a.Reason, &a.Author, &at, &a.Approver, &decided, &a.Leaf)
+	a.Applies, a.Rejected, a.At, a.DecidedAt = applies != 0, rejected != 0, fromMicros(at), fromMicros(decided)
 	return a, err
 }
 

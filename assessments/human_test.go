@@ -2,6 +2,7 @@ package assessments
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -25,14 +26,14 @@ func code(err error) string {
 // leaveOut proposes that a control does not apply, and confirms it.
 func (w *world) leaveOut(framework, control string) {
 	w.t.Helper()
-	if err := w.engine.ProposeNotApplicable(w.t.Context(), author, framework, control, "chat", "no such use"); err != nil {
+	if err := w.engine.ProposeApplicability(w.t.Context(), author, framework, control, "chat", false, "no such use"); err != nil {
 		w.t.Fatal(err)
 	}
 	list, err := w.engine.Proposals(w.t.Context(), "acme", framework, control, "chat")
 	if err != nil || len(list) == 0 {
 		w.t.Fatal(list, err)
 	}
-	if err := w.engine.ConfirmNotApplicable(w.t.Context(), reviewer, list[len(list)-1].ID); err != nil {
+	if err := w.engine.DecideApplicability(w.t.Context(), reviewer, list[len(list)-1].ID, true); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -129,10 +130,10 @@ func TestEvidenceForNoSystem(t *testing.T) {
 
 func TestNotApplicable(t *testing.T) {
 	w, c := best(t), humanOnly(t)
-	if err := w.engine.ProposeNotApplicable(t.Context(), author, c.Framework, c.ID, "chat", " "); err == nil {
+	if err := w.engine.ProposeApplicability(t.Context(), author, c.Framework, c.ID, "chat", false, " "); err == nil {
 		t.Error("no reason was asked for")
 	}
-	if err := w.engine.ProposeNotApplicable(t.Context(), author, c.Framework, c.ID, "chat", "no such use"); err != nil {
+	if err := w.engine.ProposeApplicability(t.Context(), author, c.Framework, c.ID, "chat", false, "no such use"); err != nil {
 		t.Fatal(err)
 	}
 	list, err := w.engine.Proposals(t.Context(), "acme", c.Framework, c.ID, "chat")
@@ -142,17 +143,70 @@ func TestNotApplicable(t *testing.T) {
 	if got := w.control(c.Framework, c.ID).State; got == NotApplicable {
 		t.Error("a proposal alone leaves a control out")
 	}
-	if got := code(w.engine.ConfirmNotApplicable(t.Context(), author, list[0].ID)); got != "four_eyes" {
+	if got := code(w.engine.DecideApplicability(t.Context(), author, list[0].ID, true)); got != "four_eyes" {
 		t.Errorf("its author: %q", got)
 	}
-	if got := code(w.engine.ConfirmNotApplicable(t.Context(), authz.Actor{Org: "globex", ID: "carl"}, list[0].ID)); got != "not_found" {
+	if got := code(w.engine.DecideApplicability(t.Context(), authz.Actor{Org: "globex", ID: "carl"}, list[0].ID, true)); got != "not_found" {
 		t.Errorf("another organisation: %q", got)
 	}
-	if err := w.engine.ConfirmNotApplicable(t.Context(), reviewer, list[0].ID); err != nil {
+	if err := w.engine.DecideApplicability(t.Context(), reviewer, list[0].ID, true); err != nil {
 		t.Fatal(err)
 	}
 	if got := w.control(c.Framework, c.ID); got.State != NotApplicable || got.Decision == nil || got.Decision.Approver != "berta" {
 		t.Errorf("%s %+v", got.State, got.Decision)
+	}
+	if got := code(w.engine.DecideApplicability(t.Context(), reviewer, list[0].ID, false)); got != "decided" {
+		t.Errorf("decided twice: %q", got)
+	}
+}
+
+// TestApplicabilityIsDecided: a proposal can be rejected, what was left out is taken in
+// again by two persons, and each decision says on record what is then in force.
+func TestApplicabilityIsDecided(t *testing.T) {
+	w, c := best(t), humanOnly(t)
+	before := w.control(c.Framework, c.ID).State
+	steps := []struct {
+		name            string
+		applies, accept bool
+		want            State // after it
+		recorded        bool  // Applies of the record
+	}{
+		{"rejected", false, false, before, true},
+		{"left out", false, true, NotApplicable, false},
+		{"stays out", true, false, NotApplicable, false},
+		{"taken in", true, true, before, true},
+		{"left out again", false, true, NotApplicable, false},
+	}
+	for i, s := range steps {
+		if err := w.engine.ProposeApplicability(t.Context(), author, c.Framework, c.ID, "chat", s.applies, s.name); err != nil {
+			t.Fatalf("%s: %v", s.name, err)
+		}
+		if got := code(w.engine.ProposeApplicability(t.Context(), author, c.Framework, c.ID, "chat", s.applies, "once more")); got != "proposed" {
+			t.Errorf("%s: proposed twice: %q", s.name, got)
+		}
+		list, err := w.engine.Proposals(t.Context(), "acme", c.Framework, c.ID, "chat")
+		if err != nil || len(list) != i+1 {
+			t.Fatal(list, err)
+		}
+		at := slices.IndexFunc(list, func(a Applicability) bool { return a.Approver == "" })
+		if err := w.engine.DecideApplicability(t.Context(), reviewer, list[at].ID, s.accept); err != nil {
+			t.Fatalf("%s: %v", s.name, err)
+		}
+		got := w.control(c.Framework, c.ID)
+		if got.State != s.want {
+			t.Errorf("%s: %s, want %s", s.name, got.State, s.want)
+		}
+		if s.want == NotApplicable && got.Decision.Reason != "left out" && got.Decision.Reason != "left out again" {
+			t.Errorf("%s: the reason shown is %q", s.name, got.Decision.Reason)
+		}
+		list, err = w.engine.Proposals(t.Context(), "acme", c.Framework, c.ID, "chat")
+		if err != nil || list[at].Proposed() != s.applies || list[at].Rejected == s.accept || list[at].Applies != s.recorded {
+			t.Errorf("%s: %+v, %v", s.name, list[at], err)
+		}
+	}
+	other := best(t)
+	if got := code(other.engine.ProposeApplicability(t.Context(), author, c.Framework, c.ID, "chat", true, "it does")); got != "unchanged" {
+		t.Errorf("taken in though nothing left it out: %q", got)
 	}
 }
 
@@ -212,7 +266,7 @@ func TestUndecided(t *testing.T) {
 		t.Errorf("decided evidence still waits: %v", got)
 	}
 	ev := w.attach(Evidence{Framework: c.Framework, Control: c.ID, Type: c.Human[0].Type})
-	if err := w.engine.ProposeNotApplicable(t.Context(), author, c.Framework, c.ID, "chat", "no such use"); err != nil {
+	if err := w.engine.ProposeApplicability(t.Context(), author, c.Framework, c.ID, "chat", false, "no such use"); err != nil {
 		t.Fatal(err)
 	}
 	if got := count("acme"); got != [2]int{1, 1} {

@@ -3,6 +3,7 @@ package assessments
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -77,6 +78,9 @@ var measures = map[string]func(*measurement) error{
 
 // Computed reports whether a test is computed by this product.
 func Computed(test string) bool { return measures[test] != nil }
+
+// ComputedTests are the ids of the tests that this product computes, sorted.
+func ComputedTests() []string { return slices.Sorted(maps.Keys(measures)) }
 
 // captureComplete: missing numbers of the log's writers. There is no invoice feed
 // to reconcile with, so that metric is unknown.

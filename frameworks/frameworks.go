@@ -177,15 +177,6 @@ func (c *Catalog) Test(id string) (*Test, error) {
 	return nil, fmt.Errorf("there is no test %q", id)
 }
 
-// TestIDs are the ids of all tests, in the order of the catalogue.
-func (c *Catalog) TestIDs() []string {
-	out := make([]string, 0, len(c.Tests))
-	for _, t := range c.Tests {
-		out = append(out, t.ID)
-	}
-	return out
-}
-
 // Control finds a control by id.
 func (f *Framework) Control(id string) (*Control, error) {
 	if c, ok := f.byID[id]; ok {

@@ -78,6 +78,14 @@ func (c *controlPane) LeaveOutHref() string {
 	return "/frameworks/" + c.Framework.ID + "/applicability?" + query("control", c.Control.ID, "system", string(c.System.ID))
 }
 
+// LeftOut reports that it was decided that the control does not concern the system.
+func (c *controlPane) LeftOut() bool { return c.Decision != nil }
+
+// Waiting reports that a proposal on whether it applies waits for a decision.
+func (c *controlPane) Waiting() bool {
+	return slices.ContainsFunc(c.Proposals, func(a assessments.Applicability) bool { return a.Approver == "" })
+}
+
 type humanView struct {
 	assessments.HumanState
 	Look string // state that it is drawn with

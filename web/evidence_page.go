@@ -267,9 +267,15 @@ func (r *request) attachment(name string) {
 	r.c.Response().Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
 }
 
-func leaveOutForm(f *frameworks.Framework, c *frameworks.Control, s *inventory.System, back string) *form {
-	return &form{Title: "Propose: not applicable", Intro: c.ID + " " + c.Title + ", for " + s.Name + ". A second person confirms it; then it is on record and the control is shown as not applicable, with this reason.",
+func leaveOutForm(f *frameworks.Framework, c *frameworks.Control, s *inventory.System, back string, again bool) *form {
+	x := &form{Title: "Propose: not applicable", Intro: c.ID + " " + c.Title + ", for " + s.Name + ". A second person decides; once it is accepted and on record, the control is shown as not applicable, with this reason.",
 		Action: "/frameworks/" + f.ID + "/applicability", Submit: "Propose", Cancel: back, Hidden: map[string]string{"control": c.ID, "system": string(s.ID)}, Fields: []field{reasonField("Why the control does not concern this AI system")}}
+	if again {
+		x.Title, x.Hidden["applies"] = "Propose: applies after all", "yes"
+		x.Intro = c.ID + " " + c.Title + ", for " + s.Name + ". A second person decides; once it is accepted and on record, the control counts again."
+		x.Fields = []field{reasonField("Why the control concerns this AI system, against what was decided")}
+	}
+	return x
 }
 
 // controlOfSystem is the control that a form is about, and whose it is.
@@ -288,7 +294,8 @@ func (r *request) leavingOut() (page, *form, *frameworks.Framework, *frameworks.
 		return page{}, nil, nil, nil, nil, err
 	}
 	back := r.back(f, c)
-	return evidenceCrumbs(f, back, "Propose: not applicable"), leaveOutForm(f, c, s, back), f, c, s, nil
+	form := leaveOutForm(f, c, s, back, r.value("applies") != "")
+	return evidenceCrumbs(f, back, form.Title), form, f, c, s, nil
 }
 
 func (r *request) applicabilityPage() error {
@@ -304,15 +311,20 @@ func (r *request) proposeNotApplicable() error {
 	if err != nil {
 		return err
 	}
-	if err := r.web.d.Engine.ProposeNotApplicable(r.ctx(), r.actor, f.ID, c.ID, s.ID, r.value("reason")); err != nil {
+	if err := r.web.d.Engine.ProposeApplicability(r.ctx(), r.actor, f.ID, c.ID, s.ID, r.value("applies") != "", r.value("reason")); err != nil {
 		return r.again(p, form, err)
 	}
-	return r.done(r.back(f, c), "Proposed. It counts once a second person confirmed it.")
+	return r.done(r.back(f, c), "Proposed. It counts once a second person accepted it.")
 }
 
-func (r *request) confirmNotApplicable() error {
-	if err := r.web.d.Engine.ConfirmNotApplicable(r.ctx(), r.actor, r.param("id")); err != nil {
+func (r *request) decideApplicability() error {
+	accept := r.value("decision") != "reject"
+	if err := r.web.d.Engine.DecideApplicability(r.ctx(), r.actor, r.param("id"), accept); err != nil {
 		return err
 	}
-	return r.done(local(r.value("next"), "/frameworks"), "Confirmed and on record: the control does not apply.")
+	said := "Accepted and on record."
+	if !accept {
+		said = "Rejected and on record: it stays as it was."
+	}
+	return r.done(local(r.value("next"), "/frameworks"), said)
 }

@@ -77,7 +77,7 @@ func (r *request) testsOf(u *exchangeUse, p *exchangePane) error {
 	if p.System == "" {
 		return nil // what no system owns is a finding, and counts for no system's controls
 	}
-	results, err := r.web.d.Projection.Newest(r.ctx(), string(r.actor.Org), p.System, r.web.d.Catalog.TestIDs(), 0)
+	results, err := r.web.d.Projection.Newest(r.ctx(), string(r.actor.Org), p.System, assessments.ComputedTests(), 0)
 	if err != nil {
 		return err
 	}

@@ -104,7 +104,7 @@ func (r *request) frameworksPage() error {
 		}
 		data.Rows = append(data.Rows, row)
 	}
-	results, err := r.web.d.Projection.Newest(r.ctx(), string(r.actor.Org), string(s.ID), r.web.d.Catalog.TestIDs(), 0)
+	results, err := r.web.d.Projection.Newest(r.ctx(), string(r.actor.Org), string(s.ID), assessments.ComputedTests(), 0)
 	if err != nil {
 		return err
 	}

@@ -246,19 +246,21 @@ var worst = []assessments.State{assessments.NotSatisfied, assessments.NoEvidence
 
 // standings takes, for each control, the weakest system in use.
 func (r *request) standings(data *overviewData) error {
-	dates := map[time.Time]*lawDate{}
-	for _, f := range r.web.d.Catalog.Frameworks {
-		st := standing{Framework: f, Counts: map[assessments.State]int{}, Total: len(f.Controls)}
-		weakest := map[string]int{}
-		for _, s := range r.state.Systems {
-			if s.Lifecycle == inventory.Retired {
-				continue
+	dates, weakest := map[time.Time]*lawDate{}, map[string]map[string]int{}
+	for _, s := range r.state.Systems {
+		if s.Lifecycle == inventory.Retired {
+			continue
+		}
+		data.Overall = true
+		all, err := r.web.d.Engine.EvaluateAll(r.ctx(), r.actor.Org, s.ID)
+		if err != nil {
+			return err
+		}
+		for _, a := range all {
+			if weakest[a.Framework.ID] == nil {
+				weakest[a.Framework.ID] = map[string]int{}
 			}
-			data.Overall = true
-			a, err := r.web.d.Engine.Evaluate(r.ctx(), r.actor.Org, s.ID, f.ID)
-			if err != nil {
-				return err
-			}
+			weakest := weakest[a.Framework.ID]
 			for i := range a.Controls {
 				c := &a.Controls[i]
 				rank := slices.Index(worst, c.State)
@@ -266,23 +268,14 @@ func (r *request) standings(data *overviewData) error {
 					weakest[c.Control.ID] = rank
 				}
 				if c.State == assessments.NotYet {
-					at := c.Control.From(string(s.RiskClass)).Effective
-					d := dates[at]
-					if d == nil {
-						d = &lawDate{At: at, controls: map[string]bool{}}
-						dates[at] = d
-					}
-					if !d.controls[c.Control.ID] {
-						d.controls[c.Control.ID] = true
-						d.Obligations++ // once, of however many systems
-					}
-					if !slices.Contains(d.Systems, string(s.ID)) {
-						d.Systems = append(d.Systems, string(s.ID))
-					}
+					note(dates, c.Control, &s)
 				}
 			}
 		}
-		for _, rank := range weakest {
+	}
+	for _, f := range r.web.d.Catalog.Frameworks {
+		st := standing{Framework: f, Counts: map[assessments.State]int{}, Total: len(f.Controls)}
+		for _, rank := range weakest[f.ID] {
 			st.Counts[worst[rank]]++
 		}
 		data.Standing = append(data.Standing, st)
@@ -293,6 +286,23 @@ func (r *request) standings(data *overviewData) error {
 	}
 	slices.SortFunc(data.Dates, func(a, b lawDate) int { return a.At.Compare(b.At) })
 	return nil
+}
+
+// note puts a control that does not apply to a system yet under its date.
+func note(dates map[time.Time]*lawDate, c *frameworks.Control, s *inventory.System) {
+	at := c.From(string(s.RiskClass)).Effective
+	d := dates[at]
+	if d == nil {
+		d = &lawDate{At: at, controls: map[string]bool{}}
+		dates[at] = d
+	}
+	if !d.controls[c.ID] {
+		d.controls[c.ID] = true
+		d.Obligations++ // once, of however many systems
+	}
+	if !slices.Contains(d.Systems, string(s.ID)) {
+		d.Systems = append(d.Systems, string(s.ID))
+	}
 }
 
 // attention gathers what waits for a decision and what does not fit together.
@@ -367,7 +377,7 @@ func (r *request) waitingTasks(data *overviewData) error {
 		data.Tasks = append(data.Tasks, task{"note", "tasks", "Accept or reject: " + ev.Title, about(ev.Framework, ev.Control, ev.System, ev.Author), "/evidence/" + ev.ID, ev.At.Format("2 Jan 2006")})
 	}
 	for _, a := range proposals {
-		data.Tasks = append(data.Tasks, task{"note", "tasks", "Confirm that a control does not apply", about(a.Framework, a.Control, a.System, a.Author),
+		data.Tasks = append(data.Tasks, task{"note", "tasks", "Accept or reject: whether a control applies", about(a.Framework, a.Control, a.System, a.Author),
 			treeQuery{System: string(a.System)}.href(a.Framework, a.Control), a.At.Format("2 Jan 2006")})
 	}
 	return nil

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"slices"
+	"time"
 
 	"plumbline/app/authz"
 	"plumbline/app/fault"
@@ -119,4 +120,24 @@ func (x index) findings(ctx context.Context) ([]projection.Finding, error) {
 		all = slices.DeleteFunc(all, func(f projection.Finding) bool { return !slices.Contains(x.keys, f.Subject) })
 	}
 	return all, err
+}
+
+// useBySystem adds up what each system called from a time on, to the hour. Whoever
+// reads AI systems sees it: it says nothing of a single exchange or key. Records before
+// the log's first hour mark stand in hour 0 and always count.
+func (r *request) useBySystem(from time.Time) (map[string]projection.Counters, error) {
+	use, err := r.web.d.Projection.SumBySystem(r.ctx(), string(r.actor.Org), from.Unix()/3600, 0)
+	if err != nil {
+		return nil, err
+	}
+	early, err := r.web.d.Projection.SumBySystem(r.ctx(), string(r.actor.Org), 0, 1)
+	for system, counters := range early {
+		if use[system] == nil {
+			use[system] = projection.Counters{}
+		}
+		for name, n := range counters {
+			use[system][name] += n
+		}
+	}
+	return use, err
 }

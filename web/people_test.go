@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -79,4 +80,50 @@ func TestAllErrorsAtOnce(t *testing.T) {
 	wrong(admin.post(t, "/systems", "risk_class", "minimal", "lifecycle", "in_use"), "name", "purpose", "owner", "risk_reason")
 	wrong(admin.post(t, "/keys", "requests_per_minute", "-1", "concurrency", "1.5", "expires_at", "2020-13-01"), "name", "requests_per_minute", "concurrency", "expires_at")
 	wrong(admin.post(t, "/people"), "name", "email", "roles")
+}
+
+// TestApplicabilityOnThePage: a second person accepts or rejects a proposal to leave a
+// control out, and what was left out can be taken in again.
+func TestApplicabilityOnThePage(t *testing.T) {
+	c := sampleConsole(t)
+	const control = "?control=MEASURE+2.12&system=SYS-002"
+	page := "/frameworks/nist-ai-rmf-1.0" + control
+	propose := func(more ...string) {
+		t.Helper()
+		a := c.admin.post(t, "/frameworks/nist-ai-rmf-1.0/applicability", append([]string{"control", "MEASURE 2.12", "system", "SYS-002", "reason", "for the test"}, more...)...)
+		if a.status != http.StatusSeeOther {
+			t.Fatalf("propose: %d %.300s", a.status, plainText(a.body))
+		}
+	}
+	decide := func(decision string) {
+		t.Helper()
+		m := regexp.MustCompile(`action="(/applicability/[^"]+)"`).FindStringSubmatch(c.approver.get(t, page).body)
+		if m == nil {
+			t.Fatal("the approver finds no form")
+		}
+		if a := c.admin.post(t, m[1], "decision", decision); a.status != http.StatusForbidden || !strings.Contains(a.body, "second person") {
+			t.Errorf("the author decides: %d", a.status)
+		}
+		if a := c.approver.post(t, m[1], "decision", decision, "next", page); a.status != http.StatusSeeOther {
+			t.Fatalf("decide: %d %.300s", a.status, plainText(a.body))
+		}
+	}
+	says := func(want string) {
+		t.Helper()
+		if text := plainText(c.admin.get(t, page).body); !strings.Contains(text, want) {
+			t.Errorf("the control's page does not say %q", want)
+		}
+	}
+	propose()
+	if a := c.admin.get(t, page); strings.Contains(a.body, "/applicability?") {
+		t.Error("while one waits, another proposal is offered")
+	}
+	decide("reject")
+	says("rejected by Tomas Okafor")
+	propose()
+	decide("accept")
+	says("decided not to apply: for the test")
+	propose("applies", "yes")
+	decide("accept")
+	says("Propose: not applicable")
 }

@@ -102,7 +102,7 @@ func pageRoutes() []route {
 		{post, "/frameworks/:framework/action", "evidence", "write", permitted, (*request).planAction},
 		{get, "/frameworks/:framework/applicability", "evidence", "write", permitted, (*request).applicabilityPage},
 		{post, "/frameworks/:framework/applicability", "evidence", "write", permitted, (*request).proposeNotApplicable},
-		{post, "/applicability/:id/confirm", "evidence", "decide", permitted, (*request).confirmNotApplicable},
+		{post, "/applicability/:id/decide", "evidence", "decide", permitted, (*request).decideApplicability},
 		{get, "/evidence/:id", "assessment", "read", permitted, (*request).evidencePage},
 		{post, "/evidence/:id", "evidence", "decide", permitted, (*request).decideEvidence},
 		{get, "/evidence/:id/file", "assessment", "read", permitted, (*request).evidenceFile},

@@ -87,25 +87,6 @@ func (d *systemsData) takes(s *inventory.System, now time.Time) bool {
 	return strings.Contains(text, strings.ToLower(d.Query)) && (d.Class == "" || d.Class == class) && stands(systemStatus(s, now), d.State)
 }
 
-// useBySystem adds up what each system called from a time on, to the hour. Records
-// before the log's first hour mark stand in hour 0 and always count.
-func (r *request) useBySystem(from time.Time) (map[string]projection.Counters, error) {
-	use, err := r.web.d.Projection.SumBySystem(r.ctx(), string(r.actor.Org), from.Unix()/3600, 0)
-	if err != nil {
-		return nil, err
-	}
-	early, err := r.web.d.Projection.SumBySystem(r.ctx(), string(r.actor.Org), 0, 1)
-	for system, counters := range early {
-		if use[system] == nil {
-			use[system] = projection.Counters{}
-		}
-		for name, n := range counters {
-			use[system][name] += n
-		}
-	}
-	return use, err
-}
-
 func classOptions() []option {
 	var out []option
 	for _, c := range inventory.RiskClasses {
@@ -133,11 +114,11 @@ func (r *request) systemRow(s inventory.System, sum projection.Counters) (system
 			row.Undeclared++
 		}
 	}
-	for _, f := range r.web.d.Catalog.Frameworks {
-		a, err := r.web.d.Engine.Evaluate(r.ctx(), r.actor.Org, s.ID, f.ID)
-		if err != nil {
-			return row, err
-		}
+	all, err := r.web.d.Engine.EvaluateAll(r.ctx(), r.actor.Org, s.ID)
+	if err != nil {
+		return row, err
+	}
+	for _, a := range all {
 		for state, n := range a.Counts {
 			row.Counts[state] += n
 		}

@@ -145,7 +145,7 @@ func (m *sample) plan(ctx context.Context) error {
 func (m *sample) exclude(ctx context.Context) error {
 	for _, x := range exclusions {
 		for _, control := range x.controls {
-			if err := m.s.Engine.ProposeNotApplicable(ctx, m.officer, frameworks.AIAct, control, screener, x.reason); err != nil {
+			if err := m.s.Engine.ProposeApplicability(ctx, m.officer, frameworks.AIAct, control, screener, false, x.reason); err != nil {
 				return fmt.Errorf("leave out %s: %w", control, err)
 			}
 			list, err := m.s.Engine.Proposals(ctx, orgID, frameworks.AIAct, control, screener)
@@ -154,7 +154,7 @@ func (m *sample) exclude(ctx context.Context) error {
 			}
 			for _, p := range list {
 				if p.Approver == "" {
-					err = m.s.Engine.ConfirmNotApplicable(ctx, m.approver, p.ID)
+					err = m.s.Engine.DecideApplicability(ctx, m.approver, p.ID, true)
 				}
 			}
 			if err != nil {

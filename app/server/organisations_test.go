@@ -210,7 +210,7 @@ func belong(t *testing.T, s *Server, url string) belongings {
 	ev, err := s.Engine.Attach(ctx, officer, assessments.Evidence{Framework: f.ID, Control: its.control, System: "SYS-001", Type: s.Catalog.Vocabulary[0].Type, Title: "Acme's policy", Content: []byte("text")})
 	must(err)
 	its.evidence = ev.ID
-	must(s.Engine.ProposeNotApplicable(ctx, officer, f.ID, its.control, "SYS-001", "Acme has none"))
+	must(s.Engine.ProposeApplicability(ctx, officer, f.ID, its.control, "SYS-001", false, "Acme has none"))
 	proposals, err := s.Engine.Proposals(ctx, testOrg, f.ID, its.control, "SYS-001")
 	must(err)
 	its.proposal = proposals[0].ID
@@ -258,19 +258,23 @@ func ofProjection(ctx context.Context, p *projection.Store, its belongings) ofSt
 			"Outages":      func(o inventory.OrgID) (any, error) { return p.Outages(ctx, string(o), 0, 1<<40) },
 			"Position":     func(o inventory.OrgID) (any, error) { return p.Position(ctx, string(o)) },
 			"Results":      func(o inventory.OrgID) (any, error) { return p.Results(ctx, string(o), "SYS-001", "", 0, 100) },
-			"States":       func(o inventory.OrgID) (any, error) { return p.States(ctx, string(o), its.stated, "SYS-001") },
-			"Sum":          func(o inventory.OrgID) (any, error) { return p.Sum(ctx, string(o), "", 0) },
-			"SumBySystem":  func(o inventory.OrgID) (any, error) { return p.SumBySystem(ctx, string(o), 0, 1<<40) },
-			"WindowOf":     func(o inventory.OrgID) (any, error) { return p.WindowOf(ctx, string(o), 0, 0) },
+			"Newest": func(o inventory.OrgID) (any, error) {
+				return p.Newest(ctx, string(o), "SYS-001", assessments.ComputedTests(), 0)
+			},
+			"States":      func(o inventory.OrgID) (any, error) { return p.States(ctx, string(o), its.stated, "SYS-001") },
+			"Sum":         func(o inventory.OrgID) (any, error) { return p.Sum(ctx, string(o), "", 0) },
+			"SumBySystem": func(o inventory.OrgID) (any, error) { return p.SumBySystem(ctx, string(o), 0, 1<<40) },
+			"WindowOf":    func(o inventory.OrgID) (any, error) { return p.WindowOf(ctx, string(o), 0, 0) },
 		}}
 }
 
 func ofEngine(ctx context.Context, e *assessments.Engine, its belongings) ofStore {
 	actor, all := func(o inventory.OrgID) authz.Actor { return authz.Actor{Org: o, ID: "p-eve"} }, time.Now().Add(time.Hour)
-	return ofStore{of: e, refused: map[string]bool{"Decide": true, "ConfirmNotApplicable": true},
+	return ofStore{of: e, refused: map[string]bool{"Decide": true, "DecideApplicability": true},
 		reads: map[string]func(inventory.OrgID) (any, error){
-			"Evaluate": func(o inventory.OrgID) (any, error) { return e.Evaluate(ctx, o, "SYS-001", its.framework) },
-			"Evidence": func(o inventory.OrgID) (any, error) { return e.Evidence(ctx, o, its.framework, its.control, "SYS-001") },
+			"Evaluate":    func(o inventory.OrgID) (any, error) { return e.Evaluate(ctx, o, "SYS-001", its.framework) },
+			"EvaluateAll": func(o inventory.OrgID) (any, error) { return e.EvaluateAll(ctx, o, "SYS-001") },
+			"Evidence":    func(o inventory.OrgID) (any, error) { return e.Evidence(ctx, o, its.framework, its.control, "SYS-001") },
 			"Proposals": func(o inventory.OrgID) (any, error) {
 				return e.Proposals(ctx, o, its.framework, its.control, "SYS-001")
 			},
@@ -303,14 +307,14 @@ func ofEngine(ctx context.Context, e *assessments.Engine, its belongings) ofStor
 				_, err := e.Attach(ctx, actor(o), assessments.Evidence{ID: its.evidence, Org: testOrg, Framework: its.framework, Control: its.control, System: "SYS-001", Type: "document", Title: "Eve's", Link: "https://example.com"})
 				return err
 			},
-			"ConfirmNotApplicable": func(o inventory.OrgID) error { return e.ConfirmNotApplicable(ctx, actor(o), its.proposal) },
-			"Decide":               func(o inventory.OrgID) error { return e.Decide(ctx, actor(o), its.evidence, true, "fine") },
+			"DecideApplicability": func(o inventory.OrgID) error { return e.DecideApplicability(ctx, actor(o), its.proposal, true) },
+			"Decide":              func(o inventory.OrgID) error { return e.Decide(ctx, actor(o), its.evidence, true, "fine") },
 			"PlanAction": func(o inventory.OrgID) error {
 				_, err := e.PlanAction(ctx, actor(o), its.framework, its.control, "SYS-001", assessments.Plan{Cause: "c", Action: "a", Owner: "Eve", Due: all})
 				return err
 			},
-			"ProposeNotApplicable": func(o inventory.OrgID) error {
-				return e.ProposeNotApplicable(ctx, actor(o), its.framework, its.control, "SYS-001", "no")
+			"ProposeApplicability": func(o inventory.OrgID) error {
+				return e.ProposeApplicability(ctx, actor(o), its.framework, its.control, "SYS-001", false, "no")
 			},
 			"RunTests":    func(o inventory.OrgID) error { _, err := e.RunTests(ctx, o); return err },
 			"VerifyChain": func(o inventory.OrgID) error { _, _, err := e.VerifyChain(ctx, o); return err },
