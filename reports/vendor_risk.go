@@ -166,7 +166,7 @@ func (b *builder) inherent(v *Vendor) render.Blocks {
 	add("Highest risk class of the systems that use it", highest, "register")
 	add("Share of the organisation's calls", share(v.Calls, v.OrgCalls), "ledger")
 	add("Share of the organisation's charges", share(int64(v.Cost), int64(v.OrgCost)), "ledger")
-	add("Personal data found in prompts", fmt.Sprintf("%s hits of guards; %s of them were sent as found", count(pii), count(sent)), "ledger")
+	add("Personal data found in prompts", fmt.Sprintf("hits of guards: %s; of them sent as found: %s", count(pii), count(sent)), "ledger")
 	for _, q := range []string{"Data used for training", "Sub-processors", "Financial standing", "Access to production systems"} {
 		add(q, "", "questionnaire")
 	}

@@ -54,7 +54,7 @@ func (r *request) firstSteps() (*firstSteps, error) {
 	}
 	s.add(firstStep{Done: true, Title: "Ledger started", Sub: "Everything from here on is on record. Keep its public key where this machine is not:", DoneAs: "the log's key", DoneRef: allowed("ledger", "read", "/ledger")})
 	s.add(firstStep{Done: len(all.Members) > 1, Title: "Invite a second person", Sub: "Who asks for an approval, or attaches evidence, cannot decide on it", Href: allowed("account", "write", "/people/new"), Act: "Add a person"})
-	s.add(firstStep{Done: len(all.Providers) > 0, Title: "Connect a provider", Sub: "Its credential is named, not entered. Without one, take the built-in upstream: what it answers is marked simulated", Href: allowed("gateway", "write", "/gateway/providers/new"), Act: "New provider"})
+	s.add(firstStep{Done: len(all.Providers) > 0, Title: "Connect a provider", Sub: "Its credential is named, or entered and sealed. Without one, take the built-in upstream: what it answers is marked simulated", Href: allowed("gateway", "write", "/gateway/providers/new"), Act: "New provider"})
 	s.add(firstStep{Done: len(all.Routes) > 0, Title: "Route a model", Sub: "The name that apps ask for, and what answers", Href: allowed("gateway", "write", "/gateway/routes/new"), Act: "New route"})
 	s.add(firstStep{Done: len(all.Systems) > 0, Title: "Register an AI system", Sub: "What it is for, who answers for it, its class under the EU AI Act", Href: allowed("system", "write", "/systems/new"), Act: "Register"})
 	s.add(r.approvalStep())
