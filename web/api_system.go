@@ -35,7 +35,11 @@ func (r *request) past() (*inventory.State, error) {
 		if err != nil {
 			return nil, err
 		}
-		return r.web.d.Register.AsOfTime(r.ctx(), r.actor.Org, t)
+		state, err := r.web.d.Register.AsOfTime(r.ctx(), r.actor.Org, t)
+		if fault.Is(err, fault.NotFound) {
+			return nil, fault.Wrap(fault.NotFound, "not_found", err, "the register of this organisation begins after %s; a day counts from its beginning, in UTC", t.UTC().Format(time.RFC3339))
+		}
+		return state, err
 	}
 	return r.state, nil
 }

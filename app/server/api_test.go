@@ -260,7 +260,7 @@ func declaresAll(t *testing.T, c *config.Config) {
 			t.Errorf("as of %d leaves: %s", size, a.text)
 		}
 	}
-	ada.refused(404, "not_found", "acme", "GET", "/api/v1/systems?at=2001-01-01", "")
+	ada.refused(404, "not_found", "begins after 2001-01-01", "GET", "/api/v1/systems?at=2001-01-01", "")
 }
 
 // TestAPIReads what the ledger and the engine know.
