@@ -71,6 +71,19 @@ type HumanState struct {
 	Evidence *Evidence
 }
 
+// Ends is when the evidence of an item is too old or at its end, whichever comes first;
+// zero when it has no end or there is none.
+func (h HumanState) Ends() time.Time {
+	if h.Evidence == nil {
+		return time.Time{}
+	}
+	end := h.Evidence.Until
+	if aged := h.Evidence.From.AddDate(0, 0, h.Item.FreshDays); h.Item.FreshDays > 0 && (end.IsZero() || aged.Before(end)) {
+		end = aged
+	}
+	return end
+}
+
 // View is what an evaluation rests on besides the ledger: given, so that a
 // document can be built as of a past checkpoint.
 type View struct {

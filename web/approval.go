@@ -7,7 +7,7 @@ import (
 	"plumbline/inventory"
 )
 
-// soon is how long before its end an approval is said to end soon.
+// soon is how many days before its end an approval, or evidence, is said to end soon.
 const soon = 30
 
 // inForce is the approval by which a system may be used now: the one that was decided

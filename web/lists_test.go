@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestManySystems: an organisation with 120 AI systems, each with a key and a budget,
@@ -88,5 +89,45 @@ func TestManySystems(t *testing.T) {
 	}
 	if n := strings.Count(admin.get(t, "/exchanges?system=SYS-099&system=SYS-100").body, `type="checkbox" name="system" value="SYS-`); n != 14 {
 		t.Errorf("with two chosen it offers %d AI systems, want 14", n)
+	}
+}
+
+// TestEvidenceAges: the overview names what people's evidence has expired, and what
+// soon will.
+func TestEvidenceAges(t *testing.T) {
+	base, token := emptyServer(t, "")
+	admin := begin(t, base, token)
+	second := admin.join(t, "Bo Lind", "approver")
+	if a := admin.send(t, http.MethodPost, "/api/v1/systems", `{"name":"Desk","purpose":"p","owner":"o","lifecycle":"in_use","roles":["deployer"],"risk_class":"minimal","risk_reason":"r"}`); a.status != http.StatusCreated {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	day := func(n int) string { return time.Now().UTC().AddDate(0, 0, n).Format(time.DateOnly) }
+	attach := func(control, title, from, until string) {
+		t.Helper()
+		a := admin.post(t, "/frameworks/nist-ai-rmf-1.0/evidence", "control", control, "system", "SYS-001", "type", "document", "title", title, "link", "https://intranet.example/x", "from", from, "until", until)
+		at := a.header.Get("Location")
+		if !strings.HasPrefix(at, "/evidence/") {
+			t.Fatalf("attach %s: %d %.300s", title, a.status, plainText(a.body))
+		}
+		if a := second.post(t, at, "decision", "accept", "reason", "read it"); a.status != http.StatusSeeOther {
+			t.Fatalf("accept %s: %d %.300s", title, a.status, plainText(a.body))
+		}
+	}
+	rays := func() string {
+		_, rays, _ := strings.Cut(plainText(admin.get(t, "/").body), "X-rays")
+		rays, _, _ = strings.Cut(rays, "Where we stand")
+		return rays
+	}
+	attach("GOVERN 1.2", "Policy", day(-10), day(200))
+	if got := rays(); strings.Contains(got, "evidence") {
+		t.Errorf("evidence in force is named: %s", got)
+	}
+	attach("GOVERN 1.3", "Risk scale", day(-10), day(20))
+	attach("GOVERN 1.6", "Resources", day(-90), day(-1))
+	got := rays()
+	for _, want := range []string{"People's evidence has expired SYS-001 Desk · GOVERN 1.6 1", "People's evidence ends within 30 days SYS-001 Desk · GOVERN 1.3 1"} {
+		if !strings.Contains(strings.ReplaceAll(got, "&#39;", "'"), want) {
+			t.Errorf("the X-rays do not say %q: %s", want, got)
+		}
 	}
 }

@@ -252,6 +252,7 @@ func (r *request) standings(data *overviewData) error {
 			continue
 		}
 		data.Overall = true
+		ageing := ageing{}
 		all, err := r.web.d.Engine.EvaluateAll(r.ctx(), r.actor.Org, s.ID)
 		if err != nil {
 			return err
@@ -270,8 +271,10 @@ func (r *request) standings(data *overviewData) error {
 				if c.State == assessments.NotYet {
 					note(dates, c.Control, &s)
 				}
+				ageing.add(c, treeQuery{System: string(s.ID)}.href(a.Framework.ID, c.Control.ID), r.web.d.Now())
 			}
 		}
+		data.Rays = append(data.Rays, ageing.rays(string(s.ID)+" "+s.Name)...)
 	}
 	for _, f := range r.web.d.Catalog.Frameworks {
 		st := standing{Framework: f, Counts: map[assessments.State]int{}, Total: len(f.Controls)}
@@ -286,6 +289,43 @@ func (r *request) standings(data *overviewData) error {
 	}
 	slices.SortFunc(data.Dates, func(a, b lawDate) int { return a.At.Compare(b.At) })
 	return nil
+}
+
+// ageing is the evidence of people for one AI system that has expired or soon will:
+// each piece once, with the first control that it stands beside.
+type ageing struct{ expired, ending []ageingItem }
+
+type ageingItem struct{ evidence, control, href string }
+
+func (g *ageing) add(c *assessments.ControlState, href string, now time.Time) {
+	for _, h := range c.Human {
+		to := &g.ending
+		switch end := h.Ends(); {
+		case h.Status == "expired":
+			to = &g.expired
+		case h.Status != "current" || end.IsZero() || end.After(now.AddDate(0, 0, soon)):
+			continue
+		}
+		if !slices.ContainsFunc(*to, func(x ageingItem) bool { return x.evidence == h.Evidence.ID }) {
+			*to = append(*to, ageingItem{h.Evidence.ID, c.Control.ID, href})
+		}
+	}
+}
+
+func (g *ageing) rays(system string) (out []task) {
+	for _, x := range []struct {
+		tone, title string
+		list        []ageingItem
+	}{{"warn", "People's evidence has expired", g.expired}, {"note", fmt.Sprintf("People's evidence ends within %d days", soon), g.ending}} {
+		if n := len(x.list); n > 0 {
+			more := ""
+			if n > 1 {
+				more = " and " + group(n-1) + " more"
+			}
+			out = append(out, task{x.tone, "stale", x.title, system + " · " + x.list[0].control + more, x.list[0].href, group(len(x.list))})
+		}
+	}
+	return out
 }
 
 // note puts a control that does not apply to a system yet under its date.
