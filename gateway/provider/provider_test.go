@@ -238,7 +238,7 @@ func TestOpenAISendsWhatItShould(t *testing.T) {
 			t.Errorf("%+v: %s %v", c, got.URL, got.Header)
 		}
 	}
-	for _, bad := range []string{"api.openai.com/v1", "ftp://x/v1", "https://", "http://%zz", "https://api.openai.com/v1/chat/completions", "https://api.openai.com/v1/responses/"} {
+	for _, bad := range []string{"https://h/v1?api-version=1", "https://h/v1?", "https://h/v1#x", "api.openai.com/v1", "ftp://x/v1", "https://", "http://%zz", "https://api.openai.com/v1/chat/completions", "https://api.openai.com/v1/responses/"} {
 		if _, err := openAIKind(t).New(&inventory.Provider{BaseURL: bad}, nil); err == nil {
 			t.Errorf("base_url %q was accepted", bad)
 		}

@@ -40,6 +40,8 @@ func (k *Kind) base(p *inventory.Provider) (*url.URL, error) {
 		return nil, errors.New("base_url must be an http or https URL such as https://api.openai.com/v1")
 	case u.User != nil:
 		return nil, errors.New("base_url holds a user name or a password; a secret has a place of its own")
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return nil, errors.New("base_url has a query or a fragment, which no call would carry; leave out what stands from ? or # on")
 	}
 	ends := ""
 	for _, path := range k.Speaks {
