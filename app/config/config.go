@@ -148,6 +148,9 @@ func (c *Config) check() error {
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return bad("tls_cert", "tls_cert and tls_key are given together")
 	}
+	if c.MaxBody < 64<<10 {
+		return bad("max_body", "%v is less than 64KiB, which no call fits in; write it with a unit, such as 32MiB", c.MaxBody)
+	}
 	if c.MaxBody > 1<<30 {
 		return bad("max_body", "%v is more than 1GiB", c.MaxBody)
 	}

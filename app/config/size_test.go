@@ -36,6 +36,7 @@ func TestLimitsThatDoNotFit(t *testing.T) {
 	}{
 		{"fits", func(c *Config) { c.MaxBody, c.BodyMemory = 8<<20, 32<<20 }, ""},
 		{"no room for one body", func(c *Config) { c.MaxBody, c.BodyMemory = 8<<20, 16<<20 }, "body_memory: 16MiB is less than four times max_body (8MiB)"},
+		{"a number that was meant in mebibytes", func(c *Config) { c.MaxBody = 32 }, "max_body: 32 is less than 64KiB"},
 		{"huge", func(c *Config) { c.MaxBody, c.BodyMemory = 2<<30, 8<<30 }, "max_body: 2GiB is more than 1GiB"},
 		{"a certificate without its key", func(c *Config) { c.TLSCert = "cert.pem" }, "tls_cert and tls_key are given together"},
 	} {
