@@ -249,7 +249,7 @@ func (f *traffic) theirPages(t *testing.T, ada *visitor) {
 	}
 	one(f.plain, "Complete", "SYS-001", "identify", "settle and record", "durable before the first byte went out", "allow", "42 tokens", "11 tokens", "Usage from: Provider",
 		"org, org", "key, key", "Included, root recomputed", "exchange.intent", "exchange.outcome", "gpt-4o-mini-2024-07-18", "No test has run over it yet", "Clear", "version 1")
-	red := one(f.redacted, "Redacted", "email", "1 with a finding")
+	red := one(f.redacted, "Redacted", "e-mail", "1 with a finding")
 	if strings.Contains(red.body, "ada@example.org") {
 		t.Error("the page shows text of the prompt")
 	}

@@ -21,6 +21,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -209,7 +210,8 @@ func TestHostileRequests(t *testing.T) {
 		{"a whole URL", func(p string) string { return body("http://y"+p, "Host: y\r\n", good) }, 400, "host_repeated"},
 		{"a line without version", func(p string) string { return "POST " + p + head + "\r\n" }, 400, "request_malformed"},
 		{"a head that stops", func(p string) string { return "POST " + p + " HTTP/1.1\r\nHost: x\r\nAuthoriz" }, 408, "head_timeout"},
-		{"no HTTP", func(p string) string { return "\x16\x03\x01\x02\x00\x01\x00\xfc\x03\x03\r\n\r\n" }, 400, "request_malformed"},
+		{"TLS where HTTP is served", func(p string) string { return "\x16\x03\x01\x02\x00\x01\x00\xfc\x03\x03\r\n\r\n" }, 400, "tls_not_served"},
+		{"no HTTP", func(p string) string { return "\x01\x03\x01\x02\x00\x01\x00\xfc\x03\x03\r\n\r\n" }, 400, "request_malformed"},
 	} {
 		for dialect, path := range paths {
 			t.Run(c.name+"/"+dialect, func(t *testing.T) {
@@ -221,7 +223,7 @@ func TestHostileRequests(t *testing.T) {
 				if resp.StatusCode != c.status {
 					t.Fatalf("%d %.300s", resp.StatusCode, answer)
 				}
-				if c.name == "no HTTP" || c.name == "no target" { // then it is OpenAI's
+				if slices.Contains([]string{"no HTTP", "TLS where HTTP is served", "no target"}, c.name) { // then it is OpenAI's
 					dialect = "openai"
 				}
 				if dialect == "azure" {
