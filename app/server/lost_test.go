@@ -2,16 +2,21 @@ package server
 
 import (
 	"context"
+	"crypto/rand"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"plumbline/app/authz"
 	"plumbline/app/config"
+	"plumbline/app/ident"
 	"plumbline/app/server/load"
 	"plumbline/assessments/evidence"
 	"plumbline/assessments/evidence/record"
+	"plumbline/assessments/projection"
+	"plumbline/gateway/event"
 	"plumbline/inventory"
 )
 
@@ -83,11 +88,21 @@ func goesOnAfterARestore(t *testing.T, c *config.Config) {
 			t.Fatalf("status %d: %s", resp.StatusCode, text)
 		}
 	}
+	left, err := ident.New(time.Now(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var key string
 	t.Run("before", func(t *testing.T) {
 		s := open(t, Options{Config: c, Env: env})
 		key = furnish(t, s, up.URL)
 		call(serve(t, s), key)
+		promise, err := s.Ledger.Submit(&event.Event{Kind: event.Intent, Log: string(testOrg), Exchange: left, At: time.Now().UnixMicro(), System: "SYS-001", Key: strings.Split(key, "-")[1],
+			Provider: "up", ModelAsked: "gpt-4o-mini", Holds: []event.Hold{{Budget: "org", Amount: 700, Window: 1}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-promise.Done()
 	})
 	sealer, err := OpenKey(c.KeyFile, c.DataDir, nil)
 	if err != nil {
@@ -107,6 +122,9 @@ func goesOnAfterARestore(t *testing.T, c *config.Config) {
 		t.Error(err)
 	}
 	caughtUp(ctx, s)
+	if x, err := s.Projection.Exchange(ctx, string(testOrg), left.String()); err != nil || x.State != projection.Incomplete || x.Charge != 700 {
+		t.Errorf("what was open: %+v, %v", x, err)
+	}
 	events, err := s.Projection.LedgerEvents(ctx, string(testOrg), 10)
 	if err != nil || len(events) == 0 || events[len(events)-1].Kind != record.LedgerForked || events[len(events)-1].Leaf != 0 {
 		t.Errorf("events %+v, %v", events, err)

@@ -65,9 +65,10 @@ type ForkOptions struct {
 // checkpoint, and of every log at all when a restored copy is declared. The first
 // record of the new one names the old head, the root of what is still there, the range
 // that is missing and the reason; what is still there has a checkpoint under the old
-// key. The old generation takes no record any more. The ledger must not be open
-// elsewhere; a log that lacks nothing is left alone. Broken off, it is called again:
-// a log that holds nothing but the record of its fork is not forked twice.
+// key. The old generation takes no record any more: what was open in it is closed in the
+// new one, charged at its hold, batches too. The ledger must not be open elsewhere; a log
+// that lacks nothing is left alone. Broken off, it is called again: a log in which no
+// writer has started since its fork is not forked twice.
 func Fork(ctx context.Context, c Config, o ForkOptions) (out []Forked, err error) {
 	switch {
 	case strings.TrimSpace(o.Reason) == "":
@@ -142,10 +143,9 @@ func (l *Ledger) due(ctx context.Context, o ForkOptions) (map[string]head, error
 			continue
 		}
 		// Of a restored copy of which nothing newer is known.
-		if p, err := l.predecessorOf(ctx, s); err != nil || p != nil && s.tree.size == 1 {
-			if err != nil {
-				return nil, err
-			}
+		if fresh, err := l.justForked(ctx, s); err != nil {
+			return nil, err
+		} else if fresh {
 			continue
 		}
 		due[name] = head{log: name, origin: s.origin, there: s}
@@ -159,6 +159,27 @@ func (l *Ledger) due(ctx context.Context, o ForkOptions) (map[string]head, error
 		due[b.Log] = newest(due, h)
 	}
 	return due, err
+}
+
+// justForked says whether no writer has started in a generation since the fork that it
+// began with.
+func (l *Ledger) justForked(ctx context.Context, s *logState) (bool, error) {
+	if p, err := l.predecessorOf(ctx, s); p == nil || err != nil {
+		return false, err
+	}
+	for from := uint64(0); from < s.tree.size; {
+		leaves, err := l.store.leaves(ctx, s, from, 256)
+		if err != nil {
+			return false, err
+		}
+		for _, leaf := range leaves {
+			from = leaf.Index + 1
+			if r, err := record.Decode(leaf.Bytes); err == nil && r.Kind == record.LedgerStarted {
+				return false, nil
+			}
+		}
+	}
+	return true, nil
 }
 
 // newest is the newer of a head and of the one that is known already.
@@ -238,7 +259,12 @@ func (l *Ledger) seen(raw []byte) (h head, lacks bool, err error) {
 
 func (l *Ledger) fork(ctx context.Context, h head, o ForkOptions) (Forked, error) {
 	body := &record.Forked{OldOrigin: h.origin, Size: h.size, Root: h.root, Reason: sha256.Sum256([]byte(o.Reason)), Why: o.Reason}
+	var open []openIntent
 	if s := h.there; s != nil {
+		var err error
+		if open, _, err = l.openIntents(ctx, s); err != nil {
+			return Forked{}, err
+		}
 		kept, err := l.signKept(ctx, s)
 		if err != nil {
 			return Forked{}, err
@@ -266,13 +292,22 @@ func (l *Ledger) fork(ctx context.Context, h head, o ForkOptions) (Forked, error
 	l.mu.Lock()
 	l.logs = map[string]*logState{h.log: s}
 	l.putBody(s, record.LedgerForked, o.Actor, body)
+	made := l.pending != nil
+	l.mu.Unlock()
+	if !made {
+		return Forked{}, errors.New("the record of the fork could not be made")
+	}
+	for _, x := range open {
+		if _, err := l.Submit(closing(x.intent, h.log, l.c.Now())); err != nil {
+			return Forked{}, fmt.Errorf("close exchange %s: %w", x.intent.Exchange, err)
+		}
+	}
+	l.mu.Lock()
 	batch := l.pending
 	l.pending = nil
 	l.mu.Unlock()
-	if batch == nil {
-		return Forked{}, errors.New("the record of the fork could not be made")
-	}
-	// The generation and the record that explains it become durable together.
+	// The generation, the record that explains it and the ends of what was open become
+	// durable together.
 	first := batch.groups()[0]
 	if made, err := l.store.createLog(ctx, s, sealed, &first); err != nil || !made {
 		return Forked{}, errors.Join(fmt.Errorf("create log %s", s.origin), err)

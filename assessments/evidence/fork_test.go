@@ -8,9 +8,12 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"plumbline/app/fault"
+	"plumbline/app/ident"
 	"plumbline/assessments/evidence/record"
+	"plumbline/gateway/event"
 )
 
 // restored is what somebody has who put a whole older copy in the place of a ledger:
@@ -153,6 +156,53 @@ func TestARestoredCopyIsDeclared(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What was open in the copy is closed in the new generation, once, charged at its hold,
+// also a batch; the next start finds nothing open. A second fork of a log in which a
+// writer has started goes on from there.
+func TestAForkClosesWhatWasOpen(t *testing.T) {
+	backends(t, func(t *testing.T, c Config) {
+		l := open(t, c)
+		done := intent(t)
+		submit(t, l, done)
+		submit(t, l, outcome(done))
+		lost, batch := intent(t), intent(t)
+		batch.Endpoint, batch.Deadline = "batches.create", batch.At+(26*time.Hour).Microseconds()
+		if !event.Lasts(batch) {
+			t.Fatal("a batch is closed by a start")
+		}
+		submit(t, l, lost)
+		submit(t, l, batch)
+		abandon(l)
+		o := ForkOptions{Actor: "p1", Reason: "the disk broke", Restored: true}
+		if forked, err := Fork(t.Context(), c, o); err != nil || len(forked) != 2 {
+			t.Fatalf("forked %+v, %v", forked, err)
+		}
+		if forked, err := Fork(t.Context(), c, o); err != nil || len(forked) != 0 {
+			t.Fatalf("forked again %+v, %v", forked, err)
+		}
+		l = open(t, c)
+		if len(l.Lasting()) != 0 {
+			t.Errorf("%d are open for long", len(l.Lasting()))
+		}
+		charged := map[ident.ID]int64{}
+		for _, r := range records(t, l, "acme") {
+			if e, ok := r.Body.(*event.Event); ok {
+				if _, twice := charged[e.Exchange]; twice || e.Kind != event.Incomplete || e.Charge != e.Held {
+					t.Errorf("record %+v", e)
+				}
+				charged[e.Exchange] = int64(e.Charge)
+			}
+		}
+		if want := int64(lost.Holds[0].Amount); len(charged) != 2 || charged[lost.Exchange] != want || charged[batch.Exchange] != want {
+			t.Errorf("charged %v", charged)
+		}
+		l.Close(t.Context())
+		if forked, err := Fork(t.Context(), c, o); err != nil || len(forked) != 2 || forked[1].NewOrigin != "test/acme/3" {
+			t.Errorf("forked later %+v, %v", forked, err)
+		}
+	})
 }
 
 // The copy was started before anybody noticed: its leaves are not those that others
