@@ -48,8 +48,10 @@ func (c *controlPane) Tone() string { return lookOf(string(c.State)).tone }
 func (c *controlPane) Icon() string { return lookOf(string(c.State)).icon }
 
 // Reach is how far runtime evidence carries for this control.
-func (c *controlPane) Reach() string {
-	switch c.Control.Sufficiency {
+func (c *controlPane) Reach() string { return reachOf(c.Control.Sufficiency) }
+
+func reachOf(sufficiency string) string {
+	switch sufficiency {
 	case "full":
 		return "Runtime can prove it"
 	case "partial":

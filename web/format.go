@@ -351,7 +351,7 @@ func dict(pairs ...any) (map[string]any, error) {
 
 func (w *Web) funcs() template.FuncMap {
 	return template.FuncMap{
-		"icon": icon, "status": status, "statusBox": statusBox, "statusBare": statusBare, "words": words, "trigger": trigger, "class": className, "roles": roleNames,
+		"icon": icon, "status": status, "statusBox": statusBox, "statusBare": statusBare, "words": words, "trigger": trigger, "reach": reachOf, "class": className, "roles": roleNames,
 		"num": group, "day": day, "minute": minute, "millis": millis, "short": short, "hex32": hex32, "micros": micros, "took": took, "initials": initials, "dict": dict,
 		"of":    func(counts map[assessments.State]int, state string) int { return counts[assessments.State(state)] },
 		"ago":   func(at any) string { return ago(w.d.Now(), clock(at)) },

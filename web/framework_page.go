@@ -55,6 +55,8 @@ type frameworksData struct {
 	Computed int
 	Catalog  string
 	At       time.Time
+
+	Frameworks []*frameworks.Framework
 }
 
 type frameworkLine struct {
@@ -84,7 +86,7 @@ func (r *request) frameworksPage() error {
 	if err != nil {
 		return err
 	}
-	data := frameworksData{System: s, Catalog: r.web.d.Catalog.Hash, At: r.web.d.Now().UTC()}
+	data := frameworksData{System: s, Catalog: r.web.d.Catalog.Hash, At: r.web.d.Now().UTC(), Frameworks: r.web.d.Catalog.Frameworks}
 	p := page{Title: "Frameworks", Nav: "frameworks", Crumbs: []crumb{{Title: "Frameworks"}}}
 	if s == nil {
 		return r.ok("frameworks", p, data)

@@ -127,3 +127,19 @@ func TestApplicabilityOnThePage(t *testing.T) {
 	decide("accept")
 	says("Propose: not applicable")
 }
+
+// TestFrameworksWithoutASystem: before anything is registered, whoever reads may read
+// what a framework will ask.
+func TestFrameworksWithoutASystem(t *testing.T) {
+	base, token := emptyServer(t, "")
+	auditor := begin(t, base, token).join(t, "Al Reader", "auditor")
+	for id, want := range map[string]int{"nist-ai-rmf-1.0": 72, "iso-42001-2023": 70, "eu-ai-act": 110} {
+		if a := auditor.get(t, "/frameworks"); !strings.Contains(a.body, `href="/frameworks/`+id+`"`) {
+			t.Errorf("nothing leads to %s", id)
+		}
+		a := auditor.get(t, "/frameworks/"+id)
+		if n := strings.Count(a.body, `data-label="What is asked"`); n != want || strings.Contains(a.body, "/systems/new") {
+			t.Errorf("%s lists %d controls, want %d", id, n, want)
+		}
+	}
+}
