@@ -17,6 +17,7 @@ type keyRow struct {
 	Status     string
 	SystemName string
 	OwnerName  string
+	Unrouted   []string          // models that it may ask for, and that no route has
 	Held       string            // where the system stands whose calls are refused; empty when they are not
 	Use        projection.KeyUse // in useDays, of whoever sees only the own keys
 }
@@ -79,6 +80,11 @@ func (r *request) keyRow(k inventory.Key) keyRow {
 			row.Held = strings.ToLower(lookOf(at).word)
 		}
 	}
+	for _, m := range k.Models {
+		if !slices.ContainsFunc(r.state.Routes, func(v inventory.Route) bool { return v.Model == m || slices.Contains(v.Aliases, m) }) {
+			row.Unrouted = append(row.Unrouted, m)
+		}
+	}
 	row.OwnerName = k.Owner
 	for _, m := range r.state.Members {
 		if k.OwnedBy(m.ID, m.Email) {
@@ -115,23 +121,51 @@ func (r *request) systemOptions(none string) []option {
 	return out
 }
 
-func (r *request) keyForm() *form {
-	return &form{Title: "Make a key", Intro: "An app sends this key instead of a provider's. Whatever it calls is on record under its AI system.", Action: "/keys", Submit: "Make the key", Cancel: "/keys", Fields: []field{
-		{Name: "name", Label: "Name", Hint: "Whose it is, and where it runs"},
+// keyForm is the form of a new key, or of one that is there: that keeps its system.
+func (r *request) keyForm(k inventory.Key) *form {
+	number := func(n int) string {
+		if n == 0 {
+			return ""
+		}
+		return strconv.Itoa(n)
+	}
+	owner, expires := k.Owner, ""
+	for _, m := range r.state.Members {
+		if k.OwnedBy(m.ID, m.Email) {
+			owner = m.ID
+		}
+	}
+	if !k.ExpiresAt.IsZero() {
+		expires = k.ExpiresAt.UTC().Format("2006-01-02")
+	}
+	f := &form{Title: "Make a key", Intro: "An app sends this key instead of a provider's. Whatever it calls is on record under its AI system.", Action: "/keys", Submit: "Make the key", Cancel: "/keys", Fields: []field{
+		{Name: "name", Label: "Name", Value: k.Name, Hint: "Whose it is, and where it runs"},
 		{Name: "system", Label: "AI system", Kind: "select", Value: r.query("system"), Options: r.systemOptions("None: every call is unregistered use")},
-		{Name: "owner", Label: "Owner", Kind: "select", Hint: "Who answers for it. A developer sees own keys, and what was called with them.", Options: r.ownerOptions()},
-		{Name: "models", Label: "Models it may ask for", Hint: "As routes name them, with commas between. Empty: every route.", Optional: true, Mono: true},
-		{Name: "requests_per_minute", Label: "Requests a minute", Kind: "number", Hint: "Empty: no limit", Optional: true},
-		{Name: "concurrency", Label: "Requests at once", Kind: "number", Hint: "Empty: no limit", Optional: true},
-		{Name: "expires_at", Label: "Expires on", Kind: "date", Hint: "With the end of that day, in UTC", Optional: true},
+		{Name: "owner", Label: "Owner", Kind: "select", Value: owner, Hint: "Who answers for it. A developer sees own keys, and what was called with them.", Options: r.ownerOptions()},
+		{Name: "models", Label: "Models it may ask for", Value: strings.Join(k.Models, ", "), Hint: "As routes name them, with commas between. Empty: every route.", Optional: true, Mono: true},
+		{Name: "requests_per_minute", Label: "Requests a minute", Kind: "number", Value: number(k.PerMinute), Hint: "Empty: no limit", Optional: true},
+		{Name: "concurrency", Label: "Requests at once", Kind: "number", Value: number(k.Concurrency), Hint: "Empty: no limit", Optional: true},
+		{Name: "expires_at", Label: "Expires on", Kind: "date", Value: expires, Hint: "With the end of that day, in UTC", Optional: true},
 	}}
+	if k.ID == "" {
+		return f
+	}
+	f.Title, f.Intro, f.Action, f.Submit, f.Hidden = "Change "+k.Name, "What narrows it is in force at once. Its text stays as it is.", "/keys/"+string(k.ID), "Save", seen(k.Version)
+	f.Facts = [][2]string{{"Key", "pk-" + string(k.ID) + "-…"}, {"AI system", "none: unregistered use"}}
+	if k.System != "" {
+		f.Facts[1][1] = string(k.System)
+	}
+	f.Fields = append(slices.Delete(f.Fields, 1, 2), reasonField("Kept with the change"))
+	return f
 }
 
 func keyCrumbs(title string) page {
 	return page{Title: title, Nav: "keys", Crumbs: []crumb{{"Keys", "/keys"}, {Title: title}}}
 }
 
-func (r *request) newKeyPage() error { return r.formPage(keyCrumbs("Make a key"), r.keyForm()) }
+func (r *request) newKeyPage() error {
+	return r.formPage(keyCrumbs("Make a key"), r.keyForm(inventory.Key{}))
+}
 
 func (r *request) number(name string) (int, error) {
 	text := r.value(name)
@@ -158,7 +192,7 @@ func list(text string) []string {
 func (r *request) createKey() error {
 	k, secret, err := r.makeKey()
 	if err != nil {
-		return r.again(keyCrumbs("Make a key"), r.keyForm(), err)
+		return r.again(keyCrumbs("Make a key"), r.keyForm(inventory.Key{}), err)
 	}
 	model := "MODEL"
 	if len(k.Models) > 0 {
@@ -170,16 +204,68 @@ func (r *request) createKey() error {
 }
 
 func (r *request) makeKey() (inventory.Key, string, error) {
-	k := inventory.Key{Name: r.value("name"), Owner: r.value("owner"), System: inventory.SystemID(r.value("system")), Models: list(r.value("models"))}
-	var rate, atOnce, ends error
-	k.PerMinute, rate = r.number("requests_per_minute")
-	k.Concurrency, atOnce = r.number("concurrency")
-	k.ExpiresAt, ends = throughDay("expires_at", r.value("expires_at"))
-	var wrong fault.Fields
-	if err := wrong.Join(rate, atOnce, ends); err != nil {
-		return k, "", wrong.Join(r.web.d.Register.CheckKey(r.actor, k))
+	k, err := r.keyEntered()
+	if err != nil {
+		return k, "", err
 	}
+	k.System = inventory.SystemID(r.value("system"))
 	return r.web.d.Register.CreateKey(r.ctx(), r.actor, k, r.value("reason"))
+}
+
+// keyEntered reads what both forms of a key have.
+func (r *request) keyEntered() (k inventory.Key, err error) {
+	k = inventory.Key{Name: r.value("name"), Owner: r.value("owner"), Models: list(r.value("models"))}
+	if k.PerMinute, err = r.number("requests_per_minute"); err != nil {
+		return k, err
+	}
+	if k.Concurrency, err = r.number("concurrency"); err != nil {
+		return k, err
+	}
+	k.ExpiresAt, err = throughDay("expires_at", r.value("expires_at"))
+	return k, err
+}
+
+// changeable is the key of the path, if people may change it here.
+func (r *request) changeable() (*inventory.Key, error) {
+	k, err := r.key()
+	switch {
+	case err != nil:
+		return nil, err
+	case k.Origin.FromFile():
+		return nil, readOnly(k.Origin)
+	case !k.RevokedAt.IsZero():
+		return nil, fault.New(fault.Conflict, "revoked", "The key %s is revoked and stays so; make another.", k.Name)
+	}
+	return k, nil
+}
+
+func (r *request) editKeyPage() error {
+	k, err := r.changeable()
+	if err != nil {
+		return err
+	}
+	return r.formPage(keyCrumbs("Change a key"), r.keyForm(*k))
+}
+
+func (r *request) updateKey() error {
+	old, err := r.changeable()
+	if err != nil {
+		return err
+	}
+	k, err := r.keyEntered()
+	if k.ID = old.ID; err == nil {
+		k.Version, err = r.version("", "", "", false)
+	}
+	if until := old.ExpiresAt; err == nil && !until.IsZero() && k.ExpiresAt.Format("2006-01-02") == until.UTC().Format("2006-01-02") {
+		k.ExpiresAt = until // the form has its day alone
+	}
+	if err == nil {
+		err = r.web.d.Register.UpdateKey(r.ctx(), r.actor, k, r.value("reason"))
+	}
+	if err != nil {
+		return r.again(keyCrumbs("Change a key"), r.keyForm(*old), err)
+	}
+	return r.done("/keys", "Key "+k.Name+" is changed.")
 }
 
 func (r *request) key() (*inventory.Key, error) {

@@ -114,6 +114,8 @@ func pageRoutes() []route {
 		{get, "/keys", "key", "read", permitted, (*request).keysPage},
 		{get, "/keys/new", "key", "write", permitted, (*request).newKeyPage},
 		{post, "/keys", "key", "write", permitted, (*request).createKey},
+		{get, "/keys/:id", "key", "write", permitted, (*request).editKeyPage},
+		{post, "/keys/:id", "key", "write", permitted, (*request).updateKey},
 		{get, "/keys/:id/revoke", "key", "write", permitted, (*request).revokeKeyPage},
 		{post, "/keys/:id/revoke", "key", "write", permitted, (*request).revokeKey},
 		{get, "/budgets", "budget", "read", permitted, (*request).budgetsPage},
