@@ -1,9 +1,12 @@
 package gateway
 
 import (
+	"io"
+	"net/http"
 	"testing"
 
 	"plumbline/app/money"
+	"plumbline/gateway/event"
 )
 
 // Every answer that a call asks for is held for, in whatever notation it does so.
@@ -30,5 +33,28 @@ func TestEveryAnswerIsHeldFor(t *testing.T) {
 				t.Errorf("held %v, which is for %d, want %d", held, held/each, c.want)
 			}
 		})
+	}
+}
+
+// A provider that says it used what no call can is not believed: its answer is counted.
+func TestAbsurdUsageIsCounted(t *testing.T) {
+	for _, body := range []string{ask("gpt-4o-mini", "x"), streamed} {
+		r := newRig(t, func(w http.ResponseWriter, _ *http.Request) {
+			const usage = `"usage":{"prompt_tokens":999999999999999999,"completion_tokens":999999999999999999}`
+			if body == streamed {
+				w.Header().Set("Content-Type", "text/event-stream")
+				io.WriteString(w, `data: {"choices":[{"index":0,"delta":{"content":"eight b "}}]}`+"\n\ndata: {\"choices\":[],"+usage+"}\n\ndata: [DONE]\n\n")
+				return
+			}
+			w.Header().Set("Content-Type", "application/json")
+			io.WriteString(w, `{"choices":[{"index":0,"message":{"content":"eight b "}}],`+usage+`}`)
+		})
+		if resp, answer := r.post(body); resp.StatusCode != 200 {
+			t.Fatalf("%d %s", resp.StatusCode, answer)
+		}
+		r.rec.wait(t, 2)
+		if e := r.rec.last(); e.Source != event.UsageCounted || e.Usage.Output != 2 || e.Charge <= 0 || e.Charge > e.Held {
+			t.Errorf("%v %+v, charged %v of %v", e.Source, e.Usage, e.Charge, e.Held)
+		}
 	}
 }

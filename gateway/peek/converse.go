@@ -277,7 +277,7 @@ func onStringConverse(p *Body, st state, s Span) {
 
 func onNumberConverse(p *Body, st state, digits []byte) {
 	if st == cvTokens {
-		p.by.count = max(whole(digits), 0)
+		p.by.count = count(digits)
 		return
 	}
 	p.onNumber(st, digits)

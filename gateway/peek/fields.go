@@ -297,7 +297,7 @@ func (p *Body) onNumber(st state, digits []byte) {
 		p.limit(st, digits)
 		return
 	}
-	if st < maxTokens || len(digits) > 18 {
+	if st < maxTokens {
 		return
 	}
 	switch st {
@@ -307,8 +307,12 @@ func (p *Body) onNumber(st state, digits []byte) {
 	}
 	n := whole(digits)
 	if n < 0 && st == usageSeconds { // a begun one counts
-		before, _, _ := bytes.Cut(digits, []byte("."))
-		n = whole(before) + 1
+		digits, _, _ = bytes.Cut(digits, []byte("."))
+		n = whole(digits) + 1
+	}
+	if (n > mostCount || len(digits) > 18) && st != choiceIndex && st != toolIndex {
+		p.absurd = true
+		return
 	}
 	if n < 0 {
 		return
@@ -401,6 +405,20 @@ func (p *Body) limit(st state, text []byte) {
 
 // mostLimit stands for every larger one.
 const mostLimit = 1 << 53
+
+// mostCount is the most that one answer can say it used. No model has read or written a
+// hundredth of that in one call; an answer that says more is not believed in any of its
+// counts, for the sums of a few such would not fit where they are kept.
+const mostCount = 1 << 30
+
+// count reads how many of something an answer used beside its tokens.
+func count(digits []byte) int64 {
+	n := whole(digits)
+	if n > mostCount {
+		return 0
+	}
+	return max(n, 0)
+}
 
 // apart adds thoughts to the output where the vendor counts them apart, as xAI does in
 // chat completions: there the sum is right with them alone

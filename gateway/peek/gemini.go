@@ -239,11 +239,11 @@ func onStringGemini(p *Body, st state, s Span) {
 func onNumberGemini(p *Body, st state, digits []byte) {
 	switch st {
 	case gemToolUse:
-		p.extra = max(whole(digits), 0)
+		p.extra = count(digits)
 	case gemTotal:
-		p.total = max(whole(digits), 0)
+		p.total = count(digits)
 	case gemCount:
-		p.by.count = max(whole(digits), 0)
+		p.by.count = count(digits)
 	default:
 		before, after, _ := bytes.Cut(digits, []byte("."))
 		if len(bytes.Trim(after, "0")) == 0 { // and may have a fraction of zero

@@ -137,10 +137,7 @@ func onNumberMedia(p *Body, st state, digits []byte) {
 		p.onNumber(st, digits)
 		return
 	}
-	n := whole(digits)
-	if n < 0 {
-		return
-	}
+	n := count(digits)
 	switch st {
 	case mediaImageIn:
 		p.Usage.ImageIn = n

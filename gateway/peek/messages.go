@@ -262,11 +262,11 @@ func onStringMessages(p *Body, st state, s Span) {
 func onNumberMessages(p *Body, st state, digits []byte) {
 	switch st {
 	case msgWritten1h:
-		p.Usage.CacheWrite1h = max(whole(digits), 0)
+		p.Usage.CacheWrite1h = count(digits)
 	case msgToolUses:
 		p.offered.uses = whole(digits)
 	case msgSearches:
-		p.Usage.Searches = max(whole(digits), 0)
+		p.Usage.Searches = count(digits)
 	default:
 		p.onNumber(st, digits)
 	}

@@ -113,6 +113,7 @@ type Body struct {
 	like *Like // whose pattern was found last, if what was found still stands here
 
 	prompts    int64 // of a list of them
+	absurd     bool  // it says that it used more than there can be
 	odd        int   // where "stream" stands that is neither true nor false; 0: nowhere
 	containers int   // so far
 	released   int64 // bytes of texts, of which Release let go
@@ -285,6 +286,9 @@ func (p *Body) parse(b []byte, g *grammar, root state) error {
 	p.NoChoices = p.hasChoices && p.choice == 0
 	if g.finish != nil {
 		g.finish(p)
+	}
+	if p.absurd {
+		p.Usage, p.HasUsage = noUsage, false
 	}
 	return nil
 }

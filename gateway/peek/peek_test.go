@@ -211,6 +211,32 @@ func TestEachPromptIsAnswered(t *testing.T) {
 	}
 }
 
+// An answer that says it used more than there can be says nothing: sums of a few such
+// counts would turn over, and give a budget back what it never had.
+func TestAbsurdUsageIsNone(t *testing.T) {
+	for _, c := range []struct {
+		name, body string
+		of         Grammar
+		want       bool
+	}{
+		{"much", `{"usage":{"prompt_tokens":1073741824,"completion_tokens":3}}`, OpenAI, true},
+		{"input", `{"usage":{"prompt_tokens":1073741825,"completion_tokens":3}}`, OpenAI, false},
+		{"output", `{"usage":{"prompt_tokens":3,"completion_tokens":999999999999999999}}`, OpenAI, false},
+		{"longer than a number", `{"usage":{"prompt_tokens":3,"completion_tokens":99999999999999999999999}}`, OpenAI, false},
+		{"from a cache", `{"usage":{"prompt_tokens":3,"completion_tokens":3,"prompt_tokens_details":{"cached_tokens":999999999999}}}`, OpenAI, false},
+		{"seconds in detail", `{"usage":{"seconds":12.34567890123456789}}`, OpenAI, true},
+		{"Anthropic's", `{"type":"message","usage":{"input_tokens":999999999999,"output_tokens":1}}`, Messages, false},
+		{"Google's", `{"usageMetadata":{"promptTokenCount":999999999999,"candidatesTokenCount":1}}`, Gemini, false},
+		{"Responses", `{"object":"response","usage":{"input_tokens":1,"output_tokens":999999999999}}`, Responses, false},
+		{"an index", `{"choices":[{"index":99999999999,"message":{"content":"x"}}],"usage":{"prompt_tokens":3,"completion_tokens":3}}`, OpenAI, true},
+	} {
+		var p Body
+		if err := p.Answer([]byte(c.body), c.of); err != nil || p.HasUsage != c.want || !c.want && p.Usage != noUsage {
+			t.Errorf("%s: %v %+v %v", c.name, p.HasUsage, p.Usage, err)
+		}
+	}
+}
+
 // A server that takes anything for a boolean would stream where the gateway waits for a
 // whole answer.
 func TestStreamIsABoolean(t *testing.T) {
