@@ -7,9 +7,10 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/http"
-	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"plumbline/gateway/peek"
 )
 
 // form is what was found in a multipart body. Its files stay in the body.
@@ -89,11 +90,7 @@ func (x *exchange) readForm() error {
 // readFormCount takes the number of answers over. What is no number is the provider's
 // to refuse.
 func (x *exchange) readFormCount() {
-	if n, err := strconv.ParseInt(x.form.says["n"], 10, 64); err == nil && n > 0 {
-		x.peeked.Choices = n
-	} else {
-		x.peeked.Choices = 1
-	}
+	x.peeked.Choices = min(max(peek.Loosely([]byte(x.form.says["n"])), 1), peek.MaxAnswers)
 }
 
 // formUser is the app's user as the form names it.

@@ -245,6 +245,8 @@ func (p *Body) onValue(st, below state, key []byte, from, to int) {
 		if c := p.b[from]; c != 't' && c != 'f' && c != 'n' {
 			p.odd = from
 		}
+	case choices:
+		p.asked = from
 	case streamOptions:
 		p.StreamOptions = Span{Start: from, End: to}
 	case includeUsage:
@@ -260,7 +262,7 @@ func (p *Body) onValue(st, below state, key []byte, from, to int) {
 			p.HasMessages = p.HasMessages || string(key) == "messages"
 			p.HasInput = p.HasInput || string(key) == "input"
 			if string(key) == "prompt" && p.b[from] == '[' {
-				p.prompts = prompts(p.b[from+1 : to])
+				p.prompts, p.asked = prompts(p.b[from+1:to]), from
 			}
 		}
 	}
@@ -370,37 +372,41 @@ func prompts(list []byte) (n int64) {
 	return n
 }
 
-// Answers is how many answers a request asks for: each of its choices for each of its
-// prompts.
-func (p *Body) Answers() int64 {
-	each := max(p.prompts, 1)
-	if p.Choices > math.MaxInt64/each {
-		return math.MaxInt64
-	}
-	return p.Choices * each
-}
+// MaxAnswers is how many answers one request may ask for; vendors give some hundred. What
+// is held for more would not fit where such sums are kept.
+const MaxAnswers = 1 << 16
 
-// limit reads a number of the request that bounds what the answer costs, as loosely as any
-// server does: with a fraction, with an exponent, or as a string. What was not read would
-// not be held for. A value that is no number is no limit to any server.
+// Answers is how many answers a request asks for: each of its choices for each of its
+// prompts. It is at most MaxAnswers.
+func (p *Body) Answers() int64 { return p.Choices * max(p.prompts, 1) }
+
+func (p *Body) tooManyAnswers() bool { return p.Choices > MaxAnswers/max(p.prompts, 1) }
+
+// limit takes a number of the request that bounds what the answer costs.
 func (p *Body) limit(st state, text []byte) {
-	n := whole(text)
-	if n < 0 || len(text) == 0 {
-		f, err := strconv.ParseFloat(string(bytes.TrimSpace(text)), 64)
-		switch {
-		case err != nil && !errors.Is(err, strconv.ErrRange) || !(f > 0):
-			return
-		case f >= mostLimit:
-			n = mostLimit
-		default:
-			n = int64(math.Ceil(f))
-		}
-	}
+	n := Loosely(text)
 	if st == choices {
 		p.Choices = max(p.Choices, n)
 	} else {
 		p.MaxTokens = max(p.MaxTokens, n)
 	}
+}
+
+// Loosely reads a number from 0 on as any server does that takes a fraction, an exponent or
+// a string for a whole one, and rounds it up: what was not read would not be held for. It
+// is -1 for what is no number to any server, or below 0.
+func Loosely(text []byte) int64 {
+	if n := whole(text); n >= 0 && len(text) > 0 {
+		return n
+	}
+	f, err := strconv.ParseFloat(string(bytes.TrimSpace(text)), 64)
+	switch {
+	case err != nil && !errors.Is(err, strconv.ErrRange) || !(f > 0):
+		return -1
+	case f >= mostLimit:
+		return mostLimit
+	}
+	return int64(math.Ceil(f))
 }
 
 // mostLimit stands for every larger one.

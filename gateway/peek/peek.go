@@ -113,6 +113,7 @@ type Body struct {
 	like *Like // whose pattern was found last, if what was found still stands here
 
 	prompts    int64 // of a list of them
+	asked      int   // where it stands how many answers are asked for
 	absurd     bool  // it says that it used more than there can be
 	odd        int   // where "stream" stands that is neither true nor false; 0: nowhere
 	containers int   // so far
@@ -278,6 +279,9 @@ func (p *Body) parse(b []byte, g *grammar, root state) error {
 	}
 	if p.odd > 0 {
 		return &Error{"body_invalid", p.odd, `write "stream" as true or false: some providers would read this so`}
+	}
+	if root == g.request && p.tooManyAnswers() {
+		return &Error{"body_invalid", p.asked, fmt.Sprintf("the request asks for more than %d answers", MaxAnswers)}
 	}
 	p.End = i - 1
 	if i = skip(b, i); i != len(b) {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"strings"
 	"testing"
 	"time"
@@ -167,8 +166,8 @@ func TestLimitsAreReadLoosely(t *testing.T) {
 		{`{"n":100.0}`, OpenAI, 100, -1},
 		{`{"n":1e2}`, OpenAI, 100, -1},
 		{`{"n":99.5}`, OpenAI, 100, -1},
-		{`{"n":99999999999999999999}`, OpenAI, mostLimit, -1},
-		{`{"n":1e999}`, OpenAI, mostLimit, -1},
+		{`{"max_tokens":99999999999999999999}`, OpenAI, 1, mostLimit},
+		{`{"max_tokens":"1e999"}`, OpenAI, 1, mostLimit},
 		{`{"n":-3}`, OpenAI, 1, -1},
 		{`{"n":"NaN"}`, OpenAI, 1, -1},
 		{`{"n":"many"}`, OpenAI, 1, -1},
@@ -202,12 +201,28 @@ func TestEachPromptIsAnswered(t *testing.T) {
 		`{"best_of":10,"n":3}`:                      10,
 		`{"n":3,"best_of":"10","prompt":["a","b"]}`: 20,
 		`{"metadata":{"prompt":["a","b"]}}`:         1,
-		`{"n":9007199254740992,"prompt":[` + strings.Repeat(`"a",`, 2000) + `"a"]}`: math.MaxInt64,
 	} {
 		var p Body
 		if err := p.Request([]byte(body), OpenAI); err != nil || p.Answers() != want {
 			t.Errorf("%.60s: %d, want %d, %v", body, p.Answers(), want, err)
 		}
+	}
+}
+
+// A request cannot ask for more answers than can be summed up.
+func TestTooManyAnswers(t *testing.T) {
+	list := `"prompt":[` + strings.Repeat(`"a",`, 2047) + `"a"]`
+	for body, of := range map[string]Grammar{`{"n":65537}`: OpenAI, `{"n":"9e9"}`: OpenAI, `{"best_of":99999999999999999999}`: OpenAI, `{"n":33,` + list + `}`: OpenAI, `{` + list + `,"n":33}`: OpenAI,
+		`{"n":1e999}`: Media, `{"generationConfig":{"candidateCount":65537}}`: Gemini} {
+		var p Body
+		var e *Error
+		if err := p.Request([]byte(body), of); !errors.As(err, &e) || e.Code != "body_invalid" || e.Offset == 0 {
+			t.Errorf("%.40s: %v", body, err)
+		}
+	}
+	var p Body
+	if err := p.Request([]byte(`{"n":32,`+list+`}`), OpenAI); err != nil || p.Answers() != MaxAnswers {
+		t.Errorf("%d %v", p.Answers(), err)
 	}
 }
 
