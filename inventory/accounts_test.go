@@ -101,6 +101,12 @@ func TestTexts(t *testing.T) {
 	if got := fieldsOf(d.Review(t.Context(), ann, "SYS-001", strings.Repeat("a", 10_001))); !slices.Equal(got, []string{"reason"}) {
 		t.Errorf("a long reason: %v", got)
 	}
+	if got := fieldsOf(d.PutSettings(t.Context(), ann, Settings{Confidential: strings.Repeat("x", 201), Contact: "a\x07"}, "")); !slices.Equal(got, []string{"confidentiality", "contact"}) {
+		t.Errorf("settings: %v", got)
+	}
+	if got := fieldsOf(d.PutProvider(t.Context(), ann, Provider{ID: "../x", Kind: "openai", Vendor: "a\nb", Region: strings.Repeat("r", 201)}, "")); !slices.Equal(got, []string{"id", "region", "vendor"}) {
+		t.Errorf("a provider: %v", got)
+	}
 	if got := fieldsOf(CheckPerson("", "nobody")); !slices.Equal(got, []string{"email", "name"}) {
 		t.Errorf("a person: %v", got)
 	}

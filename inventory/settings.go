@@ -349,7 +349,11 @@ func (r *Register) checkProvider(p Provider) error {
 
 // checkUpstream says what is wrong with a provider but for its keys.
 func (r *Register) checkUpstream(p *Provider) error {
-	if err := checkID("id", string(p.ID)); err != nil {
+	var wrong fault.Fields
+	wrong.Line("vendor", p.Vendor)
+	wrong.Line("region", p.Region)
+	wrong.Text("base_url", p.BaseURL)
+	if err := wrong.Join(checkID("id", string(p.ID))); err != nil {
 		return err
 	}
 	if r.d.Check != nil {
@@ -457,7 +461,10 @@ func checkSettings(v *Settings) error {
 	if len(v.Attributes) > 16 {
 		return fault.Field("attributes", "at most 16 attributes are recorded")
 	}
-	return nil
+	var wrong fault.Fields
+	wrong.Line("confidentiality", v.Confidential)
+	wrong.Line("contact", v.Contact)
+	return wrong.Err()
 }
 
 func (r *Register) put(ctx context.Context, actor authz.Actor, kind, id, reason string, expect uint32, body any) error {

@@ -88,7 +88,7 @@ func settingsForm(s inventory.Settings) *form {
 	}
 	return &form{Title: "Settings", Action: "/gateway/settings", Submit: "Save", Cancel: "/gateway", Hidden: seen(s.Version), Fields: []field{
 		{Name: "unregistered", Label: "Keys bound to no registered system", Kind: "radios", Value: s.Unregistered, Options: []option{{Value: "block", Label: "Refuse their calls", Hint: "The default"}, {Value: "flag", Label: "Let them call, and flag the use", Hint: "The finding stays open until somebody deals with it"}}},
-		{Name: "confidentiality", Label: "Mark on documents", Value: s.Confidential},
+		{Name: "confidentiality", Label: "Mark on documents", Hint: "Printed on every page; what is longer than about 45 letters is cut there", Value: s.Confidential},
 		{Name: "contact", Label: "Contact on documents", Value: s.Contact, Optional: true},
 		{Name: "recorded_attributes", Label: "Attributes that are recorded", Value: strings.Join(s.Attributes, ", "), Hint: "Names of what apps may say of a call in headers, such as team, feature; others are left out of records", Optional: true, Mono: true},
 		{Name: "second_person", Label: "Changes", Kind: "checks", Values: second, Options: []option{{Value: "true", Label: "A second person confirms", Hint: "What allows more of providers, routes, guards, policies, prices, budgets and of these settings. What restricts is in force at once"}}},
