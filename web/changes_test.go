@@ -89,6 +89,24 @@ func TestSecondPerson(t *testing.T) {
 	if strings.Contains(c.admin.get(t, "/api/v1/policies").body, "evenings") {
 		t.Error("it is not deleted")
 	}
+	// What a budget of another's key is to be, a developer does not read.
+	for _, b := range listed[inventory.Budget](t, c.admin, "budgets") {
+		if b.Scope != inventory.ScopeKey {
+			continue
+		}
+		a = c.admin.send(t, http.MethodPut, "/api/v1/budgets/"+string(b.ID), `{"scope":"key","target":"`+b.Target+`","limit":"77","window":"month","reason":"more"}`)
+		if err := json.Unmarshal([]byte(a.body), &out); err != nil || a.status != http.StatusAccepted {
+			t.Fatalf("%d %s", a.status, a.body)
+		}
+		id := string(out.Request.ID)
+		if a := developer.get(t, "/changes/"+id); a.status != http.StatusNotFound || strings.Contains(developer.get(t, "/api/v1/change_requests").body+developer.get(t, "/changes").body, id) {
+			t.Errorf("a developer reads %s: %d", id, a.status)
+		}
+		if a := auditor.get(t, "/changes/"+id); a.status != http.StatusOK || !strings.Contains(a.body, "$77.00") {
+			t.Errorf("an auditor: %d", a.status)
+		}
+		c.admin.send(t, http.MethodPost, "/api/v1/change_requests/"+id+"/withdraw", `{}`)
+	}
 	if list := c.admin.get(t, "/api/v1/change_requests").body; strings.Count(list, `"CHG-`) < 5 {
 		t.Errorf("%s", list)
 	}

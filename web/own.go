@@ -15,7 +15,7 @@ import (
 func (r *request) own() bool { return authz.OwnOnly(r.actor) }
 
 // read sets the organisation's register as the actor may see it: whoever sees only
-// its own gets no other key, and no budget of another key. Handlers read r.state
+// its own gets no other key, and no budget of another key nor a request to change one. Handlers read r.state
 // and cannot show what is not in it.
 func (r *request) read() error {
 	state, err := r.web.d.Register.State(r.actor.Org)
@@ -37,6 +37,9 @@ func (r *request) read() error {
 			narrow.Budgets = append(narrow.Budgets, b)
 		}
 	}
+	narrow.Requests = slices.DeleteFunc(slices.Clone(state.Requests), func(q inventory.ChangeRequest) bool {
+		return q.Kind == "budget" && !slices.ContainsFunc(narrow.Budgets, func(b inventory.Budget) bool { return string(b.ID) == q.Row })
+	})
 	r.state = &narrow
 	return nil
 }
