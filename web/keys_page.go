@@ -202,25 +202,25 @@ func (r *request) createKey() error {
 }
 
 func (r *request) makeKey() (inventory.Key, string, error) {
-	k, err := r.keyEntered()
-	if err != nil {
-		return k, "", err
-	}
+	k, entered := r.keyEntered()
 	k.System = inventory.SystemID(r.value("system"))
+	if entered != nil {
+		var wrong fault.Fields
+		return k, "", wrong.Join(entered, r.web.d.Register.CheckKey(r.actor, k))
+	}
 	return r.web.d.Register.CreateKey(r.ctx(), r.actor, k, r.value("reason"))
 }
 
-// keyEntered reads what both forms of a key have.
-func (r *request) keyEntered() (k inventory.Key, err error) {
-	k = inventory.Key{Name: r.value("name"), Owner: r.value("owner"), Models: list(r.value("models"))}
-	if k.PerMinute, err = r.number("requests_per_minute"); err != nil {
-		return k, err
-	}
-	if k.Concurrency, err = r.number("concurrency"); err != nil {
-		return k, err
-	}
-	k.ExpiresAt, err = throughDay("expires_at", r.value("expires_at"))
-	return k, err
+// keyEntered reads what both forms of a key have; its error names every field that
+// cannot be read.
+func (r *request) keyEntered() (inventory.Key, error) {
+	k := inventory.Key{Name: r.value("name"), Owner: r.value("owner"), Models: list(r.value("models"))}
+	var rate, atOnce, ends error
+	k.PerMinute, rate = r.number("requests_per_minute")
+	k.Concurrency, atOnce = r.number("concurrency")
+	k.ExpiresAt, ends = throughDay("expires_at", r.value("expires_at"))
+	var wrong fault.Fields
+	return k, wrong.Join(rate, atOnce, ends)
 }
 
 // changeable is the key of the path, if people may change it here.
