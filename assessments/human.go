@@ -204,6 +204,29 @@ func (e *Engine) Evidence(ctx context.Context, org inventory.OrgID, framework, c
 	return m[control], err
 }
 
+// Sought narrows a list of what people brought; what is empty is not asked for.
+type Sought struct {
+	Framework, Control string
+	System             inventory.SystemID
+	Form               string // of evidence: file, link or plan
+}
+
+// Attached lists an organisation's evidence, without files and the oldest first. For a
+// system it lists what is attached for every system too.
+func (e *Engine) Attached(ctx context.Context, org inventory.OrgID, want Sought) ([]Evidence, error) {
+	return e.d.Store.attached(ctx, org, want)
+}
+
+// Status is how a piece of evidence stands at a moment, in the words of a control's items:
+// pending, rejected, upcoming, expired or current. freshDays is the age that its control
+// accepts; 0 is any. Plans do not age.
+func (ev *Evidence) Status(at time.Time, freshDays int) string {
+	if ev.Form == formPlan {
+		freshDays = 0
+	}
+	return ev.status(View{At: at}, freshDays)
+}
+
 // EvidenceByID finds one piece, with its file.
 func (e *Engine) EvidenceByID(ctx context.Context, org inventory.OrgID, id string) (Evidence, error) {
 	return e.d.Store.evidenceByID(ctx, org, id)
@@ -227,35 +250,36 @@ func (a Applicability) Proposed() (applies bool) { return a.Applies != a.Rejecte
 
 // ProposeApplicability asks that a control be left out for a system, or be taken in again
 // where that was decided; a Conflict while another proposal waits.
-func (e *Engine) ProposeApplicability(ctx context.Context, actor authz.Actor, framework, control string, system inventory.SystemID, applies bool, reason string) error {
+func (e *Engine) ProposeApplicability(ctx context.Context, actor authz.Actor, framework, control string, system inventory.SystemID, applies bool, reason string) (Applicability, error) {
 	f, err := e.d.Catalog.Framework(framework)
 	if err == nil {
 		_, err = f.Control(control)
 	}
 	if err != nil {
-		return fault.New(fault.NotFound, "not_found", "%v", err)
+		return Applicability{}, fault.New(fault.NotFound, "not_found", "%v", err)
 	}
 	if strings.TrimSpace(reason) == "" {
-		return fault.Field("reason", "say why")
+		return Applicability{}, fault.Field("reason", "say why")
 	}
 	if err := checkReason(reason); err != nil {
-		return err
+		return Applicability{}, err
 	}
 	list, err := e.Proposals(ctx, actor.Org, framework, control, system)
 	if err != nil {
-		return err
+		return Applicability{}, err
 	}
 	if slices.ContainsFunc(list, func(a Applicability) bool { return a.Approver == "" }) {
-		return fault.New(fault.Conflict, "proposed", "a proposal for this control waits for a decision already")
+		return Applicability{}, fault.New(fault.Conflict, "proposed", "a proposal for this control waits for a decision already")
 	}
 	if last := decided(list, View{}); applies && (last == nil || last.Applies) {
-		return fault.New(fault.Conflict, "unchanged", "no decision leaves the control out, so there is none to take back")
+		return Applicability{}, fault.New(fault.Conflict, "unchanged", "no decision leaves the control out, so there is none to take back")
 	}
 	id, err := e.newID()
 	if err != nil {
-		return err
+		return Applicability{}, err
 	}
-	return e.d.Store.insertApplicability(ctx, actor.Org, Applicability{ID: id.String(), Framework: framework, Control: control, System: system, Applies: applies, Reason: reason, Author: actor.ID, At: e.d.Now().UTC(), Leaf: -1})
+	a := Applicability{ID: id.String(), Framework: framework, Control: control, System: system, Applies: applies, Reason: reason, Author: actor.ID, At: e.d.Now().UTC(), Leaf: -1}
+	return a, e.d.Store.insertApplicability(ctx, actor.Org, a)
 }
 
 // DecideApplicability is the second person's word on such a proposal. What is then in
@@ -287,6 +311,17 @@ func (e *Engine) DecideApplicability(ctx context.Context, actor authz.Actor, id 
 // Proposals lists proposals on applicability for a control, open and decided.
 func (e *Engine) Proposals(ctx context.Context, org inventory.OrgID, framework, control string, system inventory.SystemID) ([]Applicability, error) {
 	return e.d.Store.proposals(ctx, org, framework, control, system)
+}
+
+// Applicabilities lists an organisation's decisions on applicability, open and
+// confirmed, the oldest first.
+func (e *Engine) Applicabilities(ctx context.Context, org inventory.OrgID, want Sought) ([]Applicability, error) {
+	return e.d.Store.applicabilities(ctx, org, want)
+}
+
+// ApplicabilityByID finds one.
+func (e *Engine) ApplicabilityByID(ctx context.Context, org inventory.OrgID, id string) (Applicability, error) {
+	return e.d.Store.applicabilityByID(ctx, org, id)
 }
 
 // Undecided lists what waits for a second person, the oldest first: evidence, and

@@ -94,6 +94,33 @@ func (s *Store) evidence(ctx context.Context, org inventory.OrgID, framework, co
 	return out, err
 }
 
+func (s *Store) attached(ctx context.Context, org inventory.OrgID, want Sought) ([]Evidence, error) {
+	where, args := want.where(org)
+	if want.System != "" {
+		where += ` AND (system = ? OR system = '')`
+		args = append(args, string(want.System))
+	}
+	if want.Form != "" {
+		where += ` AND form = ?`
+		args = append(args, want.Form)
+	}
+	return s.listEvidence(ctx, where, args...)
+}
+
+// where asks for the organisation, framework and control.
+func (w Sought) where(org inventory.OrgID) (string, []any) {
+	where, args := `org = ?`, []any{string(org)}
+	if w.Framework != "" {
+		where += ` AND framework = ?`
+		args = append(args, w.Framework)
+	}
+	if w.Control != "" {
+		where += ` AND control = ?`
+		args = append(args, w.Control)
+	}
+	return where, args
+}
+
 // listEvidence lists evidence, the oldest first.
 func (s *Store) listEvidence(ctx context.Context, where string, args ...any) (out []Evidence, err error) {
 	rows, err := s.db.QueryContext(ctx, s.q(`SELECT `+evidenceColumns+` FROM human_evidence WHERE `+where+` ORDER BY id`), args...)
@@ -182,6 +209,15 @@ func (s *Store) listApplicability(ctx context.Context, where string, args ...any
 		out = append(out, a)
 	}
 	return out, rows.Err()
+}
+
+func (s *Store) applicabilities(ctx context.Context, org inventory.OrgID, want Sought) ([]Applicability, error) {
+	where, args := want.where(org)
+	if want.System != "" {
+		where += ` AND system = ?`
+		args = append(args, string(want.System))
+	}
+	return s.listApplicability(ctx, where, args...)
 }
 
 // applicability lists a framework's decisions by control.

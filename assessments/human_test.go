@@ -26,7 +26,7 @@ func code(err error) string {
 // leaveOut proposes that a control does not apply, and confirms it.
 func (w *world) leaveOut(framework, control string) {
 	w.t.Helper()
-	if err := w.engine.ProposeApplicability(w.t.Context(), author, framework, control, "chat", false, "no such use"); err != nil {
+	if _, err := w.engine.ProposeApplicability(w.t.Context(), author, framework, control, "chat", false, "no such use"); err != nil {
 		w.t.Fatal(err)
 	}
 	list, err := w.engine.Proposals(w.t.Context(), "acme", framework, control, "chat")
@@ -130,10 +130,10 @@ func TestEvidenceForNoSystem(t *testing.T) {
 
 func TestNotApplicable(t *testing.T) {
 	w, c := best(t), humanOnly(t)
-	if err := w.engine.ProposeApplicability(t.Context(), author, c.Framework, c.ID, "chat", false, " "); err == nil {
+	if _, err := w.engine.ProposeApplicability(t.Context(), author, c.Framework, c.ID, "chat", false, " "); err == nil {
 		t.Error("no reason was asked for")
 	}
-	if err := w.engine.ProposeApplicability(t.Context(), author, c.Framework, c.ID, "chat", false, "no such use"); err != nil {
+	if _, err := w.engine.ProposeApplicability(t.Context(), author, c.Framework, c.ID, "chat", false, "no such use"); err != nil {
 		t.Fatal(err)
 	}
 	list, err := w.engine.Proposals(t.Context(), "acme", c.Framework, c.ID, "chat")
@@ -178,11 +178,11 @@ func TestApplicabilityIsDecided(t *testing.T) {
 		{"left out again", false, true, NotApplicable, false},
 	}
 	for i, s := range steps {
-		if err := w.engine.ProposeApplicability(t.Context(), author, c.Framework, c.ID, "chat", s.applies, s.name); err != nil {
+		if _, err := w.engine.ProposeApplicability(t.Context(), author, c.Framework, c.ID, "chat", s.applies, s.name); err != nil {
 			t.Fatalf("%s: %v", s.name, err)
 		}
-		if got := code(w.engine.ProposeApplicability(t.Context(), author, c.Framework, c.ID, "chat", s.applies, "once more")); got != "proposed" {
-			t.Errorf("%s: proposed twice: %q", s.name, got)
+		if _, err := w.engine.ProposeApplicability(t.Context(), author, c.Framework, c.ID, "chat", s.applies, "once more"); code(err) != "proposed" {
+			t.Errorf("%s: proposed twice: %q", s.name, code(err))
 		}
 		list, err := w.engine.Proposals(t.Context(), "acme", c.Framework, c.ID, "chat")
 		if err != nil || len(list) != i+1 {
@@ -205,8 +205,8 @@ func TestApplicabilityIsDecided(t *testing.T) {
 		}
 	}
 	other := best(t)
-	if got := code(other.engine.ProposeApplicability(t.Context(), author, c.Framework, c.ID, "chat", true, "it does")); got != "unchanged" {
-		t.Errorf("taken in though nothing left it out: %q", got)
+	if _, err := other.engine.ProposeApplicability(t.Context(), author, c.Framework, c.ID, "chat", true, "it does"); code(err) != "unchanged" {
+		t.Errorf("taken in though nothing left it out: %q", code(err))
 	}
 }
 
@@ -266,7 +266,7 @@ func TestUndecided(t *testing.T) {
 		t.Errorf("decided evidence still waits: %v", got)
 	}
 	ev := w.attach(Evidence{Framework: c.Framework, Control: c.ID, Type: c.Human[0].Type})
-	if err := w.engine.ProposeApplicability(t.Context(), author, c.Framework, c.ID, "chat", false, "no such use"); err != nil {
+	if _, err := w.engine.ProposeApplicability(t.Context(), author, c.Framework, c.ID, "chat", false, "no such use"); err != nil {
 		t.Fatal(err)
 	}
 	if got := count("acme"); got != [2]int{1, 1} {

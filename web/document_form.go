@@ -66,31 +66,36 @@ func (r *request) subjectForm() *form {
 	}}
 }
 
-// givenSubject reads what subjectForm asked. What the kind does not need is left
-// out, so that the same subject always gets the same number.
+// givenSubject reads what subjectForm asked.
 func (r *request) givenSubject() (reports.Request, error) {
-	out := reports.Request{Org: r.actor.Org, Kind: reports.Kind(r.value("kind"))}
+	return r.checkSubject(reports.Request{Org: r.actor.Org, Kind: reports.Kind(r.value("kind")), System: inventory.SystemID(r.value("system")), Framework: r.value("framework"), Vendor: r.value("vendor")})
+}
+
+// checkSubject holds a document's subject to what there is. What the kind does not need
+// is left out, so that the same subject always gets the same number.
+func (r *request) checkSubject(given reports.Request) (reports.Request, error) {
+	out := reports.Request{Org: given.Org, Kind: given.Kind}
 	kind, ok := reports.KindOf(out.Kind)
 	if !ok {
-		return out, fault.Field("kind", "choose one of the list")
+		return out, notListed("kind", "document", string(out.Kind))
 	}
 	if kind.NeedsSystem {
-		if out.System = inventory.SystemID(r.value("system")); out.System != "" {
+		if out.System = given.System; out.System != "" {
 			if _, err := r.state.System(out.System); err != nil {
-				return out, fault.Field("system", "choose one of the list")
+				return out, notListed("system", "AI system", string(out.System))
 			}
 		}
 	}
 	if kind.NeedsFramework {
-		if out.Framework = r.value("framework"); out.Framework != "" {
+		if out.Framework = given.Framework; out.Framework != "" {
 			if _, err := r.web.d.Catalog.Framework(out.Framework); err != nil {
-				return out, fault.Field("framework", "choose one of the list")
+				return out, notListed("framework", "framework", out.Framework)
 			}
 		}
 	}
 	if kind.NeedsVendor {
-		if out.Vendor = r.value("vendor"); !slices.ContainsFunc(r.vendors(), func(o option) bool { return o.Value == out.Vendor }) {
-			return out, fault.Field("vendor", "choose one of the list")
+		if out.Vendor = given.Vendor; !slices.ContainsFunc(r.vendors(), func(o option) bool { return o.Value == out.Vendor }) {
+			return out, notListed("vendor", "vendor", out.Vendor)
 		}
 	}
 	return out, nil

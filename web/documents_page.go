@@ -182,7 +182,11 @@ func (r *request) givenSchedule() (reports.Schedule, error) {
 		return reports.Schedule{}, err
 	}
 	days, err := r.number("days")
-	return reports.Schedule{Org: r.actor.Org, Kind: about.Kind, System: about.System, Framework: about.Framework, Vendor: about.Vendor, Cron: r.value("cron"), Days: days}, err
+	return scheduleOf(about, r.value("cron"), days), err
+}
+
+func scheduleOf(about reports.Request, cron string, days int) reports.Schedule {
+	return reports.Schedule{Org: about.Org, Kind: about.Kind, System: about.System, Framework: about.Framework, Vendor: about.Vendor, Cron: cron, Days: days}
 }
 
 func (r *request) schedule() (*reports.Schedule, error) {
@@ -195,7 +199,7 @@ func (r *request) schedule() (*reports.Schedule, error) {
 			return &list[i], nil
 		}
 	}
-	return nil, fault.New(fault.NotFound, "not_found", "There is no such schedule.")
+	return nil, fault.New(fault.NotFound, "schedule_unknown", "There is no such schedule.")
 }
 
 func (r *request) deleteSchedulePage() error {

@@ -104,23 +104,49 @@ func (r *request) attach() error {
 // givenEvidence reads the form.
 func (r *request) givenEvidence(f *frameworks.Framework, c *frameworks.Control) (ev assessments.Evidence, err error) {
 	ev = assessments.Evidence{Framework: f.ID, Control: c.ID, System: inventory.SystemID(r.value("system")), Type: r.value("type"), Title: r.value("title"), Link: r.value("link")}
-	if ev.System != "" {
-		if _, err := r.state.System(ev.System); err != nil {
-			return ev, fault.Field("system", "choose one of the list")
-		}
-	}
 	if ev.From, err = dateOf("from", r.value("from")); err != nil {
 		return ev, err
 	}
 	if ev.Until, err = throughDay("until", r.value("until")); err != nil {
 		return ev, err
 	}
-	ev.FileName, ev.Content, err = r.upload("file")
-	if err == nil && len(ev.Content) > 0 && ev.Link != "" {
-		err = fault.Field("link", "give a file or a link, not both")
+	if ev.FileName, ev.Content, err = r.upload("file"); err != nil {
+		return ev, err
 	}
-	return ev, err
+	return ev, r.checkEvidence(&ev)
 }
+
+// checkEvidence refuses what no form and no call of the API may attach; the rest the
+// engine checks.
+func (r *request) checkEvidence(ev *assessments.Evidence) error {
+	if ev.System != "" {
+		if _, err := r.state.System(ev.System); err != nil {
+			return notListed("system", "AI system", string(ev.System))
+		}
+	}
+	if len(ev.Content) > 0 && ev.Link != "" {
+		return fault.Field("link", "give a file or a link, not both")
+	}
+	return nil
+}
+
+// notListed is the error of a field whose value is none of those that there are.
+func notListed(field, what, value string) error {
+	if value == "" {
+		return fault.Field(field, "choose one of the list")
+	}
+	return fault.Field(field, "choose one of the list; there is no %s %q", what, value)
+}
+
+// largestFile of evidence in bytes.
+const largestFile = 10 << 20
+
+func tooLarge(field string) error {
+	return fault.Field(field, "the file is larger than 10 MiB; attach a link instead")
+}
+
+// baseName is a file's name without the folders that it came from.
+func baseName(name string) string { return path.Base(strings.ReplaceAll(name, "\\", "/")) }
 
 // upload reads an uploaded file; an empty name when none was sent.
 func (r *request) upload(name string) (string, []byte, error) {
@@ -131,8 +157,8 @@ func (r *request) upload(name string) (string, []byte, error) {
 	if err != nil {
 		return "", nil, err
 	}
-	if h.Size > 10<<20 {
-		return "", nil, fault.Field(name, "the file is larger than 10 MiB; attach a link instead")
+	if h.Size > largestFile {
+		return "", nil, tooLarge(name)
 	}
 	file, err := h.Open()
 	if err != nil {
@@ -143,7 +169,7 @@ func (r *request) upload(name string) (string, []byte, error) {
 	if err == nil && len(b) == 0 {
 		return "", nil, fault.Field(name, "the file is empty")
 	}
-	return path.Base(strings.ReplaceAll(h.Filename, "\\", "/")), b, err
+	return baseName(h.Filename), b, err
 }
 
 type evidenceData struct {
@@ -311,7 +337,7 @@ func (r *request) proposeNotApplicable() error {
 	if err != nil {
 		return err
 	}
-	if err := r.web.d.Engine.ProposeApplicability(r.ctx(), r.actor, f.ID, c.ID, s.ID, r.value("applies") != "", r.value("reason")); err != nil {
+	if _, err := r.web.d.Engine.ProposeApplicability(r.ctx(), r.actor, f.ID, c.ID, s.ID, r.value("applies") != "", r.value("reason")); err != nil {
 		return r.again(p, form, err)
 	}
 	return r.done(r.back(f, c), "Proposed. It counts once a second person accepted it.")

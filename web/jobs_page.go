@@ -108,20 +108,29 @@ func (r *request) runRow(x reports.Run, jobs []Job) runRow {
 // runJob runs a job now and comes back when it ended. What went wrong is said
 // beside the history, which has it too.
 func (r *request) runJob() error {
-	name, jobs := r.param("name"), r.jobs()
-	i := slices.IndexFunc(jobs, func(j Job) bool { return j.Name == name && !j.Instance })
-	if i < 0 {
-		return fault.New(fault.NotFound, "not_found", "There is no such job.")
+	job, err := r.job(true)
+	if err != nil {
+		return err
 	}
-	title := jobs[i].Title
-	if err := r.web.d.Jobs.Run(r.ctx(), r.actor, name); err != nil {
+	if err := r.web.d.Jobs.Run(r.ctx(), r.actor, job.Name); err != nil {
 		f := r.plain(err)
-		said := title + " failed. " + f.Message
+		said := job.Title + " failed. " + f.Message
 		var known *fault.Error
 		if errors.As(err, &known) && known.Code == JobRunning {
 			said = f.Message
 		}
 		return r.showJobs(f.Kind.Status(), "", said)
 	}
-	return r.done("/jobs", title+" ran to its end.")
+	return r.done("/jobs", job.Title+" ran to its end.")
+}
+
+// job is the one of the path, of the reader's organisation or of the instance. By hand
+// nobody runs one of the instance.
+func (r *request) job(byHand bool) (*Job, error) {
+	name, jobs := r.param("name"), r.jobs()
+	i := slices.IndexFunc(jobs, func(j Job) bool { return j.Name == name && !(byHand && j.Instance) })
+	if i < 0 {
+		return nil, fault.New(fault.NotFound, "not_found", "There is no such job.")
+	}
+	return &jobs[i], nil
 }

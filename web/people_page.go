@@ -123,22 +123,34 @@ type onceData struct {
 }
 
 func (r *request) showLink(p inventory.Person) error {
-	// A link signs in to every organisation of the account; only an administrator
-	// of all of them may make one.
+	link, err := r.signInLink(p)
+	if err != nil {
+		return err
+	}
+	if link == "" {
+		return r.done("/people", p.Name+" is a member now, and signs in as in the other organisation.")
+	}
+	return r.ok("once", peopleCrumbs("Sign-in link"), onceData{Title: "Sign-in link for " + p.Name, Intro: "Hand it over yourself: whoever opens it acts as " + p.Name + ". It works once, for 24 hours, and is not shown again. That you made it is on record.",
+		Secret: link, Back: "/people", BackTitle: "Back to people"})
+}
+
+// signInLink makes a person's one-time link. It is empty, and none is made, when the
+// person is a member of an organisation too whose people the actor does not administer:
+// a link signs in to every organisation of the account.
+func (r *request) signInLink(p inventory.Person) (string, error) {
 	for _, m := range r.web.d.Register.Memberships(p.ID) {
 		if m.Org == r.actor.Org {
 			continue
 		}
 		if a, err := r.web.d.Register.Actor(m.Org, r.account.ID); err != nil || !r.web.d.Enforcer.Can(a, "account", "write") {
-			return r.done("/people", p.Name+" is a member now, and signs in as in the other organisation.")
+			return "", nil
 		}
 	}
 	token, err := r.web.d.Register.LinkFor(r.ctx(), r.actor, p.ID)
 	if err != nil {
-		return err
+		return "", err
 	}
-	return r.ok("once", peopleCrumbs("Sign-in link"), onceData{Title: "Sign-in link for " + p.Name, Intro: "Hand it over yourself: whoever opens it acts as " + p.Name + ". It works once, for 24 hours, and is not shown again. That you made it is on record.",
-		Secret: r.base() + "/signin/link/" + token, Back: "/people", BackTitle: "Back to people"})
+	return r.base() + "/signin/link/" + token, nil
 }
 
 // base is where people reach the console.
@@ -205,13 +217,16 @@ func (r *request) removePerson() error {
 	if err != nil {
 		return err
 	}
-	if p.ID == r.account.ID {
-		err = fault.New(fault.Conflict, "yourself", "You cannot remove yourself; another administrator can.")
-	} else {
-		err = r.web.d.Register.RemoveAccount(r.ctx(), r.actor, p.ID, r.value("reason"))
-	}
-	if err != nil {
+	if err := r.removeMember(p, r.value("reason")); err != nil {
 		return r.again(peopleCrumbs("Remove a person"), r.removePersonForm(p), err)
 	}
 	return r.done("/people", p.Name+" is no member any more.")
+}
+
+// removeMember ends a person's membership; nobody ends the own.
+func (r *request) removeMember(p inventory.Person, reason string) error {
+	if p.ID == r.account.ID {
+		return fault.New(fault.Conflict, "yourself", "You cannot remove yourself; another administrator can.")
+	}
+	return r.web.d.Register.RemoveAccount(r.ctx(), r.actor, p.ID, reason)
 }

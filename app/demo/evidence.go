@@ -145,7 +145,7 @@ func (m *sample) plan(ctx context.Context) error {
 func (m *sample) exclude(ctx context.Context) error {
 	for _, x := range exclusions {
 		for _, control := range x.controls {
-			if err := m.s.Engine.ProposeApplicability(ctx, m.officer, frameworks.AIAct, control, screener, false, x.reason); err != nil {
+			if _, err := m.s.Engine.ProposeApplicability(ctx, m.officer, frameworks.AIAct, control, screener, false, x.reason); err != nil {
 				return fmt.Errorf("leave out %s: %w", control, err)
 			}
 			list, err := m.s.Engine.Proposals(ctx, orgID, frameworks.AIAct, control, screener)

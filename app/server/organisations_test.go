@@ -210,7 +210,8 @@ func belong(t *testing.T, s *Server, url string) belongings {
 	ev, err := s.Engine.Attach(ctx, officer, assessments.Evidence{Framework: f.ID, Control: its.control, System: "SYS-001", Type: s.Catalog.Vocabulary[0].Type, Title: "Acme's policy", Content: []byte("text")})
 	must(err)
 	its.evidence = ev.ID
-	must(s.Engine.ProposeApplicability(ctx, officer, f.ID, its.control, "SYS-001", false, "Acme has none"))
+	_, err = s.Engine.ProposeApplicability(ctx, officer, f.ID, its.control, "SYS-001", false, "Acme has none")
+	must(err)
 	proposals, err := s.Engine.Proposals(ctx, testOrg, f.ID, its.control, "SYS-001")
 	must(err)
 	its.proposal = proposals[0].ID
@@ -278,8 +279,11 @@ func ofEngine(ctx context.Context, e *assessments.Engine, its belongings) ofStor
 			"Proposals": func(o inventory.OrgID) (any, error) {
 				return e.Proposals(ctx, o, its.framework, its.control, "SYS-001")
 			},
-			"Undecided":    func(o inventory.OrgID) (any, error) { a, b, err := e.Undecided(ctx, o); return []any{a, b}, err },
-			"EvidenceByID": func(o inventory.OrgID) (any, error) { return e.EvidenceByID(ctx, o, its.evidence) },
+			"Attached":          func(o inventory.OrgID) (any, error) { return e.Attached(ctx, o, assessments.Sought{}) },
+			"Applicabilities":   func(o inventory.OrgID) (any, error) { return e.Applicabilities(ctx, o, assessments.Sought{}) },
+			"ApplicabilityByID": func(o inventory.OrgID) (any, error) { return e.ApplicabilityByID(ctx, o, its.proposal) },
+			"Undecided":         func(o inventory.OrgID) (any, error) { a, b, err := e.Undecided(ctx, o); return []any{a, b}, err },
+			"EvidenceByID":      func(o inventory.OrgID) (any, error) { return e.EvidenceByID(ctx, o, its.evidence) },
 			// A view of one organisation does not open the results of another.
 			"EvaluateAt": func(o inventory.OrgID) (any, error) {
 				a, err := e.EvaluateAt(ctx, o, "SYS-001", its.framework, assessments.View{State: &inventory.State{Systems: []inventory.System{{ID: "SYS-001"}}}, At: all})
@@ -314,7 +318,8 @@ func ofEngine(ctx context.Context, e *assessments.Engine, its belongings) ofStor
 				return err
 			},
 			"ProposeApplicability": func(o inventory.OrgID) error {
-				return e.ProposeApplicability(ctx, actor(o), its.framework, its.control, "SYS-001", false, "no")
+				_, err := e.ProposeApplicability(ctx, actor(o), its.framework, its.control, "SYS-001", false, "no")
+				return err
 			},
 			"RunTests":    func(o inventory.OrgID) error { _, err := e.RunTests(ctx, o); return err },
 			"VerifyChain": func(o inventory.OrgID) error { _, _, err := e.VerifyChain(ctx, o); return err },
