@@ -2,6 +2,7 @@ package demo
 
 import (
 	"bytes"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -282,6 +284,53 @@ func TestUpstreamThatIsDown(t *testing.T) {
 		t.Errorf("after %s: %v\n%s", time.Since(begun), err, out)
 	}
 }
+
+// TestASlowDisk: calls that the ledger cannot take in time are sent again, and all of
+// them are accounted for.
+func TestASlowDisk(t *testing.T) {
+	dir, transport := t.TempDir(), http.DefaultTransport
+	var sent, refused atomic.Int64
+	http.DefaultTransport = roundTrip(func(r *http.Request) (*http.Response, error) {
+		if strings.HasPrefix(r.URL.Path, "/v1/") && sent.Add(1) == 20 {
+			occupy(t, filepath.Join(dir, "ledger.db"), 4*time.Second)
+		}
+		resp, err := transport.RoundTrip(r)
+		if err == nil && resp.StatusCode == http.StatusServiceUnavailable {
+			refused.Add(1)
+		}
+		return resp, err
+	})
+	defer func() { http.DefaultTransport = transport }()
+	if out, err := playOnce(t, func(o *Options) { o.Dir = dir }); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if refused.Load() == 0 {
+		t.Error("no call found the ledger busy, so nothing was tried")
+	}
+}
+
+// occupy has a database written by somebody else for a while.
+func occupy(t *testing.T, path string, span time.Duration) {
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(5000)")
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	db.SetMaxOpenConns(1)
+	if _, err := db.Exec("BEGIN IMMEDIATE"); err != nil {
+		t.Error(err)
+	}
+	time.AfterFunc(span, func() {
+		if _, err := db.Exec("ROLLBACK"); err != nil {
+			t.Error(err)
+		}
+		db.Close()
+	})
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func TestChoiceOfUpstream(t *testing.T) {
 	for _, w := range []struct {

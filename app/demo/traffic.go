@@ -49,6 +49,12 @@ func (s seen) busy() bool {
 	return false
 }
 
+// unkept reports that the gateway did not take the call because its ledger could not
+// write in time. The disk was slow, and an app's client sends it again.
+func (s seen) unkept() bool {
+	return s.status == http.StatusServiceUnavailable && s.code == "ledger_unavailable"
+}
+
 // caller sends calls to one server.
 type caller struct {
 	base   string
