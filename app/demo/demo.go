@@ -277,6 +277,9 @@ func (m *sample) traffic(ctx context.Context, base string, step func(string, ...
 	if err := m.accounted(ctx, before, int64(t.sent-t.keyless), int64(t.lost)); err != nil {
 		return err
 	}
+	if t.lost > 0 {
+		step("%d calls were sent again, for the ledger could not write them in time: a slow disk, or a busy machine", t.lost)
+	}
 	step("%d calls through the gateway: %d answered, %d refused or failed (%d of them without a valid key, so counted in the instance's log), each as planned and each in the ledger", t.sent, t.answered, t.refused, t.keyless)
 	return nil
 }
