@@ -242,8 +242,15 @@ func decisionWords(d *event.Decision) string {
 	if d.Rule != "" {
 		out += ", rule " + d.Rule
 	}
-	if d.ShadowEffect != event.EffectNone {
-		out += "; a shadow policy would say " + effectName(d.ShadowEffect) + ", rule " + d.ShadowRule
+	switch {
+	case d.ShadowEffect == event.EffectNone:
+	case d.ShadowEffect == d.Effect:
+		out += "; a shadow policy would say the same"
+	default:
+		out += "; a shadow policy would say " + effectName(d.ShadowEffect)
+	}
+	if d.ShadowRule != "" {
+		out += ", rule " + d.ShadowRule
 	}
 	return out
 }

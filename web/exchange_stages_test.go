@@ -106,3 +106,20 @@ func TestVerdictWords(t *testing.T) {
 		}
 	}
 }
+
+func TestDecisionWords(t *testing.T) {
+	for _, c := range []struct {
+		decision event.Decision
+		want     string
+	}{
+		{event.Decision{}, "policy was not asked"},
+		{event.Decision{Effect: event.EffectAllow}, "allow"},
+		{event.Decision{Effect: event.EffectDeny, Rule: "default:prohibited_practice"}, "deny, rule default:prohibited_practice"},
+		{event.Decision{Effect: event.EffectAllow, ShadowEffect: event.EffectAllow}, "allow; a shadow policy would say the same"},
+		{event.Decision{Effect: event.EffectAllow, ShadowEffect: event.EffectDeny, ShadowRule: "cards:leave"}, "allow; a shadow policy would say deny, rule cards:leave"},
+	} {
+		if got := decisionWords(&c.decision); got != c.want {
+			t.Errorf("%+v: %q; want %q", c.decision, got, c.want)
+		}
+	}
+}
