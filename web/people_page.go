@@ -76,7 +76,7 @@ var roleHints = []option{
 	{"admin", "Admin", "everything, and who may do what"},
 	{"compliance_officer", "Compliance officer", "register, controls, evidence, documents, budgets"},
 	{"system_owner", "System owner", "registers systems and asks for approvals"},
-	{"approver", "Approver", "decides on approvals and evidence"},
+	{"approver", "Approver", "decides on approvals, change requests and evidence"},
 	{"auditor", "Auditor", "reads everything but people"},
 	{"developer", "Developer", "reads systems; of keys, exchanges and budgets the own"},
 }
