@@ -12,8 +12,18 @@ type changeDecisionBody struct {
 	Reason   string `json:"reason" yaml:"reason"`
 }
 
+// changeJSON is a change request with the row that it asks for.
+type changeJSON struct {
+	inventory.ChangeRequest
+	Body map[string]any `json:"body,omitempty"` // stands before the stored form's
+}
+
 func (r *request) apiChanges() error {
-	return r.answer(http.StatusOK, map[string]any{"change_requests": orEmpty(r.state.Requests)})
+	out := []changeJSON{}
+	for _, q := range r.state.Requests {
+		out = append(out, changeJSON{q, bare(q.Body)})
+	}
+	return r.answer(http.StatusOK, map[string]any{"change_requests": out})
 }
 
 func (r *request) apiDecideChange() error {
@@ -40,6 +50,12 @@ func (r *request) ended(err error) error {
 	if err != nil {
 		return err
 	}
-	id := inventory.RequestID(r.param("id"))
-	return row(r, func(s *inventory.State) []inventory.ChangeRequest { return s.Requests }, "change request", string(id), func(q *inventory.ChangeRequest) bool { return q.ID == id })
+	if err := r.read(); err != nil {
+		return err
+	}
+	q, err := r.state.ChangeRequest(inventory.RequestID(r.param("id")))
+	if err != nil {
+		return err
+	}
+	return r.answer(http.StatusOK, changeJSON{*q, bare(q.Body)})
 }

@@ -96,17 +96,25 @@ func parts(before, after []byte) (out []part) {
 	return out
 }
 
-// leaves flattens a JSON body into paths such as targets[1].weight.
-func leaves(body []byte) map[string]string {
-	out := map[string]string{}
-	var v any
+// bare is a row's JSON body without what the register says of its versions; nil for
+// none.
+func bare(body []byte) map[string]any {
+	var v map[string]any
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()
 	if len(body) == 0 || d.Decode(&v) != nil {
-		return out
+		return nil
 	}
-	flatten(out, "", v)
-	delete(out, "org")
+	for _, k := range []string{"org", "version", "valid_from", "change_id", "leaf", "author", "origin"} {
+		delete(v, k)
+	}
+	return v
+}
+
+// leaves flattens a JSON body into paths such as targets[1].weight.
+func leaves(body []byte) map[string]string {
+	out := map[string]string{}
+	flatten(out, "", bare(body))
 	return out
 }
 
@@ -242,5 +250,5 @@ func (r *request) waiting(err error) (answered bool, _ error) {
 	if err != nil {
 		return true, err
 	}
-	return true, r.answer(http.StatusAccepted, map[string]any{"change_request": q})
+	return true, r.answer(http.StatusAccepted, map[string]any{"change_request": changeJSON{*q, bare(q.Body)}})
 }

@@ -33,6 +33,12 @@ func TestSecondPerson(t *testing.T) {
 			t.Errorf("the page lacks %q", part)
 		}
 	}
+	if strings.Contains(own, "valid_from") || strings.Contains(own, "change_id") {
+		t.Error("the page shows what the register says of versions as parts of the row")
+	}
+	if list := c.admin.get(t, "/api/v1/change_requests").body; !strings.Contains(list, `"body":{"id":"evenings","mode":"enforce","source":"package plumbline`) {
+		t.Errorf("the API has another body: %s", list)
+	}
 	if strings.Contains(c.admin.get(t, "/api/v1/policies").body, "evenings") {
 		t.Error("it is in force")
 	}

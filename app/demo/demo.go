@@ -134,7 +134,7 @@ func play(ctx context.Context, o Options, s *server.Server, c *config.Config, up
 		return err
 	}
 	if m.fresh {
-		if err := m.attach(ctx); err != nil {
+		if err := errors.Join(m.attach(ctx), m.changes(ctx)); err != nil {
 			return err
 		}
 	}
@@ -274,7 +274,7 @@ func (m *sample) traffic(ctx context.Context, base string, step func(string, ...
 	if err := errors.Join(append(t.first(), ctx.Err())...); err != nil {
 		return fmt.Errorf("%d of %d calls came to something else than planned; the first of them: %w", len(t.wrong), t.sent, err)
 	}
-	if err := m.accounted(ctx, before, int64(t.sent-t.keyless), int64(t.lost)); err != nil {
+	if err := m.accounted(ctx, before, t); err != nil {
 		return err
 	}
 	if t.lost > 0 {
@@ -333,19 +333,26 @@ func (m *sample) send(ctx context.Context, c *caller, k call, t *tally) {
 }
 
 // accounted waits until as many exchanges ended in the ledger as were sent with a
-// key: an outcome follows its answer, so the last few may come a moment later. Of those
-// that were lost any may be there too.
-func (m *sample) accounted(ctx context.Context, before, sent, lost int64) error {
-	for deadline := time.Now().Add(10 * time.Second); ; {
+// key: an outcome follows its answer, so the last few may come a moment later. Where the
+// ledger could not write for a while, a call that was lost then may be there too, and a
+// refusal may be counted in the outage's record alone; what was answered is there.
+func (m *sample) accounted(ctx context.Context, before int64, t *tally) error {
+	sent, least := int64(t.sent-t.keyless), int64(t.sent-t.keyless)
+	wait := 10 * time.Second
+	if t.lost > 0 {
+		least, wait = int64(t.answered), 3*time.Second
+	}
+	for deadline := time.Now().Add(wait); ; {
 		after, err := m.recorded(ctx)
 		if err != nil {
 			return err
 		}
-		if n := after - before; n >= sent && n <= sent+lost {
+		n := after - before
+		switch late := time.Now().After(deadline); {
+		case n >= sent && n <= sent+int64(t.lost), late && n >= least && n <= sent:
 			return nil
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("%d calls were sent with a key, %d are in the ledger", sent, after-before)
+		case late:
+			return fmt.Errorf("%d calls were sent with a key, %d are in the ledger", sent, n)
 		}
 		select {
 		case <-ctx.Done():

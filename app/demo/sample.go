@@ -37,7 +37,7 @@ type sample struct {
 }
 
 func (m *sample) build(ctx context.Context) error {
-	for _, step := range []func(context.Context) error{m.organisation, m.people, m.gateway, m.systems, m.virtualKeys, m.schedules, m.changes} {
+	for _, step := range []func(context.Context) error{m.organisation, m.people, m.gateway, m.systems, m.virtualKeys, m.schedules} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -122,7 +122,7 @@ func (m *sample) gateway(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := m.confirmed(ctx, r.PutPolicy(ctx, a, inventory.Policy{ID: "payment-data", Mode: "shadow", Source: paymentData}, "tried before it is enforced")); err != nil {
+	if err := m.confirmed(ctx, r.PutPolicy(ctx, a, inventory.Policy{ID: "personal-data", Mode: "shadow", Source: personalData}, "tried before it is enforced")); err != nil {
 		return err
 	}
 	agreed := inventory.Price{Vendor: "openai", PriceRow: inventory.PriceRow{Model: "gpt-4o-mini", From: "2026-01-01", TokenPrices: inventory.TokenPrices{Input: "0.12", Output: "0.48"}, MaxOutput: 16384}}
@@ -154,15 +154,12 @@ func (m *sample) confirmed(ctx context.Context, err error) error {
 
 // changes lets one change pass both pairs of eyes, and leaves another open.
 func (m *sample) changes(ctx context.Context) error {
-	if !m.fresh {
-		return nil
-	}
 	r := m.s.Register
 	more := inventory.Budget{ID: "organisation", Scope: inventory.ScopeOrg, Limit: 300 * money.Dollar, Window: "month"}
 	if err := m.confirmed(ctx, r.PutBudget(ctx, m.officer, more, "a second chatbot is planned for spring")); err != nil {
 		return err
 	}
-	err := r.PutPolicy(ctx, m.officer, inventory.Policy{ID: "payment-data", Mode: "enforce", Source: paymentData}, "in shadow mode it denied what it should, and nothing else")
+	err := r.PutPolicy(ctx, m.officer, inventory.Policy{ID: "personal-data", Mode: "enforce", Source: personalData}, "in shadow mode it denied the one call that it should")
 	var waits *inventory.Waits
 	if errors.As(err, &waits) {
 		return nil // it is there to be decided
@@ -170,14 +167,15 @@ func (m *sample) changes(ctx context.Context) error {
 	return err
 }
 
-// paymentData is on record with every exchange, and refuses none.
-const paymentData = `package plumbline
+// personalData is asked beside every call, and refuses none while it is in shadow mode.
+const personalData = `package plumbline
 
-# Payment data goes to nobody, not even where a guard only watches.
-deny contains "payment_data" if {
+# Personal data leaves with a placeholder in its place or not at all, also where a
+# guard only watches.
+deny contains "leaves_unredacted" if {
 	input.phase == "after"
 	some class in input.found
-	class in {"card", "iban"}
+	class in {"card", "email", "iban", "ip", "ssn"}
 }
 `
 
