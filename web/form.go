@@ -72,14 +72,6 @@ func (f *form) wrong() (out []field) {
 	return out
 }
 
-// atFields is the error of a form in which these fields are wrong; nil for none.
-func atFields(wrong map[string]string) error {
-	if len(wrong) == 0 {
-		return nil
-	}
-	return &fault.Error{Kind: fault.Invalid, Code: "invalid_field", Message: wrong[sorted(wrong)[0]], Fields: wrong}
-}
-
 // again draws a form once more with what was entered and what is wrong with it.
 // Errors that no form can mend are returned.
 func (r *request) again(p page, f *form, err error) error { return r.againOn("form", p, f, f, err) }

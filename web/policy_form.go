@@ -1,10 +1,8 @@
 package web
 
 import (
-	"slices"
 	"strings"
 
-	"plumbline/app/fault"
 	"plumbline/inventory"
 )
 
@@ -27,11 +25,11 @@ func (r *request) policyForm(p inventory.Policy) *form {
 func (r *request) newPolicyPage() error {
 	title, p := "New policy", inventory.Policy{Mode: "shadow", Source: r.web.d.DefaultPolicy}
 	if id := r.c.QueryParam("policy"); id != "" {
-		at := slices.IndexFunc(r.state.Policies, func(x inventory.Policy) bool { return string(x.ID) == id })
-		if at < 0 {
-			return fault.New(fault.NotFound, "not_found", "there is no policy %q", id)
+		found, err := find(r.state.Policies, "policy", id, func(x *inventory.Policy) bool { return string(x.ID) == id })
+		if err != nil {
+			return err
 		}
-		if p = r.state.Policies[at]; p.Origin.FromFile() {
+		if p = *found; p.Origin.FromFile() {
 			return readOnly(p.Origin)
 		}
 		title = "Policy " + id

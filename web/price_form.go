@@ -3,7 +3,6 @@ package web
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -124,11 +123,11 @@ func (r *request) newPricePage() error {
 	title, p := "New price", inventory.Price{}
 	p.From = r.web.d.Now().UTC().Format("2006-01-02")
 	if id := r.c.QueryParam("price"); id != "" {
-		at := slices.IndexFunc(r.state.Prices, func(x inventory.Price) bool { return x.ID() == id })
-		if at < 0 {
-			return fault.New(fault.NotFound, "not_found", "there is no price %q", id)
+		found, err := find(r.state.Prices, "price", id, func(x *inventory.Price) bool { return x.ID() == id })
+		if err != nil {
+			return err
 		}
-		if p = r.state.Prices[at]; p.Origin.FromFile() {
+		if p = *found; p.Origin.FromFile() {
 			return readOnly(p.Origin)
 		}
 		title = "Price of " + p.Model

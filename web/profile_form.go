@@ -83,11 +83,11 @@ func (r *request) profileForm(p inventory.GuardProfile) *form {
 func (r *request) newProfilePage() error {
 	title, p := "New guard profile", inventory.GuardProfile{}
 	if id := r.c.QueryParam("profile"); id != "" {
-		at := slices.IndexFunc(r.state.Profiles, func(x inventory.GuardProfile) bool { return string(x.ID) == id })
-		if at < 0 {
-			return fault.New(fault.NotFound, "not_found", "there is no guard profile %q", id)
+		found, err := find(r.state.Profiles, "guard profile", id, func(x *inventory.GuardProfile) bool { return string(x.ID) == id })
+		if err != nil {
+			return err
 		}
-		if p = r.state.Profiles[at]; p.Origin.FromFile() {
+		if p = *found; p.Origin.FromFile() {
 			return readOnly(p.Origin)
 		}
 		title = "Guard profile " + id
@@ -98,7 +98,7 @@ func (r *request) newProfilePage() error {
 // profileEntered reads the form.
 func (r *request) profileEntered() (p inventory.GuardProfile, err error) {
 	p = inventory.GuardProfile{ID: inventory.ProfileID(r.value("id"))}
-	wrong := map[string]string{}
+	var wrong fault.Fields
 	if p.Version, err = r.version("id", "guard profile", string(p.ID), deletable["guard_profile"].has(r.state, string(p.ID))); err != nil {
 		return p, err
 	}
@@ -107,7 +107,7 @@ func (r *request) profileEntered() (p inventory.GuardProfile, err error) {
 	}
 	if text := r.value("max_text"); text != "" {
 		if n, err := strconv.ParseFloat(text, 64); err != nil || n*mebibyte < 1 || n > 1<<20 {
-			wrong["max_text"] = "write mebibytes such as 32 or 0.5"
+			wrong.Add("max_text", "write mebibytes such as 32 or 0.5")
 		} else {
 			p.MaxText = int64(n * mebibyte)
 		}
@@ -125,16 +125,16 @@ func (r *request) profileEntered() (p inventory.GuardProfile, err error) {
 			s.Answer = &no
 		}
 		if s.Prompt != nil && s.Answer != nil {
-			wrong[g.Name+"_where"] = "tick one, or let the guard look for nothing above"
+			wrong.Add(g.Name+"_where", "tick one, or let the guard look for nothing above")
 		}
 		if s.Classes = r.values(g.Name + "_classes"); len(s.Classes) == 0 {
-			wrong[g.Name+"_classes"] = "tick at least one, or let the guard look for nothing above"
+			wrong.Add(g.Name+"_classes", "tick at least one, or let the guard look for nothing above")
 		} else if len(s.Classes) >= len(g.Classes) {
 			s.Classes = nil // also those that a later version knows
 		}
 		p.Guards = append(p.Guards, s)
 	}
-	return p, atFields(wrong)
+	return p, wrong.Err()
 }
 
 func (r *request) putProfile() error {

@@ -3,7 +3,6 @@ package web
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -85,11 +84,11 @@ func (r *request) keyFields(f *form, n int, k inventory.ProviderKey, there bool)
 func (r *request) newProviderPage() error {
 	title, p := "New provider", inventory.Provider{Kind: "openai"}
 	if id := r.c.QueryParam("provider"); id != "" {
-		at := slices.IndexFunc(r.state.Providers, func(x inventory.Provider) bool { return string(x.ID) == id })
-		if at < 0 {
-			return fault.New(fault.NotFound, "not_found", "there is no provider %q", id)
+		found, err := find(r.state.Providers, "provider", id, func(x *inventory.Provider) bool { return string(x.ID) == id })
+		if err != nil {
+			return err
 		}
-		if p = r.state.Providers[at]; p.Origin.FromFile() {
+		if p = *found; p.Origin.FromFile() {
 			return readOnly(p.Origin)
 		}
 		title = "Provider " + id

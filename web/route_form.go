@@ -3,7 +3,6 @@ package web
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -123,11 +122,11 @@ func readTargets(text string) (out []inventory.Target, err error) {
 func (r *request) newRoutePage() error {
 	title, v := "New route", inventory.Route{}
 	if name := r.c.QueryParam("model"); name != "" {
-		at := slices.IndexFunc(r.state.Routes, func(x inventory.Route) bool { return x.Model == name })
-		if at < 0 {
-			return fault.New(fault.NotFound, "not_found", "there is no route %q", name)
+		found, err := find(r.state.Routes, "route", name, func(x *inventory.Route) bool { return x.Model == name })
+		if err != nil {
+			return err
 		}
-		if v = r.state.Routes[at]; v.Origin.FromFile() {
+		if v = *found; v.Origin.FromFile() {
 			return readOnly(v.Origin)
 		}
 		title = "Route " + name
