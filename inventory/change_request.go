@@ -88,19 +88,15 @@ func (r *Register) ask(ctx context.Context, actor authz.Actor, kind, id string, 
 	}
 	q := ChangeRequest{Kind: kind, Row: id, Delete: body == nil, By: actor.ID, At: r.d.Now().UTC().Truncate(time.Second), Reason: reason, State: RequestOpen}
 	old, err := r.store.newest(ctx, actor.Org, kind, id, true)
-	there := err == nil && old.Deleted == 0
-	switch {
-	case err != nil && !fault.Is(err, fault.NotFound):
+	if err != nil && !fault.Is(err, fault.NotFound) {
 		return err
-	case there && old.File != "":
-		return fault.New(fault.Conflict, "declared", "%s %q is declared in %s, line %d; change it there", kind, id, old.File, old.Line)
-	case expect != 0 && !there:
-		return fault.New(fault.Conflict, "version", "%s %q is not there any more; you saw version %d", kind, id, expect)
-	case expect != 0 && uint32(old.Version) != expect:
-		return fault.New(fault.Conflict, "version", "%s %q was changed by %s meanwhile; look at version %d and try again", kind, id, old.Author, old.Version)
-	case !there && q.Delete:
-		return notFound(kind, id)
-	case there:
+	}
+	there := err == nil && old.Deleted == 0
+	change := spec{kind: kind, id: id, expect: expect, delete: q.Delete}
+	if err := change.conflict(&old, there); err != nil {
+		return err
+	}
+	if there {
 		q.Seen = uint32(old.Version)
 	}
 	if body != nil {
@@ -141,11 +137,7 @@ func (r *Register) DecideRequest(ctx context.Context, actor authz.Actor, id Requ
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s, err := r.State(actor.Org)
-	if err != nil {
-		return err
-	}
-	q, err := s.ChangeRequest(id)
+	s, q, err := r.request(actor.Org, id)
 	if err != nil {
 		return err
 	}
@@ -168,11 +160,7 @@ func (r *Register) DecideRequest(ctx context.Context, actor authz.Actor, id Requ
 func (r *Register) WithdrawRequest(ctx context.Context, actor authz.Actor, id RequestID, reason string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s, err := r.State(actor.Org)
-	if err != nil {
-		return err
-	}
-	q, err := s.ChangeRequest(id)
+	_, q, err := r.request(actor.Org, id)
 	if err != nil {
 		return err
 	}
@@ -180,6 +168,16 @@ func (r *Register) WithdrawRequest(ctx context.Context, actor authz.Actor, id Re
 		return fault.New(fault.Forbidden, "not_yours", "somebody else asked for it; reject it instead")
 	}
 	return r.close(ctx, actor, q, RequestWithdrawn, reason)
+}
+
+// request finds a change request beside the state that it stands in.
+func (r *Register) request(org OrgID, id RequestID) (*State, *ChangeRequest, error) {
+	s, err := r.State(org)
+	if err != nil {
+		return nil, nil, err
+	}
+	q, err := s.ChangeRequest(id)
+	return s, q, err
 }
 
 func (r *Register) close(ctx context.Context, actor authz.Actor, q *ChangeRequest, to RequestState, reason string) error {

@@ -198,3 +198,17 @@ func TestSecretsWithASecondPerson(t *testing.T) {
 		d.refused(d.PutProvider(ctx, ann, Provider{ID: "new", Kind: "openai", BaseURL: "https://other.example", CredentialRef: kept.CredentialRef}, "moved"), fault.Invalid, "credential_reentry_required", "")
 	})
 }
+
+// Who may decide on change requests stands in the policy of roles; the register counts
+// the same roles when it asks whether there is a second person.
+func TestDecidersAreThoseOfThePolicy(t *testing.T) {
+	e, err := authz.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, role := range []authz.Role{authz.Admin, authz.ComplianceOfficer, authz.SystemOwner, authz.Approver, authz.Auditor, authz.Developer, authz.Respondent} {
+		if may := e.Can(authz.Actor{Roles: []authz.Role{role}}, "gateway", "decide"); may != slices.Contains(deciders, role) {
+			t.Errorf("%s may decide: %v in the policy, and not so in the register", role, may)
+		}
+	}
+}

@@ -237,6 +237,24 @@ type spec struct {
 	mutate func(old []byte) (any, error)
 }
 
+// conflict says why a change does not fit the row that is there; old is empty where none
+// is found.
+func (s *spec) conflict(old *row, found bool) error {
+	switch {
+	case s.fresh && found:
+		return fault.New(fault.Conflict, "exists", "there is already a %s %q", s.kind, s.id)
+	case found && old.File != "" && s.origin.File == "" && !s.beside && !s.release:
+		return fault.New(fault.Conflict, "declared", "%s %q is declared in %s, line %d; change it there", s.kind, s.id, old.File, old.Line)
+	case s.expect != 0 && !found:
+		return fault.New(fault.Conflict, "version", "%s %q is not there any more; you saw version %d", s.kind, s.id, s.expect)
+	case s.expect != 0 && uint32(old.Version) != s.expect:
+		return fault.New(fault.Conflict, "version", "%s %q was changed by %s meanwhile; look at version %d and try again", s.kind, s.id, old.Author, old.Version)
+	case s.delete && !found:
+		return notFound(s.kind, s.id)
+	}
+	return nil
+}
+
 // apply carries a change out: state and outbox row commit together, the record is
 // appended, the snapshot is swapped, then the caller is answered. A permitting
 // change that cannot be recorded now stays queued and is not in force; its error
@@ -329,17 +347,8 @@ func (r *Register) insert(ctx context.Context, tx *rowStore, actor authz.Actor, 
 	if err != nil {
 		return row{}, err
 	}
-	switch {
-	case s.fresh && found:
-		return row{}, fault.New(fault.Conflict, "exists", "there is already a %s %q", s.kind, s.id)
-	case found && old.File != "" && s.origin.File == "" && !s.beside && !s.release:
-		return row{}, fault.New(fault.Conflict, "declared", "%s %q is declared in %s, line %d; change it there", s.kind, s.id, old.File, old.Line)
-	case s.expect != 0 && !found:
-		return row{}, fault.New(fault.Conflict, "version", "%s %q is not there any more; you saw version %d", s.kind, s.id, s.expect)
-	case s.expect != 0 && uint32(old.Version) != s.expect:
-		return row{}, fault.New(fault.Conflict, "version", "%s %q was changed by %s meanwhile; look at version %d and try again", s.kind, s.id, old.Author, old.Version)
-	case s.delete && !found:
-		return row{}, notFound(s.kind, s.id)
+	if err := s.conflict(&old, found); err != nil {
+		return row{}, err
 	}
 	if s.kind == kindKey && !found {
 		// The public part of a key finds its organisation, so it is one of a kind.
