@@ -247,25 +247,3 @@ func checkAs[T any](body []byte, check func(*T) error) error {
 	}
 	return check(&v)
 }
-
-// secretsAlone reports whether two forms of a provider differ in entered secrets and
-// nothing else: such a change sends no call anywhere else.
-func secretsAlone(old, now Provider) bool {
-	named := func(p Provider) (out []ProviderKey) {
-		for _, k := range p.Keys() {
-			if !strings.HasPrefix(k.Ref, sealedPrefix) {
-				out = append(out, ProviderKey{Ref: k.Ref, Weight: k.Weight})
-			}
-		}
-		return out
-	}
-	same := slices.EqualFunc(named(old), named(now), func(a, b ProviderKey) bool { return a.Ref == b.Ref && a.Weight == b.Weight })
-	bare := func(p Provider) Provider {
-		p.CredentialRef, p.Credentials, p.Entered, p.Secret = "", nil, Entered{}, ""
-		p.Stamp, p.Origin, p.Org = Stamp{}, Origin{}, ""
-		return p
-	}
-	a, errA := json.Marshal(bare(old))
-	b, errB := json.Marshal(bare(now))
-	return same && errA == nil && errB == nil && bytes.Equal(a, b)
-}

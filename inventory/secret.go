@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"bytes"
 	"context"
 	"encoding/base32"
 	"encoding/json"
@@ -298,4 +299,66 @@ func (r *Register) forget(ctx context.Context, kept []secretRow, rows []row) err
 		}
 	}
 	return nil
+}
+
+// checkKept refuses what confirming a change of a provider would refuse of its secrets.
+func (r *Register) checkKept(ctx context.Context, s *State, p Provider) error {
+	var old []byte
+	for i := range s.Providers {
+		if s.Providers[i].ID == p.ID {
+			text, err := json.Marshal(s.Providers[i])
+			if err != nil {
+				return fmt.Errorf("encode provider: %w", err)
+			}
+			old = text
+		}
+	}
+	p.Credentials = slices.Clone(p.Credentials)
+	if err := r.keep(old, &p, nil); err != nil {
+		return err
+	}
+	return r.checkHosts(ctx, r.store, &p)
+}
+
+// keeping is how a provider is written: with who entered its sealed secrets, and with
+// those that are new.
+func (r *Register) keeping(p *Provider, sealed []secretRow) (mutate func([]byte) (any, error), within func(context.Context, *rowStore) error) {
+	mutate = func(old []byte) (any, error) {
+		err := r.keep(old, p, sealed)
+		return *p, err
+	}
+	within = func(ctx context.Context, tx *rowStore) error {
+		if err := r.checkHosts(ctx, tx, p); err != nil {
+			return err
+		}
+		for _, m := range sealed {
+			if err := tx.keepSecret(ctx, m); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return mutate, within
+}
+
+// secretsAlone reports whether two forms of a provider differ in entered secrets and
+// nothing else: such a change sends no call anywhere else.
+func secretsAlone(old, now Provider) bool {
+	named := func(p Provider) (out []ProviderKey) {
+		for _, k := range p.Keys() {
+			if !strings.HasPrefix(k.Ref, sealedPrefix) {
+				out = append(out, ProviderKey{Ref: k.Ref, Weight: k.Weight})
+			}
+		}
+		return out
+	}
+	same := slices.EqualFunc(named(old), named(now), func(a, b ProviderKey) bool { return a.Ref == b.Ref && a.Weight == b.Weight })
+	bare := func(p Provider) Provider {
+		p.CredentialRef, p.Credentials, p.Entered, p.Secret = "", nil, Entered{}, ""
+		p.Stamp, p.Origin, p.Org = Stamp{}, Origin{}, ""
+		return p
+	}
+	a, errA := json.Marshal(bare(old))
+	b, errB := json.Marshal(bare(now))
+	return same && errA == nil && errB == nil && bytes.Equal(a, b)
 }

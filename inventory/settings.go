@@ -300,46 +300,6 @@ func (r *Register) PutProvider(ctx context.Context, actor authz.Actor, p Provide
 	return err
 }
 
-// checkKept refuses what confirming a change of a provider would refuse of its secrets.
-func (r *Register) checkKept(ctx context.Context, s *State, p Provider) error {
-	var old []byte
-	for i := range s.Providers {
-		if s.Providers[i].ID == p.ID {
-			text, err := json.Marshal(s.Providers[i])
-			if err != nil {
-				return fmt.Errorf("encode provider: %w", err)
-			}
-			old = text
-		}
-	}
-	p.Credentials = slices.Clone(p.Credentials)
-	if err := r.keep(old, &p, nil); err != nil {
-		return err
-	}
-	return r.checkHosts(ctx, r.store, &p)
-}
-
-// keeping is how a provider is written: with who entered its sealed secrets, and with
-// those that are new.
-func (r *Register) keeping(p *Provider, sealed []secretRow) (mutate func([]byte) (any, error), within func(context.Context, *rowStore) error) {
-	mutate = func(old []byte) (any, error) {
-		err := r.keep(old, p, sealed)
-		return *p, err
-	}
-	within = func(ctx context.Context, tx *rowStore) error {
-		if err := r.checkHosts(ctx, tx, p); err != nil {
-			return err
-		}
-		for _, m := range sealed {
-			if err := tx.keepSecret(ctx, m); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	return mutate, within
-}
-
 func (r *Register) checkProvider(p Provider) error {
 	if err := r.checkUpstream(&p); err != nil {
 		return err
