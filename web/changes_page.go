@@ -62,12 +62,16 @@ func (r *request) changeRows() (open, decided []changeRow) {
 
 type changesData struct {
 	Open, Decided []changeRow
-	Needed        bool // the settings ask for a second person
+	Needed        bool  // the settings ask for a second person
+	Pager         pager // of those that are decided
 }
 
 func (r *request) changesPage() error {
 	data := changesData{Needed: r.state.Settings.SecondPerson}
+	var first, last int
 	data.Open, data.Decided = r.changeRows()
+	first, last, data.Pager = r.pageOf(len(data.Decided))
+	data.Decided = data.Decided[first:last]
 	return r.ok("changes", page{Title: "Change requests", Nav: "gateway", Crumbs: []crumb{{"Routes and guards", "/gateway"}, {Title: "Change requests"}}}, data)
 }
 
