@@ -77,11 +77,7 @@ func (h HumanState) Ends() time.Time {
 	if h.Evidence == nil {
 		return time.Time{}
 	}
-	end := h.Evidence.Until
-	if aged := h.Evidence.From.AddDate(0, 0, h.Item.FreshDays); h.Item.FreshDays > 0 && (end.IsZero() || aged.Before(end)) {
-		end = aged
-	}
-	return end
+	return h.Evidence.Ends(h.Item.FreshDays)
 }
 
 // View is what an evaluation rests on besides the ledger: given, so that a

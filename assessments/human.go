@@ -227,6 +227,16 @@ func (ev *Evidence) Status(at time.Time, freshDays int) string {
 	return ev.status(View{At: at}, freshDays)
 }
 
+// Ends is when it stops to count: the end of its window, or before that the age that its
+// control accepts, in days; 0 is any. Zero when it has no end. Plans do not age.
+func (ev *Evidence) Ends(freshDays int) time.Time {
+	end := ev.Until
+	if aged := ev.From.AddDate(0, 0, freshDays); freshDays > 0 && ev.Form != formPlan && (end.IsZero() || aged.Before(end)) {
+		end = aged
+	}
+	return end
+}
+
 // EvidenceByID finds one piece, with its file.
 func (e *Engine) EvidenceByID(ctx context.Context, org inventory.OrgID, id string) (Evidence, error) {
 	return e.d.Store.evidenceByID(ctx, org, id)

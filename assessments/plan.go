@@ -64,6 +64,19 @@ func (e *Engine) PlanAction(ctx context.Context, actor authz.Actor, framework, c
 		FileName: "corrective-action.json", Until: p.Due.UTC(), Content: content})
 }
 
+// Plan reads the corrective action that evidence of the form plan is, of its content;
+// nil for evidence of another form.
+func (ev *Evidence) Plan() (*Plan, error) {
+	if ev.Form != formPlan {
+		return nil, nil
+	}
+	var out Plan
+	if err := json.Unmarshal(ev.Content, &out); err != nil {
+		return nil, fmt.Errorf("read plan %s: %w", ev.ID, err)
+	}
+	return &out, nil
+}
+
 // short cuts a text at a word.
 func short(s string, most int) string {
 	runes := []rune(s)
@@ -99,9 +112,9 @@ func (e *Engine) plan(ctx context.Context, list []Evidence, v View) (*PlanState,
 	if err != nil {
 		return nil, err
 	}
-	out := &PlanState{Status: status, Evidence: best}
-	if err := json.Unmarshal(full.Content, &out.Plan); err != nil {
-		return nil, fmt.Errorf("read plan %s: %w", best.ID, err)
+	plan, err := full.Plan()
+	if err != nil {
+		return nil, err
 	}
-	return out, nil
+	return &PlanState{Plan: *plan, Status: status, Evidence: best}, nil
 }

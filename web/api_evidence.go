@@ -2,8 +2,6 @@ package web
 
 import (
 	"encoding/base64"
-	"encoding/json"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -28,12 +26,12 @@ var evidenceStates = []string{"pending", "current", "upcoming", "expired", "reje
 
 func (r *request) evidenceJSON(ev assessments.Evidence) (evidenceJSON, error) {
 	out := evidenceJSON{Evidence: ev, State: ev.Status(r.web.d.Now(), r.freshDays(&ev))}
-	if ev.Form == "plan" && len(ev.Content) > 0 {
-		if err := json.Unmarshal(ev.Content, &out.Plan); err != nil {
-			return out, fmt.Errorf("read plan %s: %w", ev.ID, err)
-		}
+	if len(ev.Content) == 0 { // of a list
+		return out, nil
 	}
-	return out, nil
+	var err error
+	out.Plan, err = ev.Plan()
+	return out, err
 }
 
 // freshDays is the age that the control accepts of evidence of this type; 0 is any.

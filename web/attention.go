@@ -52,9 +52,6 @@ func fold(list []task, open string, days int, anchor string) (out []task) {
 	return out
 }
 
-// bySystem splits the period's traffic by system; what is left over is use by no
-// registered system.
-
 // ageing is the evidence of people for one AI system that has expired or soon will:
 // each piece once, with the first control that it stands beside.
 type ageing struct{ expired, ending []ageingItem }

@@ -130,11 +130,7 @@ func (r *request) controlPane(a *assessments.Assessment, i int, q treeQuery) (*c
 		c.Scope = scopeOf(&cs, &a.System, a.At)
 	}
 	for _, h := range cs.Human {
-		look := map[string]string{"expired": "stale"}[h.Status]
-		if look == "" {
-			look = h.Status
-		}
-		c.Items = append(c.Items, humanView{h, look})
+		c.Items = append(c.Items, humanView{h, evidenceLook(h.Status)})
 	}
 	for _, act := range r.web.d.Catalog.Actions {
 		if a.Framework.ID == frameworks.AIRMF && act.Parent == cs.Control.ID {

@@ -8,6 +8,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"plumbline/app/fault"
 	"plumbline/assessments"
@@ -176,6 +177,8 @@ type evidenceData struct {
 	assessments.Evidence
 	Size      int
 	Asked     *frameworks.HumanItem
+	Plan      *assessments.Plan // of a corrective action
+	Ends      time.Time         // when it stops to count; zero for never
 	Control   *frameworks.Control
 	Framework *frameworks.Framework
 	Back      string
@@ -206,17 +209,13 @@ func (r *request) evidenceData() (page, *evidenceData, error) {
 	if err != nil {
 		return page{}, nil, err
 	}
-	data := &evidenceData{Evidence: ev, Size: len(ev.Content), Control: c, Framework: f, Back: treeQuery{System: string(ev.System)}.href(f.ID, c.ID), Status: ev.Decision, Form: decideForm(ev.ID)}
+	fresh := r.freshDays(&ev)
+	data := &evidenceData{Evidence: ev, Size: len(ev.Content), Control: c, Framework: f, Back: treeQuery{System: string(ev.System)}.href(f.ID, c.ID), Status: evidenceLook(ev.Status(r.web.d.Now(), fresh)), Ends: ev.Ends(fresh), Form: decideForm(ev.ID)}
+	if data.Plan, err = ev.Plan(); err != nil {
+		return page{}, nil, err
+	}
 	if i := slices.IndexFunc(c.Human, func(h frameworks.HumanItem) bool { return h.Type == ev.Type }); i >= 0 {
 		data.Asked = &c.Human[i]
-	}
-	now := r.web.d.Now()
-	switch {
-	case ev.Decision == "":
-		data.Status = "pending"
-	case ev.Decision == "accepted" && !ev.Until.IsZero() && now.After(ev.Until),
-		ev.Decision == "accepted" && data.Asked != nil && data.Asked.FreshDays > 0 && now.After(ev.From.AddDate(0, 0, data.Asked.FreshDays)):
-		data.Status = "stale"
 	}
 	switch {
 	case ev.Decision != "":
@@ -236,7 +235,7 @@ func (r *request) evidenceData() (page, *evidenceData, error) {
 		leaf.Text, leaf.Href = group(ev.Leaf), "/ledger/"+decimal(ev.Leaf)
 	}
 	data.Join = []joinItem{system, {Label: "Control", Text: c.ID, Href: data.Back}, {Label: "Evidence", Text: ev.Type, Current: true}, leaf}
-	return evidenceCrumbs(f, data.Back, ev.Title), data, nil
+	return page{Title: ev.Title, Nav: "evidence", Crumbs: []crumb{{"People's evidence", "/evidence"}, {Title: ev.Title}}}, data, nil
 }
 
 func decideForm(id string) *form {

@@ -103,6 +103,7 @@ func pageRoutes() []route {
 		{get, "/frameworks/:framework/applicability", "evidence", "write", permitted, (*request).applicabilityPage},
 		{post, "/frameworks/:framework/applicability", "evidence", "write", permitted, (*request).proposeNotApplicable},
 		{post, "/applicability/:id/decide", "evidence", "decide", permitted, (*request).decideApplicability},
+		{get, "/evidence", "assessment", "read", permitted, (*request).attachedPage},
 		{get, "/evidence/:id", "assessment", "read", permitted, (*request).evidencePage},
 		{post, "/evidence/:id", "evidence", "decide", permitted, (*request).decideEvidence},
 		{get, "/evidence/:id/file", "assessment", "read", permitted, (*request).evidenceFile},

@@ -41,7 +41,8 @@ func of[T any](least T) pageOf {
 // pageData is the data of every template. A template that is not here fails the
 // test below.
 var pageData = map[string]pageOf{
-	"account": of(accountData{Form: &form{}, Display: &form{}}), "budgets": of(budgetsData{}), "error": of(errorData{}), "form": of(&form{}), "gateway": of(gatewayData{}),
+	"attached": of(&attachedData{}),
+	"account":  of(accountData{Form: &form{}, Display: &form{}}), "budgets": of(budgetsData{}), "error": of(errorData{}), "form": of(&form{}), "gateway": of(gatewayData{}),
 	"document": of(&documentData{Verify: &verifyHelp{}}), "documents": of(documentsData{}), "first_steps": of(&firstSteps{}), "jobs": of(jobsData{}),
 	"evidence":  of(&evidenceData{Form: &form{}, Framework: &frameworks.Framework{}, Control: &frameworks.Control{}}),
 	"framework": of(&frameworkData{Framework: &frameworks.Framework{}}), "frameworks": of(frameworksData{}),
