@@ -60,9 +60,12 @@ func (e *Engine) PlanAction(ctx context.Context, actor authz.Actor, framework, c
 	if err != nil {
 		return Evidence{}, fmt.Errorf("encode plan: %w", err)
 	}
-	return e.attach(ctx, actor, Evidence{Framework: framework, Control: control, System: system, Type: "document", Title: "Corrective action: " + short(p.Action, 80), Form: formPlan,
+	return e.attach(ctx, actor, Evidence{Framework: framework, Control: control, System: system, Type: "document", Title: p.Title(), Form: formPlan,
 		FileName: "corrective-action.json", Until: p.Due.UTC(), Content: content})
 }
+
+// Title is what a plan is called as evidence.
+func (p *Plan) Title() string { return "Corrective action: " + short(p.Action, 80) }
 
 // Plan reads the corrective action that evidence of the form plan is, of its content;
 // nil for evidence of another form.

@@ -133,7 +133,7 @@ func play(ctx context.Context, o Options, s *server.Server, c *config.Config, up
 	if err := m.traffic(ctx, c.PublicURL, step); err != nil {
 		return err
 	}
-	if m.fresh {
+	if m.begun {
 		if err := errors.Join(m.attach(ctx), m.changes(ctx)); err != nil {
 			return err
 		}

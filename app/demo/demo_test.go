@@ -2,6 +2,7 @@ package demo
 
 import (
 	"bytes"
+	"context"
 	"database/sql"
 	"encoding/json"
 	"fmt"
@@ -21,6 +22,7 @@ import (
 
 	"plumbline/app/authz"
 	"plumbline/app/server"
+	"plumbline/assessments"
 	"plumbline/assessments/evidence/verify"
 	"plumbline/frameworks"
 	"plumbline/inventory"
@@ -83,6 +85,86 @@ func TestDemo(t *testing.T) {
 	}
 	if k := keyOfAVisitor(t, dir, visitors.ID); !k.RevokedAt.IsZero() {
 		t.Error("the second run revoked a key that it did not make")
+	}
+}
+
+// TestAnInterruptedSample: a first run that somebody stops leaves a sample that the next
+// run completes, wherever it was stopped, and nothing twice.
+func TestAnInterruptedSample(t *testing.T) {
+	for _, at := range []string{"listening on", "4 AI systems", "control tests recorded"} {
+		t.Run(at, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			ctx, stop := context.WithCancel(t.Context())
+			cut := &cutter{text: at, stop: stop}
+			err := Run(ctx, Options{Dir: dir, Listen: "127.0.0.1:0", Once: true, Version: "test", Env: func(string) string { return "" }, Out: cut})
+			if err == nil || ctx.Err() == nil {
+				t.Fatalf("it was not stopped: %v\n%s", err, cut.said.String())
+			}
+			out, err := playOnce(t, func(o *Options) { o.Dir = dir })
+			if err != nil {
+				t.Fatalf("the next run: %v\n%s", err, out)
+			}
+			story(t, filepath.Join(dir, "documents", string(orgID)))
+			eachOnce(t, dir)
+		})
+	}
+}
+
+// cutter stops a run once it has said a text.
+type cutter struct {
+	said bytes.Buffer
+	text string
+	stop func()
+}
+
+func (c *cutter) Write(b []byte) (int, error) {
+	c.said.Write(b)
+	if strings.Contains(c.said.String(), c.text) {
+		c.stop()
+	}
+	return len(b), nil
+}
+
+// eachOnce holds that a sample has each piece of its evidence once.
+func eachOnce(t *testing.T, dir string) {
+	t.Helper()
+	c, err := configuration(Options{Dir: dir}, "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := server.New(t.Context(), server.Options{Config: c})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close(t.Context())
+	list, err := s.Engine.Attached(t.Context(), orgID, assessments.Sought{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := len(plans)
+	for _, c := range claims {
+		want += len(c.controls)
+	}
+	open := 0
+	for _, ev := range list {
+		if ev.Decision == "" {
+			open++
+		}
+	}
+	if len(list) != want || open != 3 {
+		t.Errorf("%d pieces of evidence, %d of them undecided; want %d and 3", len(list), open, want)
+	}
+	left, err := s.Engine.Applicabilities(t.Context(), orgID, assessments.Sought{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, a := range left {
+		if seen[a.Control] || a.Approver == "" {
+			t.Errorf("%s is left out twice, or not decided", a.Control)
+		}
+		seen[a.Control] = true
 	}
 }
 

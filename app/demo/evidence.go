@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -93,8 +94,13 @@ var plans = []struct {
 }
 
 // attach puts people's evidence beside controls, and has the second person decide.
-// What nobody has decided is left for whoever tries the UI.
+// What nobody has decided is left for whoever tries the UI. What a run that did not come
+// to its end attached is not attached twice.
 func (m *sample) attach(ctx context.Context) error {
+	there, err := m.s.Engine.Attached(ctx, orgID, assessments.Sought{})
+	if err != nil {
+		return err
+	}
 	now := time.Now().UTC()
 	for _, c := range claims {
 		for _, control := range c.controls {
@@ -108,32 +114,42 @@ func (m *sample) attach(ctx context.Context) error {
 			if c.link == "" {
 				ev.FileName, ev.Content = fileName(c.title), []byte(c.title+"\n\n"+c.text+"\n\nSample text of an invented organisation.\n")
 			}
-			ev, err := m.s.Engine.Attach(ctx, m.officer, ev)
+			err := m.settle(ctx, there, ev, c.accept, c.reject, func() (assessments.Evidence, error) { return m.s.Engine.Attach(ctx, m.officer, ev) })
 			if err != nil {
 				return fmt.Errorf("sample evidence for %s %s: %w", c.framework, control, err)
 			}
-			switch {
-			case c.accept != "":
-				err = m.s.Engine.Decide(ctx, m.approver, ev.ID, true, c.accept)
-			case c.reject != "":
-				err = m.s.Engine.Decide(ctx, m.approver, ev.ID, false, c.reject)
-			}
-			if err != nil {
-				return fmt.Errorf("decide on sample evidence for %s %s: %w", c.framework, control, err)
-			}
 		}
 	}
-	return errors.Join(m.exclude(ctx), m.plan(ctx))
+	return errors.Join(m.plan(ctx, there), m.exclude(ctx))
+}
+
+// settle attaches what is not there yet, and has the second person accept or reject it
+// if one of the two reasons is given.
+func (m *sample) settle(ctx context.Context, there []assessments.Evidence, ev assessments.Evidence, accept, reject string, attach func() (assessments.Evidence, error)) error {
+	i := slices.IndexFunc(there, func(old assessments.Evidence) bool {
+		return old.Framework == ev.Framework && old.Control == ev.Control && old.Title == ev.Title
+	})
+	if i >= 0 {
+		ev = there[i]
+	} else {
+		var err error
+		if ev, err = attach(); err != nil {
+			return err
+		}
+	}
+	if ev.Decision != "" || accept+reject == "" {
+		return nil
+	}
+	return m.s.Engine.Decide(ctx, m.approver, ev.ID, accept != "", accept+reject)
 }
 
 // plan proposes corrective actions, and has the second person accept some.
-func (m *sample) plan(ctx context.Context) error {
+func (m *sample) plan(ctx context.Context, there []assessments.Evidence) error {
 	for _, x := range plans {
 		x.plan.Due = time.Now().UTC().AddDate(0, 0, x.days)
-		ev, err := m.s.Engine.PlanAction(ctx, m.officer, frameworks.AIAct, x.control, screener, x.plan)
-		if err == nil && x.accept != "" {
-			err = m.s.Engine.Decide(ctx, m.approver, ev.ID, true, x.accept)
-		}
+		err := m.settle(ctx, there, assessments.Evidence{Framework: frameworks.AIAct, Control: x.control, Title: x.plan.Title()}, x.accept, "", func() (assessments.Evidence, error) {
+			return m.s.Engine.PlanAction(ctx, m.officer, frameworks.AIAct, x.control, screener, x.plan)
+		})
 		if err != nil {
 			return fmt.Errorf("plan for %s: %w", x.control, err)
 		}
@@ -145,12 +161,14 @@ func (m *sample) plan(ctx context.Context) error {
 func (m *sample) exclude(ctx context.Context) error {
 	for _, x := range exclusions {
 		for _, control := range x.controls {
-			if _, err := m.s.Engine.ProposeApplicability(ctx, m.officer, frameworks.AIAct, control, screener, false, x.reason); err != nil {
-				return fmt.Errorf("leave out %s: %w", control, err)
-			}
 			list, err := m.s.Engine.Proposals(ctx, orgID, frameworks.AIAct, control, screener)
+			if err == nil && len(list) == 0 {
+				var made assessments.Applicability
+				made, err = m.s.Engine.ProposeApplicability(ctx, m.officer, frameworks.AIAct, control, screener, false, x.reason)
+				list = append(list, made)
+			}
 			if err != nil {
-				return err
+				return fmt.Errorf("leave out %s: %w", control, err)
 			}
 			for _, p := range list {
 				if p.Approver == "" {

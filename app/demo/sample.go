@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"plumbline/app/authz"
@@ -31,7 +32,7 @@ type sample struct {
 	up       upstream
 	officer  authz.Actor // requests, declares
 	approver authz.Actor // decides: four eyes
-	fresh    bool        // the organisation did not exist before
+	begun    bool        // no run before came to its end: what is missing of the sample is made
 	keys     keys
 	patience time.Duration // with a busy upstream, in all
 }
@@ -47,9 +48,11 @@ func (m *sample) build(ctx context.Context) error {
 
 func (m *sample) organisation(ctx context.Context) error {
 	if _, err := m.s.Register.State(orgID); err == nil {
-		return nil
+		issued, err := m.s.Reports.List(ctx, orgID) // the last that a run does
+		m.begun = len(issued) == 0
+		return err
 	}
-	m.fresh = true
+	m.begun = true
 	return m.s.Register.CreateOrg(ctx, authz.Actor{Org: orgID, ID: "job:demo", Name: "demo"}, inventory.Org{ID: orgID, Name: orgName, Sample: true})
 }
 
@@ -132,21 +135,22 @@ func (m *sample) gateway(ctx context.Context) error {
 	if err := m.confirmed(ctx, r.PutSettings(ctx, a, inventory.Settings{Unregistered: "block", Confidential: "Sample, invented data", Contact: "ines.moreau@northwind.example", SecondPerson: true}, "sample organisation")); err != nil {
 		return err
 	}
-	if m.fresh {
-		return r.PutBudget(ctx, a, inventory.Budget{ID: "organisation", Scope: inventory.ScopeOrg, Limit: 250 * money.Dollar, Window: "month"}, "sample organisation")
+	state, err := r.State(orgID)
+	if err != nil || !m.begun || slices.ContainsFunc(state.Budgets, func(b inventory.Budget) bool { return b.ID == "organisation" }) {
+		return err
 	}
-	return nil
+	return r.PutBudget(ctx, a, inventory.Budget{ID: "organisation", Scope: inventory.ScopeOrg, Limit: 250 * money.Dollar, Window: "month"}, "sample organisation")
 }
 
 // confirmed lets the approver confirm what waits for a second person. What is so already
-// is no error.
+// is no error, and neither is a change of the same row that somebody asked for before.
 func (m *sample) confirmed(ctx context.Context, err error) error {
 	var waits *inventory.Waits
 	var known *fault.Error
 	switch {
 	case errors.As(err, &waits):
 		return m.s.Register.DecideRequest(ctx, m.approver, waits.Request, true, "looked at, sample organisation")
-	case errors.As(err, &known) && known.Code == "no_change":
+	case errors.As(err, &known) && (known.Code == "no_change" || known.Code == "change_open"):
 		return nil
 	}
 	return err
@@ -161,7 +165,8 @@ func (m *sample) changes(ctx context.Context) error {
 	}
 	err := r.PutPolicy(ctx, m.officer, inventory.Policy{ID: "personal-data", Mode: "enforce", Source: personalData}, "in shadow mode it denied the one call that it should")
 	var waits *inventory.Waits
-	if errors.As(err, &waits) {
+	var known *fault.Error
+	if errors.As(err, &waits) || errors.As(err, &known) && known.Code == "change_open" {
 		return nil // it is there to be decided
 	}
 	return err
@@ -190,34 +195,52 @@ var profiles = []inventory.GuardProfile{
 }
 
 // systems registers what is missing and takes it as far as the story needs: the
-// coding assistant stays without an approval until its first calls were refused.
+// coding assistant stays without an approval until its first calls were refused. What
+// somebody did with a system after a whole run stays.
 func (m *sample) systems(ctx context.Context) error {
-	r := m.s.Register
 	for _, s := range m.registered() {
-		if _, err := r.System(orgID, s.ID); err == nil {
+		_, err := m.s.Register.System(orgID, s.ID)
+		there := err == nil
+		if there && !m.begun {
 			continue
 		}
-		if _, err := r.AddSystem(ctx, m.officer, s, "sample organisation"); err != nil {
-			return err
+		if !there {
+			if _, err := m.s.Register.AddSystem(ctx, m.officer, s, "sample organisation"); err != nil {
+				return err
+			}
 		}
 		if s.ID == coding {
 			continue
 		}
-		if err := m.approve(ctx, s.ID); err != nil {
+		if err := m.inUse(ctx, s.ID); err != nil {
 			return err
 		}
-		if err := r.Review(ctx, m.officer, s.ID, "entry compared with what the system does"); err != nil {
+	}
+	return nil
+}
+
+// inUse gives a system its approval, its review and its budget, as far as it lacks them,
+// and retires the one that is to be retired.
+func (m *sample) inUse(ctx context.Context, id inventory.SystemID) error {
+	r := m.s.Register
+	if err := m.approve(ctx, id); err != nil {
+		return err
+	}
+	s, err := r.System(orgID, id)
+	if err != nil {
+		return err
+	}
+	if s.ReviewedAt.IsZero() {
+		if err := r.Review(ctx, m.officer, id, "entry compared with what the system does"); err != nil {
 			return err
 		}
-		limit := inventory.Budget{ID: inventory.BudgetID("system-" + string(s.ID[4:])), Scope: inventory.ScopeSystem, Target: string(s.ID), Limit: 60 * money.Dollar, Window: "month"}
-		if err := r.PutBudget(ctx, m.officer, limit, "sample organisation"); err != nil {
-			return err
-		}
-		if s.ID == invoices {
-			if err := r.Retire(ctx, m.officer, s.ID, "replaced by a rule-based extractor"); err != nil {
-				return err
-			}
-		}
+	}
+	limit := inventory.Budget{ID: inventory.BudgetID("system-" + string(id[4:])), Scope: inventory.ScopeSystem, Target: string(id), Limit: 60 * money.Dollar, Window: "month"}
+	if err := m.confirmed(ctx, r.PutBudget(ctx, m.officer, limit, "sample organisation")); err != nil {
+		return err
+	}
+	if id == invoices && s.Lifecycle != inventory.Retired {
+		return r.Retire(ctx, m.officer, id, "replaced by a rule-based extractor")
 	}
 	return nil
 }
