@@ -123,9 +123,10 @@ func (e *Engine) RunTests(ctx context.Context, org inventory.OrgID) (int, error)
 // that each result's ledger range is exactly what it counted.
 func (e *Engine) measure(ctx context.Context, org inventory.OrgID, state *inventory.State) (out []*record.TestResult, err error) {
 	err = e.d.Projection.Still(func() error {
+		run := e.newRun(ctx, org, state)
 		for i := range state.Systems {
 			for _, id := range ComputedTests() {
-				result, err := e.runTest(ctx, org, state, &state.Systems[i], id)
+				result, err := run.test(&state.Systems[i], id)
 				if err != nil {
 					return fmt.Errorf("%s of %s: %w", id, state.Systems[i].ID, err)
 				}
@@ -146,15 +147,48 @@ func (e *Engine) append(ctx context.Context, org inventory.OrgID, kind record.Ki
 	return err
 }
 
-// runTest measures and judges one test of one system.
-func (e *Engine) runTest(ctx context.Context, org inventory.OrgID, state *inventory.State, s *inventory.System, id string) (*record.TestResult, error) {
+// testRun measures tests over one state of the projection and register.
+type testRun struct {
+	e     *Engine
+	ctx   context.Context
+	org   inventory.OrgID
+	state *inventory.State
+	sums  map[sumOf]projection.Counters // what was added up already
+}
+
+type sumOf struct {
+	system   inventory.SystemID // empty: all together
+	fromHour int64
+}
+
+func (e *Engine) newRun(ctx context.Context, org inventory.OrgID, state *inventory.State) *testRun {
+	return &testRun{e: e, ctx: ctx, org: org, state: state, sums: map[sumOf]projection.Counters{}}
+}
+
+// sum adds up a system's counters from a time on, once for all tests that ask. It is
+// not to be changed.
+func (r *testRun) sum(system inventory.SystemID, from time.Time) (projection.Counters, error) {
+	of := sumOf{system, from.Unix() / 3600}
+	if sum, ok := r.sums[of]; ok {
+		return sum, nil
+	}
+	sum, err := r.e.d.Projection.Sum(r.ctx, string(r.org), string(system), of.fromHour)
+	if err == nil {
+		r.sums[of] = sum
+	}
+	return sum, err
+}
+
+// test measures and judges one test of one system.
+func (r *testRun) test(s *inventory.System, id string) (*record.TestResult, error) {
+	e, ctx, org := r.e, r.ctx, r.org
 	test, err := e.d.Catalog.Test(id)
 	if err != nil {
 		return nil, err
 	}
 	now := e.d.Now().UTC()
-	m := &measurement{e: e, ctx: ctx, org: org, state: state, system: s, now: now, from: now.AddDate(0, 0, -test.WindowDays), metrics: map[string]metric{}}
-	if m.counters, err = e.d.Projection.Sum(ctx, string(org), string(s.ID), m.from.Unix()/3600); err != nil {
+	m := &measurement{testRun: r, system: s, now: now, from: now.AddDate(0, 0, -test.WindowDays), metrics: map[string]metric{}}
+	if m.counters, err = r.sum(s.ID, m.from); err != nil {
 		return nil, err
 	}
 	if err := measures[id](m); err != nil {

@@ -1,7 +1,6 @@
 package assessments
 
 import (
-	"context"
 	"encoding/json"
 	"maps"
 	"math"
@@ -28,13 +27,10 @@ func (m metric) stored() int64 {
 
 // measurement is one test of one system in progress.
 type measurement struct {
-	e          *Engine
-	ctx        context.Context
-	org        inventory.OrgID
-	state      *inventory.State
+	*testRun
 	system     *inventory.System
 	now, from  time.Time
-	counters   projection.Counters
+	counters   projection.Counters // of the system in the window; others read the same
 	metrics    map[string]metric
 	population int64
 	cited      []uint64
@@ -176,7 +172,7 @@ func accessEnforced(m *measurement) error {
 		m.unknown("attributed_ratio")
 	}
 	m.truth("default_deny", m.state.Settings.Unregistered != "flag")
-	all, err := m.e.d.Projection.Sum(m.ctx, string(m.org), "", m.now.AddDate(0, 0, -90).Unix()/3600)
+	all, err := m.sum("", m.now.AddDate(0, 0, -90))
 	if err != nil {
 		return err
 	}
@@ -185,12 +181,17 @@ func accessEnforced(m *measurement) error {
 		denies += all["refused."+code]
 	}
 	m.number("denies_90d", float64(denies))
-	return m.cite("refused")
+	return m.cite(projection.Filter{State: projection.Refused}, "refused")
 }
 
-// cite adds up to five exchanges of a state as examples.
-func (m *measurement) cite(state string) error {
-	list, _, err := m.e.d.Projection.Exchanges(m.ctx, string(m.org), projection.Filter{System: string(m.system.ID), State: state, From: m.from.UnixMicro(), Limit: 5})
+// cite adds up to five exchanges of the window as examples. When none of the counters
+// that each of them is counted in says that there are any, none is looked for.
+func (m *measurement) cite(f projection.Filter, counters ...string) error {
+	if !slices.ContainsFunc(counters, func(name string) bool { return m.counters[name] > 0 }) {
+		return nil
+	}
+	f.System, f.From, f.Limit = string(m.system.ID), m.from.UnixMicro(), 5
+	list, _, err := m.e.d.Projection.Exchanges(m.ctx, string(m.org), f)
 	for _, x := range list {
 		if x.ClosedLeaf >= 0 {
 			m.cited = append(m.cited, uint64(x.ClosedLeaf))
@@ -293,7 +294,7 @@ func guardrailCoverage(m *measurement) error {
 	m.population = m.counters["intents"]
 	m.ratio("evaluated_ratio", "evaluated", "intents")
 	m.number("fail_open_blocking", float64(m.counters["fail_open"]))
-	return m.cite("blocked")
+	return m.cite(projection.Filter{State: projection.Blocked}, projection.StateCounter(projection.Blocked))
 }
 
 // budgetEnforced: whether a limit is set above the system, and charges beyond
@@ -308,31 +309,22 @@ func budgetEnforced(m *measurement) error {
 		m.metrics["systems_with_limit_ratio"] = metric{1, true, true}
 	}
 	m.number("unapproved_overruns", float64(m.counters["overruns"]))
-	list, _, err := m.e.d.Projection.Exchanges(m.ctx, string(m.org), projection.Filter{System: string(m.system.ID), Code: "budget_exceeded", From: m.from.UnixMicro(), Limit: 5})
-	for _, x := range list {
-		if x.ClosedLeaf >= 0 {
-			m.cited = append(m.cited, uint64(x.ClosedLeaf))
-		}
-	}
-	slices.Sort(m.cited)
-	return err
+	return m.cite(projection.Filter{Code: "budget_exceeded"}, "refused.budget_exceeded", "code.budget_exceeded")
 }
 
 // failoverProven: calls for which a deployment failed or was out of health while their
 // route had others, the share of them that got a whole answer all the same, and the age
 // of the newest hour with one. Routes that were never put to it prove nothing.
 func failoverProven(m *measurement) error {
-	hours, err := m.e.d.Projection.Hours(m.ctx, string(m.org), string(m.system.ID), m.from, m.now)
+	last, err := m.e.d.Projection.LastFallback(m.ctx, string(m.org), string(m.system.ID), m.from.Unix()/3600)
 	if err != nil {
 		return err
 	}
 	m.population = m.counters["fallbacks"]
 	m.ratio("recovered_ratio", "recovered", "fallbacks")
 	m.unknown("last_drill_age_d")
-	for _, h := range hours {
-		if h.Counters["fallbacks"] > 0 {
-			m.number("last_drill_age_d", max(days(m.now.Sub(time.Unix(h.Hour*3600, 0))), 0))
-		}
+	if last > 0 {
+		m.number("last_drill_age_d", max(days(m.now.Sub(time.Unix(last*3600, 0))), 0))
 	}
 	return nil
 }
@@ -348,7 +340,7 @@ func retiredQuiet(m *measurement) error {
 			continue
 		}
 		m.population++
-		c, err := m.e.d.Projection.Sum(m.ctx, string(m.org), string(s.ID), m.from.Unix()/3600)
+		c, err := m.sum(s.ID, m.from)
 		if err != nil {
 			return err
 		}
@@ -377,11 +369,11 @@ func retiredQuiet(m *measurement) error {
 
 // costAttributed: ended exchanges that have a system with an owner, and a cost.
 func costAttributed(m *measurement) error {
-	m.population = m.counters["closed"]
-	if m.system.Owner == "" {
-		m.counters["costed"] = 0
+	if m.population = m.counters["closed"]; m.system.Owner != "" || m.population == 0 {
+		m.ratio("attributed_ratio", "costed", "closed")
+		return nil
 	}
-	m.ratio("attributed_ratio", "costed", "closed")
+	m.metrics["attributed_ratio"] = metric{0, true, true}
 	return nil
 }
 

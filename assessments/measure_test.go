@@ -233,3 +233,35 @@ func TestWindow(t *testing.T) {
 		t.Errorf("%s (%s) over %d from leaf %d; want the window's 60 from leaf %d", r.Result, r.Reason, r.Population, r.FirstLeaf, first)
 	}
 }
+
+// TestOneRunAddsUpOnce: what a run has added up stands for every test of it that asks,
+// and no test changes it for the next.
+func TestOneRunAddsUpOnce(t *testing.T) {
+	w := newWorld(t)
+	w.calls(60, nil)
+	w.system().Owner = ""
+	w.run("t.cost_attributed") // catches up
+	run := w.engine.newRun(t.Context(), "acme", w.state)
+	for _, id := range ComputedTests() {
+		if _, err := run.test(w.system(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.calls(60, nil)
+	if err := w.index.CatchUp(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for of, sum := range run.sums {
+		now, err := w.index.Sum(t.Context(), "acme", string(of.system), of.fromHour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if sum["closed"] != 60 || sum["costed"] != 60 || now["closed"] != 120 {
+			t.Errorf("%+v: %d of %d with a cost, and %d now", of, sum["costed"], sum["closed"], now["closed"])
+		}
+	}
+	again, err := run.sum(w.system().ID, w.now.AddDate(0, 0, -30))
+	if err != nil || again["closed"] != 60 {
+		t.Errorf("asked again: %d, %v", again["closed"], err)
+	}
+}

@@ -205,7 +205,7 @@ func (w *world) run(test string) *record.TestResult {
 	if err := w.index.CatchUp(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}
-	r, err := w.engine.runTest(w.t.Context(), "acme", w.state, w.system(), test)
+	r, err := w.engine.newRun(w.t.Context(), "acme", w.state).test(w.system(), test)
 	if err != nil {
 		w.t.Fatal(err)
 	}

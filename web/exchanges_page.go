@@ -116,11 +116,14 @@ func (r *request) findExchange(id string) error {
 func (r *request) exchangeLog(q *logFilter) (*exchangesData, error) {
 	data := &exchangesData{Filter: q, Own: r.own(), Lag: r.web.d.Projection.Lag(), Period: q.periodText()}
 	org := string(r.actor.Org)
-	if !q.ranged() {
-		var err error
-		if q.f.Window, err = r.web.d.Projection.WindowOf(r.ctx(), org, q.fromHour, q.toHour); err != nil {
-			return nil, err
-		}
+	var err error
+	if w := q.f.Window; q.ranged() {
+		q.f.Window, q.fromHour, q.toHour, err = r.web.d.Projection.WindowOfLeaves(r.ctx(), org, w.First, w.End)
+	} else {
+		q.f.Window, err = r.web.d.Projection.WindowOf(r.ctx(), org, q.fromHour, q.toHour)
+	}
+	if err != nil {
+		return nil, err
 	}
 	if err := r.logRows(data); err != nil {
 		return nil, err
@@ -261,9 +264,7 @@ func sumChosen(sums map[string]projection.Counters, systems []string) projection
 	out := projection.Counters{}
 	for system, counters := range sums {
 		if len(systems) == 0 || slices.Contains(systems, system) {
-			for name, n := range counters {
-				out[name] += n
-			}
+			out.AddAll(counters)
 		}
 	}
 	return out

@@ -106,24 +106,28 @@ func (r *request) keyStep(allowed func(object, action, href string) string) firs
 
 // evidenceSteps lead from the first call to the first document.
 func (r *request) evidenceSteps(s *firstSteps, allowed func(object, action, href string) string) error {
-	sum, err := r.web.d.Projection.Sum(r.ctx(), string(r.actor.Org), "", 0)
+	used, err := r.web.d.Projection.Observed(r.ctx(), string(r.actor.Org), "")
 	if err != nil {
 		return err
 	}
-	call := firstStep{Done: sum["closed"] > 0, Title: "Send one call through the gateway", Sub: "Any OpenAI SDK works: change the base URL and the key"}
+	calls := int64(0)
+	for _, o := range used {
+		calls += o.Calls
+	}
+	call := firstStep{Done: calls > 0, Title: "Send one call through the gateway", Sub: "Any OpenAI SDK works: change the base URL and the key"}
 	if call.Done {
-		call.DoneAs, call.DoneRef = plural(int(sum["closed"]), "exchange"), allowed("exchange", "read", "/exchanges")
+		call.DoneAs, call.DoneRef = plural(int(calls), "exchange"), allowed("exchange", "read", "/exchanges")
 	} else if len(r.state.Routes) > 0 {
 		call.Curl = r.curl(r.state.Routes[0].Model)
 	}
 	s.add(call)
-	last, err := r.web.d.Reports.LastRuns(r.ctx(), r.actor.Org)
+	last, err := r.web.d.Reports.RunsOf(r.ctx(), r.actor.Org, "control-tests", 1)
 	if err != nil {
 		return err
 	}
 	tested := firstStep{Title: "See it meet controls", Sub: "The tests run each hour; now is possible too", Href: allowed("job", "run", "/jobs/control-tests/run"), Act: "Run the tests now", Post: true}
 	for _, x := range last {
-		if x.Job == "control-tests" && x.State == reports.RunOK && call.Done {
+		if x.State == reports.RunOK && call.Done {
 			tested.Done, tested.DoneAs, tested.DoneRef = true, strings.ToLower(x.Detail), allowed("assessment", "read", "/frameworks")
 		}
 	}

@@ -92,18 +92,18 @@ func (r *request) overviewPage() error {
 		}
 	}
 	data := overviewData{Days: days, Systems: len(r.state.Systems)}
-	hours, err := r.web.d.Projection.Hours(r.ctx(), string(r.actor.Org), "", time.Unix(0, 0), r.web.d.Now())
+	now := r.web.d.Now().UTC()
+	use, err := r.useBySystem(now.AddDate(0, 0, -days))
 	if err != nil {
 		return err
 	}
-	from := r.web.d.Now().UTC().Add(-time.Duration(days) * 24 * time.Hour)
-	sum := sumSince(hours, from)
+	sum := sumChosen(use, nil)
 	data.Exchanges, data.Refused, data.Failed, data.Spend = sum["closed"]+sum["refused"], sum["refused"], sum["failed"]+sum["incomplete"], money.Nano(sum["charge"])
 	data.Redacted, data.NotRun = sum[projection.FindingCounter(":redacted")], sum[projection.FindingCounter(":not_run")]
-	data.Chart = dayCounts(hours, r.web.d.Now(), max(days, 7))
-	if err := r.bySystem(&data, from); err != nil {
+	if data.Chart, err = r.dayCounts("", max(days, 7)); err != nil {
 		return err
 	}
+	r.bySystem(&data, use)
 	if err := r.standings(&data); err != nil {
 		return err
 	}
@@ -126,12 +126,8 @@ func (r *request) overviewPage() error {
 // systemsShown is how many AI systems the overview lists.
 const systemsShown = 12
 
-func (r *request) bySystem(data *overviewData, from time.Time) error {
+func (r *request) bySystem(data *overviewData, use map[string]projection.Counters) {
 	rest := systemUse{Name: "No registered system", Exchanges: data.Exchanges, Refused: data.Refused, Failed: data.Failed, Spend: data.Spend}
-	use, err := r.useBySystem(from)
-	if err != nil {
-		return err
-	}
 	for _, s := range r.state.Systems {
 		sum := use[string(s.ID)]
 		u := systemUse{string(s.ID), s.Name, sum["closed"] + sum["refused"], sum["refused"], sum["failed"] + sum["incomplete"], money.Nano(sum["charge"])}
@@ -145,55 +141,24 @@ func (r *request) bySystem(data *overviewData, from time.Time) error {
 	if rest.Exchanges > 0 {
 		data.BySystem = append(data.BySystem, rest)
 	}
-	return nil
 }
 
-// sumSince adds up hours from a time on. Records before the log's first hour mark
-// stand in hour 0 and always count.
-func sumSince(hours []projection.Hour, from time.Time) projection.Counters {
-	sum := projection.Counters{}
-	for _, h := range hours {
-		if h.Hour != 0 && time.Unix(h.Hour*3600, 0).Before(from.Truncate(time.Hour)) {
-			continue
-		}
-		for name, n := range h.Counters {
-			sum[name] += n
-		}
-	}
-	return sum
-}
-
-// dayCounts puts hours into whole days, UTC, the oldest first, the last being
-// today. Hour 0 belongs to the day of the first hour that is known.
-func dayCounts(hours []projection.Hour, now time.Time, days int) []dayCount {
-	today := now.UTC().Truncate(24 * time.Hour)
-	out := make([]dayCount, days)
+// dayCounts are the traffic of so many whole days, UTC, the oldest first, the last being
+// today; an empty system takes all.
+func (r *request) dayCounts(system string, days int) ([]dayCount, error) {
+	today := r.web.d.Now().UTC().Truncate(24 * time.Hour)
+	out, first := make([]dayCount, days), today.AddDate(0, 0, 1-days)
 	for i := range out {
-		out[i].Day = today.AddDate(0, 0, i-days+1)
+		out[i].Day = first.AddDate(0, 0, i)
 	}
-	first := today
-	for _, h := range hours {
-		if h.Hour != 0 {
-			first = time.Unix(h.Hour*3600, 0).UTC().Truncate(24 * time.Hour)
-			break
+	list, err := r.web.d.Projection.Days(r.ctx(), string(r.actor.Org), system, first)
+	for _, d := range list {
+		if i := d.Day - first.Unix()/86400; i < int64(days) {
+			c := d.Counters
+			out[i].Answered, out[i].Held, out[i].Refused, out[i].Charge = c["ok"], c["failed"]+c["incomplete"], c["refused"], money.Nano(c["charge"])
 		}
 	}
-	for _, h := range hours {
-		day := first
-		if h.Hour != 0 {
-			day = time.Unix(h.Hour*3600, 0).UTC().Truncate(24 * time.Hour)
-		}
-		i := days - 1 - int(today.Sub(day).Hours()/24)
-		if i < 0 || i >= days {
-			continue
-		}
-		c := h.Counters
-		out[i].Answered += c["ok"]
-		out[i].Held += c["failed"] + c["incomplete"]
-		out[i].Refused += c["refused"]
-		out[i].Charge += money.Nano(c["charge"])
-	}
-	return out
+	return out, err
 }
 
 // worst orders states from what concerns most: a framework's control is as good as

@@ -126,21 +126,7 @@ func (x index) findings(ctx context.Context) ([]projection.Finding, error) {
 }
 
 // useBySystem adds up what each system called from a time on, to the hour. Whoever
-// reads AI systems sees it: it says nothing of a single exchange or key. Records before
-// the log's first hour mark stand in hour 0 and always count.
+// reads AI systems sees it: it says nothing of a single exchange or key.
 func (r *request) useBySystem(from time.Time) (map[string]projection.Counters, error) {
-	use, err := r.web.d.Projection.SumBySystem(r.ctx(), string(r.actor.Org), from.Unix()/3600, 0)
-	if err != nil {
-		return nil, err
-	}
-	early, err := r.web.d.Projection.SumBySystem(r.ctx(), string(r.actor.Org), 0, 1)
-	for system, counters := range early {
-		if use[system] == nil {
-			use[system] = projection.Counters{}
-		}
-		for name, n := range counters {
-			use[system][name] += n
-		}
-	}
-	return use, err
+	return r.web.d.Projection.SumBySystem(r.ctx(), string(r.actor.Org), from.Unix()/3600, 0)
 }

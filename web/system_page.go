@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"plumbline/app/fault"
 	"plumbline/app/money"
@@ -84,17 +83,19 @@ func systemCrumbs(s *inventory.System, title string) page {
 }
 
 func (r *request) systemTraffic(data *systemData) error {
-	s, now := data.System, r.web.d.Now()
+	s := data.System
 	var err error
 	if data.Observed, err = r.observed(s); err != nil {
 		return err
 	}
-	hours, err := r.web.d.Projection.Hours(r.ctx(), string(r.actor.Org), string(s.ID), time.Unix(0, 0), now)
+	const days = 30
+	if data.Chart, err = r.dayCounts(string(s.ID), days); err != nil {
+		return err
+	}
+	sum, err := r.web.d.Projection.Sum(r.ctx(), string(r.actor.Org), string(s.ID), r.web.d.Now().AddDate(0, 0, -days).Unix()/3600)
 	if err != nil {
 		return err
 	}
-	data.Chart = dayCounts(hours, now, 30)
-	sum := sumSince(hours, now.AddDate(0, 0, -30))
 	data.Exchanges, data.Spend = sum["closed"]+sum["refused"], money.Nano(sum["charge"])
 	if data.Profile = r.state.ProfileOf(s); data.Profile != nil {
 		data.Guards = guardCounts(data.Profile, sum)

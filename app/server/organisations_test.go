@@ -64,7 +64,7 @@ type ofStore struct {
 }
 
 // quiet reads have nothing to show in a healthy organisation.
-var quiet = map[string]bool{"Gaps": true, "Counted": true, "CountedSum": true, "Findings": true, "LedgerEvents": true, "Pending": true, "FirstLeaf": true, "WindowOf": true, "Outages": true}
+var quiet = map[string]bool{"Gaps": true, "Counted": true, "CountedSum": true, "Findings": true, "LedgerEvents": true, "Pending": true, "FirstLeaf": true, "WindowOf": true, "Outages": true, "LastFallback": true}
 
 func acrossOrganisations(t *testing.T, c *config.Config) {
 	ctx := t.Context()
@@ -248,9 +248,11 @@ func ofProjection(ctx context.Context, p *projection.Store, its belongings) ofSt
 			"Found":     func(o inventory.OrgID) (any, error) { return p.Found(ctx, string(o), &its.x, 1<<40) },
 			"Gaps":      func(o inventory.OrgID) (any, error) { return p.Gaps(ctx, string(o)) },
 			"Hours":     func(o inventory.OrgID) (any, error) { return p.Hours(ctx, string(o), "", time.Unix(0, 0), all) },
+			"Days":      func(o inventory.OrgID) (any, error) { return p.Days(ctx, string(o), "", time.Unix(0, 0)) },
 			"HoursAsOf": func(o inventory.OrgID) (any, error) {
 				return p.HoursAsOf(ctx, string(o), "", time.Unix(0, 0), all, 1<<40)
 			},
+			"LastFallback": func(o inventory.OrgID) (any, error) { return p.LastFallback(ctx, string(o), "SYS-001", 0) },
 			"LastMark":     func(o inventory.OrgID) (any, error) { return p.LastMark(ctx, string(o)) },
 			"Leaves":       func(o inventory.OrgID) (any, error) { return p.Leaves(ctx, string(o), &its.x) },
 			"LedgerEvents": func(o inventory.OrgID) (any, error) { return p.LedgerEvents(ctx, string(o), 100) },
@@ -266,6 +268,10 @@ func ofProjection(ctx context.Context, p *projection.Store, its belongings) ofSt
 			"Sum":         func(o inventory.OrgID) (any, error) { return p.Sum(ctx, string(o), "", 0) },
 			"SumBySystem": func(o inventory.OrgID) (any, error) { return p.SumBySystem(ctx, string(o), 0, 1<<40) },
 			"WindowOf":    func(o inventory.OrgID) (any, error) { return p.WindowOf(ctx, string(o), 0, 0) },
+			"WindowOfLeaves": func(o inventory.OrgID) (any, error) {
+				w, from, to, err := p.WindowOfLeaves(ctx, string(o), 0, 1<<40)
+				return []any{w, from, to}, err
+			},
 		}}
 }
 

@@ -19,6 +19,7 @@ type batch struct {
 	exchanges map[ident.ID]*Exchange
 	order     []*Exchange // the exchanges, as they were first seen
 	stored    int         // how many of order have a row already
+	others    int64       // when the oldest open exchange began that the batch has nothing of; 0: none, or no hour mark in the batch
 	counters  map[counterKey]int64
 	hours     []hourRow
 	observed  map[observedKey]*Observed
@@ -50,9 +51,10 @@ type balanceKey struct {
 }
 type balance struct{ charged, overspent money.Nano }
 type hourRow struct {
-	hour int64
-	leaf uint64
-	at   int64
+	hour   int64
+	leaf   uint64
+	at     int64
+	openAt int64 // when the oldest exchange began that was open then; 0: none was
 }
 type furtherRow struct {
 	exchange string
@@ -79,7 +81,8 @@ func (b *batch) count(system, name string, n int64) { b.countIn(system, "", name
 // counter clear.pii, which is put together once it is written.
 func (b *batch) countIn(system, group, name string, n int64) {
 	if n != 0 {
-		b.counters[counterKey{system, b.cur.hour, group, name}] += n
+		k := counterKey{system, b.cur.hour, group, name}
+		b.counters[k] = added(b.counters[k], n)
 	}
 }
 
@@ -102,7 +105,7 @@ func (b *batch) apply(leaf uint64, r *record.Record) error {
 		b.events = append(b.events, LedgerEvent{leaf, r.At, r.Kind})
 	case *record.Hour:
 		b.cur.hour = body.Hour
-		b.hours = append(b.hours, hourRow{body.Hour, leaf, r.At})
+		b.hours = append(b.hours, hourRow{body.Hour, leaf, r.At, b.openAt()})
 	case *record.Outage:
 		b.events = append(b.events, LedgerEvent{leaf, r.At, r.Kind})
 		b.count("", "outages", 1)
@@ -123,6 +126,17 @@ func (b *batch) apply(leaf uint64, r *record.Record) error {
 		return fmt.Errorf("a record of %s version %d is newer than this build", r.Kind, r.Version)
 	}
 	return nil
+}
+
+// openAt is when the oldest exchange began that is open now; 0 when none is.
+func (b *batch) openAt() int64 {
+	oldest := b.others
+	for _, x := range b.order {
+		if x.OpenedLeaf >= 0 && x.ClosedLeaf < 0 && (oldest == 0 || x.At < oldest) {
+			oldest = x.At
+		}
+	}
+	return oldest
 }
 
 // number watches each writer's running numbers: a missing one is an unexplained
@@ -165,10 +179,16 @@ func (b *batch) exchange(leaf uint64, r *record.Record, e *event.Event) {
 		b.count(e.System, "attempts", 1)
 	case event.Outcome, event.Incomplete, event.Cached:
 		x.ClosedLeaf = int64(leaf)
+		if x.OpenedLeaf < 0 {
+			x.At = r.At // it has no beginning on record, whatever came before this
+		}
 		x.State = stateOf(e)
 		b.closed(e, x)
 	case event.Refused:
 		x.State, x.ClosedLeaf = Refused, int64(leaf)
+		if x.OpenedLeaf < 0 {
+			x.At = r.At
+		}
 		b.count(e.System, "refused", 1)
 		b.countIn(e.System, "refused.", e.Code, 1)
 		b.guards(e.System, e.Prompt, false)
@@ -176,8 +196,7 @@ func (b *batch) exchange(leaf uint64, r *record.Record, e *event.Event) {
 		b.shadow(leaf, e.System, e.Key, e.Code, r.At, 1)
 	case event.Adjusted:
 		// A correction of the charge: what is added to it, or taken off.
-		x.Charge += e.Charge
-		x.Adjusted += e.Charge
+		x.Charge, x.Adjusted = x.Charge.Add(e.Charge), x.Adjusted.Add(e.Charge)
 		b.further = append(b.further, furtherRow{x.ID, leaf})
 		b.count(e.System, "adjusted", 1)
 		b.charge(e, e.Charge)
@@ -359,9 +378,9 @@ func (b *batch) charge(e *event.Event, amount money.Nano) {
 		if b.balances[k] == nil {
 			b.balances[k] = &balance{}
 		}
-		b.balances[k].charged += amount
+		b.balances[k].charged = b.balances[k].charged.Add(amount)
 		if amount > h.Amount && h.Amount > 0 {
-			b.balances[k].overspent += amount - h.Amount
+			b.balances[k].overspent = b.balances[k].overspent.Add(amount - h.Amount)
 		}
 	}
 }

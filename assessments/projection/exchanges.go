@@ -101,16 +101,18 @@ type Filter struct {
 func (f *Filter) where(org string) *condition {
 	c := &condition{}
 	c.add("org = ?", org)
-	c.equal("system", f.System)
+	system := "system"
+	if f.State == Open || len(f.States) == 1 && f.States[0] == Open {
+		c.add("closed_leaf < 0")
+		system = "system || ''" // the few that are open have an index, which is better than the system's
+	}
+	c.equal(system, f.System)
+	c.in(system, f.Systems)
 	c.equal("key_id", f.Key)
 	c.within("key_id", f.Keys)
 	c.equal("state", f.State)
 	c.equal("code", f.Code)
-	c.in("system", f.Systems)
 	c.in("state", f.States)
-	if f.State == Open || len(f.States) == 1 && f.States[0] == Open {
-		c.add("closed_leaf < 0") // the few that are open have an index
-	}
 	c.in("code", f.Codes)
 	if f.Model != "" {
 		c.add("(model_asked = ? OR model_target = ? OR model_served = ?)", f.Model, f.Model, f.Model)
@@ -153,6 +155,9 @@ func (f *Filter) where(org string) *condition {
 	}
 	if w := f.Window; w.First > 0 {
 		c.add("(closed_leaf >= ? OR closed_leaf < 0 AND opened_leaf >= ?)", w.First, w.First)
+		if w.FromAt > 0 {
+			c.add("at >= ?", w.FromAt)
+		}
 	}
 	if w := f.Window; w.End > 0 {
 		c.add("closed_leaf < ? AND opened_leaf < ?", w.End, w.End)

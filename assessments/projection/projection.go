@@ -23,7 +23,7 @@ import (
 
 // Version of the projection. A change of what it computes raises it, and an
 // organisation's tables are then emptied and built again from its first leaf.
-const Version = 5
+const Version = 6
 
 // Feed is the ledger as a projection reads it.
 type Feed interface {
@@ -180,7 +180,7 @@ func (s *Store) begin(ctx context.Context, tx *sql.Tx, cur cursor) error {
 			statements = append(statements, "DELETE FROM "+t+" WHERE "+owner(t)+" = ?")
 		}
 	case cur.forked:
-		for _, t := range []string{"proj_exchanges", "proj_counters", "proj_hours", "proj_changes", "proj_results", "proj_states", "proj_refusals", "proj_further", "proj_events"} {
+		for _, t := range []string{"proj_exchanges", "proj_counters", "proj_days", "proj_hours", "proj_changes", "proj_results", "proj_states", "proj_refusals", "proj_further", "proj_events"} {
 			statements = append(statements, "DELETE FROM "+t+" WHERE org = ?")
 		}
 		for _, t := range []string{"proj_observed", "proj_findings"} {
@@ -284,4 +284,4 @@ func (s *Store) Rebuild(ctx context.Context) error {
 	return tx.Commit()
 }
 
-var tables = []string{"proj_cursors", "proj_exchanges", "proj_counters", "proj_hours", "proj_observed", "proj_balances", "proj_changes", "proj_findings", "proj_results", "proj_states", "proj_writers", "proj_refusals", "proj_further", "proj_events"}
+var tables = []string{"proj_cursors", "proj_exchanges", "proj_counters", "proj_days", "proj_hours", "proj_observed", "proj_balances", "proj_changes", "proj_findings", "proj_results", "proj_states", "proj_writers", "proj_refusals", "proj_further", "proj_events"}

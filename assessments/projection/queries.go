@@ -2,130 +2,32 @@ package projection
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"time"
 
 	"plumbline/app/money"
 	"plumbline/assessments/evidence/record"
 )
 
-// Counters are sums over rollup hours, by name.
-type Counters map[string]int64
-
-// Ratio is a/b; ok is false when b is 0, which is no ratio and not 0 or 1.
-func (c Counters) Ratio(a, b string) (ratio float64, ok bool) {
-	if c[b] == 0 {
-		return 0, false
-	}
-	return float64(c[a]) / float64(c[b]), true
-}
-
-// Sum adds up a system's counters over the hours from one hour since 1970 on; an
-// empty system takes all systems and unregistered use together.
-func (s *Store) Sum(ctx context.Context, org, system string, fromHour int64) (Counters, error) {
-	query, args := `SELECT name, SUM(value) FROM proj_counters WHERE org = ? AND hour >= ?`, []any{org, fromHour}
-	if system != "" {
-		query += ` AND system = ?`
-		args = append(args, system)
-	}
-	rows, err := s.db.QueryContext(ctx, s.q(query+` GROUP BY name`), args...)
-	if err != nil {
-		return nil, fmt.Errorf("read counters: %w", err)
-	}
-	defer rows.Close()
-	out := Counters{}
-	for rows.Next() {
-		var name string
-		var v int64
-		if err := rows.Scan(&name, &v); err != nil {
-			return nil, err
-		}
-		out[name] = v
-	}
-	return out, rows.Err()
-}
-
-// SumBySystem adds up counters of each system over the hours from one hour since
-// 1970 to another that is not in it; 0 is open. Use by no registered system is
-// under the empty name.
-func (s *Store) SumBySystem(ctx context.Context, org string, from, to int64) (map[string]Counters, error) {
-	query, args := `SELECT system, name, SUM(value) FROM proj_counters WHERE org = ? AND hour >= ?`, []any{org, from}
-	if to != 0 {
-		query += ` AND hour < ?`
-		args = append(args, to)
-	}
-	rows, err := s.db.QueryContext(ctx, s.q(query+` GROUP BY system, name`), args...)
-	if err != nil {
-		return nil, fmt.Errorf("read counters: %w", err)
-	}
-	defer rows.Close()
-	out := map[string]Counters{}
-	for rows.Next() {
-		var system, name string
-		var v int64
-		if err := rows.Scan(&system, &name, &v); err != nil {
-			return nil, err
-		}
-		if out[system] == nil {
-			out[system] = Counters{}
-		}
-		out[system][name] = v
-	}
-	return out, rows.Err()
-}
-
-// Hour is one rollup hour of a system.
-type Hour struct {
-	Hour     int64 // hours since 1970
-	Counters Counters
-}
-
-// Hours lists a system's rollup hours, the oldest first; an empty system takes
-// all together.
-func (s *Store) Hours(ctx context.Context, org, system string, from, to time.Time) ([]Hour, error) {
-	query, args := `SELECT hour, name, SUM(value) FROM proj_counters WHERE org = ? AND hour >= ? AND hour <= ?`, []any{org, from.Unix() / 3600, to.Unix() / 3600}
-	if system != "" {
-		query += ` AND system = ?`
-		args = append(args, system)
-	}
-	rows, err := s.db.QueryContext(ctx, s.q(query+` GROUP BY hour, name ORDER BY hour`), args...)
-	if err != nil {
-		return nil, fmt.Errorf("read hours: %w", err)
-	}
-	defer rows.Close()
-	var out []Hour
-	for rows.Next() {
-		var hour, v int64
-		var name string
-		if err := rows.Scan(&hour, &name, &v); err != nil {
-			return nil, err
-		}
-		if len(out) == 0 || out[len(out)-1].Hour != hour {
-			out = append(out, Hour{hour, Counters{}})
-		}
-		out[len(out)-1].Counters[name] = v
-	}
-	return out, rows.Err()
-}
-
 // FirstLeaf is where the rollup hours from an hour on begin in the log; 0 when the
 // log is younger.
-func (s *Store) FirstLeaf(ctx context.Context, org string, fromHour int64) (leaf uint64, err error) {
-	err = s.db.QueryRowContext(ctx, s.q(`SELECT COALESCE(MIN(first_leaf), 0) FROM proj_hours WHERE org = ? AND hour >= ?`), org, fromHour).Scan(&leaf)
-	var earlier int
-	if err == nil {
-		err = s.db.QueryRowContext(ctx, s.q(`SELECT COUNT(*) FROM proj_hours WHERE org = ? AND hour < ?`), org, fromHour).Scan(&earlier)
-	}
-	if earlier == 0 {
+func (s *Store) FirstLeaf(ctx context.Context, org string, fromHour int64) (uint64, error) {
+	m, err := s.markFrom(ctx, org, fromHour)
+	if err != nil || !m.earlier {
 		return 0, err
 	}
-	return leaf, err
+	return m.leaf, nil
 }
 
-// LastMark is when the newest hour mark was made: the collector's heartbeat.
+// LastMark is when the newest hour mark was made: the collector's heartbeat; 0 when
+// there is none.
 func (s *Store) LastMark(ctx context.Context, org string) (at int64, err error) {
-	err = s.db.QueryRowContext(ctx, s.q(`SELECT COALESCE(MAX(at), 0) FROM proj_hours WHERE org = ?`), org).Scan(&at)
+	err = s.db.QueryRowContext(ctx, s.q(`SELECT at FROM proj_hours WHERE org = ? ORDER BY hour DESC LIMIT 1`), org).Scan(&at)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
 	return at, err
 }
 

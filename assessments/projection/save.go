@@ -1,7 +1,6 @@
 package projection
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -39,7 +38,35 @@ func (s *Store) loadExchanges(ctx context.Context, tx *sql.Tx, b *batch, records
 		ids = ids[n:]
 	}
 	b.stored = len(b.order)
+	if slices.ContainsFunc(records, func(r *record.Record) bool { return r.Kind == record.LedgerHour }) {
+		return s.loadOpen(ctx, tx, b)
+	}
 	return nil
+}
+
+// loadOpen notes when the oldest of the open exchanges began that this batch has
+// nothing of: they stay open through it.
+func (s *Store) loadOpen(ctx context.Context, tx *sql.Tx, b *batch) error {
+	rows, err := tx.QueryContext(ctx, s.q(`SELECT id, at FROM proj_exchanges WHERE org = ? AND closed_leaf < 0 AND opened_leaf >= 0`), b.cur.log)
+	if err != nil {
+		return fmt.Errorf("read open exchanges: %w", err)
+	}
+	defer rows.Close()
+	touched := map[string]bool{}
+	for _, x := range b.order {
+		touched[x.ID] = true
+	}
+	for rows.Next() {
+		var id string
+		var at int64
+		if err := rows.Scan(&id, &at); err != nil {
+			return err
+		}
+		if !touched[id] && (b.others == 0 || at < b.others) {
+			b.others = at
+		}
+	}
+	return rows.Err()
 }
 
 func (s *Store) loadSome(ctx context.Context, tx *sql.Tx, b *batch, ids []any) error {
@@ -119,37 +146,6 @@ func bit(b bool) int {
 	return 0
 }
 
-func (s *Store) saveCounters(ctx context.Context, tx *sql.Tx, org string, b *batch) error {
-	type counted struct {
-		system string
-		hour   int64
-		name   string
-		value  int64
-	}
-	list := make([]counted, 0, len(b.counters))
-	for k, v := range b.counters {
-		list = append(list, counted{k.system, k.hour, k.counter(), v})
-	}
-	// In the order of the key, so that neighbours are on one page and every writer of
-	// PostgreSQL takes rows in the same order.
-	slices.SortFunc(list, func(a, b counted) int {
-		return cmp.Or(cmp.Compare(a.system, b.system), cmp.Compare(a.hour, b.hour), cmp.Compare(a.name, b.name))
-	})
-	row := func(i int, to []any) []any {
-		c := &list[i]
-		return append(to, org, c.system, c.hour, c.name, c.value)
-	}
-	if err := s.insertEach(ctx, tx, "proj_counters", []string{"org", "system", "hour", "name", "value"}, len(list), row,
-		`ON CONFLICT (org, system, hour, name) DO UPDATE SET value = proj_counters.value + excluded.value`); err != nil {
-		return err
-	}
-	var rows [][]any
-	for _, h := range b.hours {
-		rows = append(rows, []any{org, h.hour, h.leaf, h.at})
-	}
-	return s.insert(ctx, tx, "proj_hours", []string{"org", "hour", "first_leaf", "at"}, rows, `ON CONFLICT DO NOTHING`)
-}
-
 func (s *Store) saveRest(ctx context.Context, tx *sql.Tx, org string, b *batch) error {
 	var rows [][]any
 	for _, o := range b.observed {
@@ -164,7 +160,7 @@ func (s *Store) saveRest(ctx context.Context, tx *sql.Tx, org string, b *batch) 
 		rows = append(rows, []any{org, k.budget, k.window, int64(v.charged), int64(v.overspent)})
 	}
 	if err := s.insert(ctx, tx, "proj_balances", []string{"org", "budget", "win", "charged", "overspent"}, rows,
-		`ON CONFLICT (org, budget, win) DO UPDATE SET charged = proj_balances.charged + excluded.charged, overspent = proj_balances.overspent + excluded.overspent`); err != nil {
+		`ON CONFLICT (org, budget, win) DO UPDATE SET charged = `+plus("proj_balances", "charged")+`, overspent = `+plus("proj_balances", "overspent")); err != nil {
 		return err
 	}
 	rows = rows[:0]

@@ -267,9 +267,7 @@ func (p *picture) rollups() error {
 	sum := projection.Counters{}
 	for _, h := range hours {
 		c := h.Counters
-		for name, n := range c {
-			sum[name] += n
-		}
+		sum.AddAll(c)
 		p.in.Usage = append(p.in.Usage, reports.Hour{Start: time.Unix(h.Hour*3600, 0).UTC(), Exchanges: c["closed"] + c["refused"], Answered: c["ok"], Refused: c["refused"], Failed: c["failed"], Incomplete: c["incomplete"],
 			InputTokens: c["input"], OutputTokens: c["output"], Cost: charge(c)})
 	}
