@@ -1,9 +1,13 @@
 package reports
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
+	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
 	"plumbline/app/authz"
@@ -49,25 +53,66 @@ func (s *Service) interrupted(ctx context.Context) error {
 
 // Runs lists the newest runs of an organisation's jobs and of the instance's.
 func (s *Service) Runs(ctx context.Context, org authz.OrgID, limit int) ([]Run, error) {
-	return s.runs(ctx, limit, "org IN ?", []string{string(org), ""})
+	return s.newest(ctx, limit, "org", string(org), "")
 }
 
 // RunsOf lists the newest runs of one job.
 func (s *Service) RunsOf(ctx context.Context, org authz.OrgID, job string, limit int) ([]Run, error) {
-	return s.runs(ctx, limit, "job IN ?", []string{runKey(Run{Org: org, Job: job}), runKey(Run{Job: job})})
+	return s.newest(ctx, limit, "job", runKey(Run{Org: org, Job: job}), runKey(Run{Job: job}))
 }
+
+// newest asks for each value of a column by itself: so the database reads the newest
+// from its index and stops.
+func (s *Service) newest(ctx context.Context, limit int, column string, values ...string) ([]Run, error) {
+	var out []Run
+	for _, v := range values {
+		list, err := s.runs(s.runRows(ctx).Where(column+" = ?", v).Order("started_at DESC").Limit(limit))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, list...)
+	}
+	sortRuns(out)
+	return out[:min(len(out), limit)], nil
+}
+
+// eachJob is the name of every job with a run. It steps from one to the next in the
+// index, however many runs each has.
+const eachJob = `WITH RECURSIVE jobs (job) AS (SELECT MIN(job) FROM job_runs UNION ALL SELECT (SELECT MIN(r.job) FROM job_runs r WHERE r.job > jobs.job) FROM jobs WHERE jobs.job IS NOT NULL)
+	SELECT job FROM jobs WHERE job IS NOT NULL`
 
 // LastRuns gives the newest run of each job, however long ago.
 func (s *Service) LastRuns(ctx context.Context, org authz.OrgID) ([]Run, error) {
-	mine := []string{string(org), ""}
-	return s.runs(ctx, -1, "org IN ? AND (job, started_at) IN (SELECT job, MAX(started_at) FROM job_runs WHERE org IN ? GROUP BY job)", mine, mine)
+	var jobs []string
+	if err := s.d.DB.WithContext(ctx).Raw(eachJob).Scan(&jobs).Error; err != nil {
+		return nil, fmt.Errorf("read runs: %w", err)
+	}
+	var out []Run
+	for _, job := range jobs {
+		if !strings.HasPrefix(job, runKey(Run{Org: org})) && !strings.HasPrefix(job, runKey(Run{})) {
+			continue
+		}
+		list, err := s.runs(s.runRows(ctx).Where("job = ?", job).Order("started_at DESC").Limit(1))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, list...)
+	}
+	sortRuns(out)
+	return out, nil
 }
 
-func (s *Service) runs(ctx context.Context, limit int, where string, args ...any) ([]Run, error) {
+func sortRuns(list []Run) {
+	slices.SortStableFunc(list, func(a, b Run) int { return cmp.Or(b.StartedAt.Compare(a.StartedAt), cmp.Compare(a.Job, b.Job)) })
+}
+
+func (s *Service) runRows(ctx context.Context) *gorm.DB {
+	return s.d.DB.WithContext(ctx).Table("job_runs").Select("org, job, tick, started_at, ended_at, state, detail, by_actor")
+}
+
+func (s *Service) runs(query *gorm.DB) ([]Run, error) {
 	var rows []runRow
-	err := s.d.DB.WithContext(ctx).Table("job_runs").Select("org, job, tick, started_at, ended_at, state, detail, by_actor").
-		Where(where, args...).Order("started_at DESC, job").Limit(limit).Find(&rows).Error
-	if err != nil {
+	if err := query.Find(&rows).Error; err != nil {
 		return nil, fmt.Errorf("read runs: %w", err)
 	}
 	out := make([]Run, len(rows))

@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"gorm.io/gorm"
+
+	"plumbline/app/db"
 	"plumbline/app/fault"
 	"plumbline/assessments/evidence/record"
 )
@@ -140,6 +143,55 @@ func TestLastRuns(t *testing.T) {
 	}
 	if of, err := s.RunsOf(t.Context(), org, "hourly", 5); err != nil || len(of) != 5 || of[0].Job != "hourly" {
 		t.Errorf("%+v, %v", of, err)
+	}
+}
+
+// TestRunsReadTheNewest: lists of runs are read from the end of an index, however many
+// runs a year has left.
+func TestRunsReadTheNewest(t *testing.T) {
+	w := newWorld(t)
+	s := w.service(nil)
+	for i := range 3 {
+		if _, err := s.RunOnce(t.Context(), org, "hourly", now.Add(time.Duration(i)*time.Hour), ada, func(context.Context) (string, error) { return "", nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var heard []*gorm.Statement
+	hear := func(tx *gorm.DB) {
+		heard = append(heard, &gorm.Statement{SQL: tx.Statement.SQL, Vars: tx.Statement.Vars})
+	}
+	s.d.DB.Callback().Query().After("gorm:query").Register("hear", hear)
+	s.d.DB.Callback().Row().After("gorm:row").Register("hear", hear)
+	for name, ask := range map[string]func() ([]Run, error){
+		"Runs":     func() ([]Run, error) { return s.Runs(t.Context(), org, 10) },
+		"RunsOf":   func() ([]Run, error) { return s.RunsOf(t.Context(), org, "hourly", 10) },
+		"LastRuns": func() ([]Run, error) { return s.LastRuns(t.Context(), org) },
+	} {
+		heard = nil
+		if _, err := ask(); err != nil {
+			t.Fatal(err)
+		}
+		asked := heard
+		if len(asked) == 0 {
+			t.Errorf("%s asks nothing", name)
+		}
+		for _, q := range asked {
+			rows, err := db.SQL(s.d.DB).Query("EXPLAIN QUERY PLAN "+q.SQL.String(), q.Vars...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for rows.Next() {
+				var id, parent, unused int
+				var step string
+				if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
+					t.Fatal(err)
+				}
+				if strings.Contains(step, "TEMP B-TREE") || strings.HasPrefix(step, "SCAN job_runs") || strings.HasPrefix(step, "SCAN r") {
+					t.Errorf("%s: %s in %s", name, step, q.SQL.String())
+				}
+			}
+			rows.Close()
+		}
 	}
 }
 

@@ -118,15 +118,12 @@ func (r *request) ledgerIndex(ctx context.Context, org string, data *ledgerData)
 		return err
 	}
 	data.Silent = data.Mark != 0 && r.web.d.Now().Sub(clock(data.Mark)) > 2*time.Hour
-	runs, err := r.web.d.Reports.Runs(ctx, r.actor.Org, 200)
+	runs, err := r.web.d.Reports.RunsOf(ctx, r.actor.Org, "verify-ledger", 1)
 	if err != nil {
 		return err
 	}
-	for i := range runs {
-		if runs[i].Job == "verify-ledger" {
-			data.Verified = &runs[i]
-			break
-		}
+	if len(runs) > 0 {
+		data.Verified = &runs[0]
 	}
 	return nil
 }
