@@ -48,7 +48,8 @@ type Evidence struct {
 	Content []byte `json:"-"`
 }
 
-// Attach puts evidence beside a control. File evidence brings its Content.
+// Attach puts evidence beside a control. File evidence brings its Content. Unavailable
+// means that it is kept and will be recorded; sent again it is the same piece.
 func (e *Engine) Attach(ctx context.Context, actor authz.Actor, ev Evidence) (Evidence, error) {
 	ev.Form = "link"
 	if len(ev.Content) > 0 {
@@ -105,11 +106,21 @@ func (e *Engine) attach(ctx context.Context, actor authz.Actor, ev Evidence) (Ev
 	if err := wrong.Err(); err != nil {
 		return ev, err
 	}
+	ev.Hash = hex.EncodeToString(sum[:])
+	left, err := e.d.Store.unrecorded(ctx, actor.Org)
+	if err != nil {
+		return ev, err
+	}
+	for _, old := range left {
+		if old.Author == actor.ID && ev.repeats(&old) {
+			return e.recordEvidence(ctx, old)
+		}
+	}
 	id, err := e.newID()
 	if err != nil {
 		return ev, err
 	}
-	ev.ID, ev.Org, ev.Author, ev.At, ev.Hash, ev.Leaf, ev.DecidedLeaf = id.String(), actor.Org, actor.ID, e.d.Now().UTC(), hex.EncodeToString(sum[:]), -1, -1
+	ev.ID, ev.Org, ev.Author, ev.At, ev.Leaf, ev.DecidedLeaf = id.String(), actor.Org, actor.ID, e.d.Now().UTC(), -1, -1
 	if ev.From.IsZero() {
 		ev.From = ev.At
 	}
@@ -118,6 +129,13 @@ func (e *Engine) attach(ctx context.Context, actor authz.Actor, ev Evidence) (Ev
 		return ev, err
 	}
 	return e.recordEvidence(ctx, ev)
+}
+
+// repeats reports whether evidence is what was attached before, sent again. Without a
+// beginning of its own it begins when it is attached.
+func (ev *Evidence) repeats(old *Evidence) bool {
+	return ev.Framework == old.Framework && ev.Control == old.Control && ev.System == old.System && ev.Type == old.Type && ev.Title == old.Title && ev.Form == old.Form && ev.Hash == old.Hash &&
+		ev.FileName == old.FileName && ev.Until.Equal(old.Until) && (ev.From.IsZero() || ev.From.Equal(old.From))
 }
 
 // recordEvidence puts attached evidence on record. The record has the evidence's

@@ -120,6 +120,45 @@ func TestEvidenceWithoutLedger(t *testing.T) {
 	}
 }
 
+// TestEvidenceSentAgain: whoever sends evidence again that the ledger could not record
+// attaches it once. What is on record may be attached anew, and so may another's.
+func TestEvidenceSentAgain(t *testing.T) {
+	w, c := newWorld(t), humanOnly(t)
+	attach := func(actor authz.Actor, title string, content string) (string, string) {
+		t.Helper()
+		ev, err := w.engine.Attach(t.Context(), actor, Evidence{Framework: c.Framework, Control: c.ID, System: "chat", Type: c.Human[0].Type, Title: title, FileName: "minutes.txt", Content: []byte(content)})
+		w.now = w.now.Add(time.Minute)
+		return ev.ID, code(err)
+	}
+	w.ledger.down = errors.New("disk is full")
+	first, said := attach(author, "Minutes", "of May")
+	if said != "ledger_unavailable" {
+		t.Fatal(said)
+	}
+	if again, said := attach(author, "Minutes", "of May"); again != first || said != "ledger_unavailable" {
+		t.Errorf("sent again while it is down: %s beside %s, %q", again, first, said)
+	}
+	for _, other := range []struct {
+		actor          authz.Actor
+		title, content string
+	}{{reviewer, "Minutes", "of May"}, {author, "Minutes of the board", "of May"}, {author, "Minutes", "of June"}} {
+		if id, _ := attach(other.actor, other.title, other.content); id == first {
+			t.Errorf("%s %q of %s is taken for the first", other.title, other.content, other.actor.ID)
+		}
+	}
+	w.ledger.down = nil
+	if again, said := attach(author, "Minutes", "of May"); again != first || said != "" {
+		t.Errorf("sent again afterwards: %s beside %s, %q", again, first, said)
+	}
+	if anew, said := attach(author, "Minutes", "of May"); anew == first || said != "" {
+		t.Errorf("attached anew: %s, %q", anew, said)
+	}
+	list, err := w.engine.Attached(t.Context(), author.Org, Sought{Control: c.ID})
+	if err != nil || len(list) != 5 {
+		t.Errorf("%d pieces, %v", len(list), err)
+	}
+}
+
 func TestEvidenceForNoSystem(t *testing.T) {
 	w, c := newWorld(t), humanOnly(t)
 	_, err := w.engine.Attach(t.Context(), author, Evidence{Framework: c.Framework, Control: c.ID, System: "nobody", Type: c.Human[0].Type, Title: "Minutes", Link: "https://intranet.example/"})
