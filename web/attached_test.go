@@ -78,6 +78,9 @@ func TestPlansAreRead(t *testing.T) {
 			t.Fatal(err)
 		}
 		page := html.UnescapeString(c.approver.get(t, "/evidence/"+id).body)
+		if !strings.Contains(page, "it never counts for the control") {
+			t.Errorf("evidence %s: the page of a plan does not say that it never counts", id)
+		}
 		for _, part := range []string{"cause", "action", "owner"} {
 			if e.Plan[part] == "" || !strings.Contains(page, e.Plan[part]) {
 				t.Errorf("evidence %s: the page does not show the plan's %s: %q", id, part, e.Plan[part])

@@ -214,7 +214,7 @@ func (r *request) evidenceData() (page, *evidenceData, error) {
 	if data.Plan, err = ev.Plan(); err != nil {
 		return page{}, nil, err
 	}
-	if i := slices.IndexFunc(c.Human, func(h frameworks.HumanItem) bool { return h.Type == ev.Type }); i >= 0 {
+	if i := slices.IndexFunc(c.Human, func(h frameworks.HumanItem) bool { return h.Type == ev.Type }); i >= 0 && data.Plan == nil {
 		data.Asked = &c.Human[i]
 	}
 	switch {
