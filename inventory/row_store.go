@@ -8,7 +8,6 @@ import (
 	"gorm.io/gorm"
 
 	"plumbline/app/db"
-	"plumbline/app/fault"
 )
 
 // row is the stored form of one version of anything in the register.
@@ -138,7 +137,7 @@ func (s *rowStore) newest(ctx context.Context, org OrgID, kind, id string, inFor
 		return row{}, notFound(kind, id)
 	}
 	if err != nil {
-		return row{}, fault.Wrap(fault.Internal, "register", err, "the register could not be read")
+		return row{}, fmt.Errorf("read register: %w", err)
 	}
 	return out, nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"plumbline/app/authz"
+	"plumbline/app/fault"
 	"plumbline/app/ident"
 	"plumbline/app/money"
 	"plumbline/assessments"
@@ -154,11 +155,15 @@ func (w *Web) newSessions() *scs.SessionManager {
 	}
 	m.ErrorFunc = func(res http.ResponseWriter, req *http.Request, err error) {
 		w.d.Log.Error("session", "error", err)
+		told := fault.New(fault.Unavailable, "session_unavailable", "The session could not be read. Try again.")
+		if known := (*fault.Error)(nil); errors.As(err, &known) && known.Kind == fault.Unavailable {
+			told = known
+		}
 		if isAPI(req.URL.Path) {
-			writeProblem(res, http.StatusServiceUnavailable, apiProblem{Code: "session_unavailable", Message: "The session could not be read. Try again."})
+			writeProblem(res, http.StatusServiceUnavailable, apiProblem{Code: told.Code, Message: told.Message})
 			return
 		}
-		http.Error(res, "The session could not be read. Try again.", http.StatusServiceUnavailable)
+		http.Error(res, told.Message, http.StatusServiceUnavailable)
 	}
 	return m
 }

@@ -17,6 +17,7 @@ import (
 	"gorm.io/driver/postgres"
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
+	moderncsqlite "modernc.org/sqlite"
 )
 
 // Config says which database. Postgres wins when both are set.
@@ -25,13 +26,16 @@ type Config struct {
 	Postgres string // DSN
 }
 
-// Open connects and checks the connection.
+// Open connects and checks the connection. Once the file of a SQLite database is not
+// where it was opened, reading and writing fail as fault.Unavailable.
 func Open(ctx context.Context, c Config) (*gorm.DB, error) {
 	var dialector gorm.Dialector
+	path, lies := filepath.Join(c.Dir, "state.db"), &placed{}
 	if c.Postgres != "" {
 		dialector = postgres.Open(c.Postgres)
 	} else {
-		dialector = sqlite.Open(SQLiteDSN(filepath.Join(c.Dir, "state.db"), "NORMAL"))
+		lies = &placed{driver: new(moderncsqlite.Driver), dsn: SQLiteDSN(path, "NORMAL")}
+		dialector = sqlite.New(sqlite.Config{Conn: sql.OpenDB(lies)})
 	}
 	g, err := gorm.Open(dialector, &gorm.Config{
 		Logger:                 logger.Discard,
@@ -54,6 +58,11 @@ func Open(ctx context.Context, c Config) (*gorm.DB, error) {
 	}
 	if err := pool.PingContext(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("reach state database: %w", err), pool.Close())
+	}
+	if c.Postgres == "" {
+		if err := lies.note(ctx, pool, path); err != nil {
+			return nil, errors.Join(fmt.Errorf("reach state database: %w", err), pool.Close())
+		}
 	}
 	return g, nil
 }

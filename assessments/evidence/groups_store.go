@@ -21,7 +21,7 @@ func (st *store) commit(ctx context.Context, b *batch) error {
 	if err := st.commitFile(ctx, groups, b); err != nil {
 		return err
 	}
-	return st.inPlace()
+	return st.place.Check() // what was written is where the next start looks for it
 }
 
 // commitFile is commit for SQLite.

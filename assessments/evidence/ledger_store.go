@@ -15,6 +15,7 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib" // driver "pgx"
 	"modernc.org/sqlite"               // driver "sqlite"
 
+	"plumbline/app/db"
 	"plumbline/migrations"
 )
 
@@ -29,8 +30,7 @@ type store struct {
 	guard  *sql.Conn // holds PostgreSQL's advisory lock
 	epoch  int64     // of the sequencer's lease
 	schema migrations.Schema
-	file   os.FileInfo // of SQLite's, as it was opened
-	ahead  bool        // its write-ahead log was there, which not every file system lets it have
+	place  *db.Place // of SQLite's file
 
 	failed   bool      // the last commit to PostgreSQL; the writer's own
 	lockSeen time.Time // when the lock was last seen to be held; the writer's own
@@ -87,33 +87,13 @@ func (st *store) openSQLite(ctx context.Context) (err error) {
 		return fmt.Errorf("open ledger: %w", err)
 	}
 	st.read.SetMaxOpenConns(4)
-	if st.file, err = os.Stat(path); err != nil {
+	if st.place, err = db.PlaceOf(path); err != nil {
 		return fmt.Errorf("open ledger: %w", err)
 	}
-	_, err = os.Stat(path + "-wal")
-	st.ahead = err == nil
 	return nil
 }
 
 const ledgerFile = "ledger.db"
-
-// inPlace reports whether what was written is where the next start looks for it. A file
-// that was moved or deleted under an open connection still takes all that is written, and
-// nobody finds it again. The log beside it is there for as long as a connection is open.
-func (st *store) inPlace() error {
-	path := filepath.Join(st.c.Dir, ledgerFile)
-	now, err := os.Stat(path)
-	if err == nil && !os.SameFile(now, st.file) {
-		return fmt.Errorf("%s is gone: another file is in its place", path)
-	}
-	if err == nil && st.ahead {
-		_, err = os.Stat(path + "-wal")
-	}
-	if err != nil {
-		return fmt.Errorf("the ledger's file is gone: %w", err)
-	}
-	return nil
-}
 
 // openReader opens what is there and brings no schema up to date.
 func (st *store) openReader(ctx context.Context) (err error) {
