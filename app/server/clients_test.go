@@ -2,7 +2,9 @@ package server
 
 import (
 	"bytes"
+	"io"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -204,6 +206,57 @@ func TestClients(t *testing.T) {
 		}
 	})
 	w.keepsQuiet(t)
+}
+
+// TestClientsWhoseBaseEndsInASlash: most clients take the slash away, and some join it with
+// the path's own. Neither may notice, and none is redirected.
+func TestClientsWhoseBaseEndsInASlash(t *testing.T) {
+	w := wire(t)
+	t.Run("slash", func(t *testing.T) {
+		ends := map[string]string{"py_openai.py": "/", "openai.cjs": "//", "anthropic.cjs": "//", "genai.cjs": "//"}
+		for _, c := range wiretest.Clients {
+			if end := ends[c.Script]; end != "" {
+				t.Run(c.Script, func(t *testing.T) {
+					t.Parallel()
+					w.run(t, c, func(s *wiretest.Settings) { s.Base += end })
+				})
+			}
+		}
+	})
+	w.keepsQuiet(t)
+}
+
+// TestSlashesInARow: a call is answered where it is sent to, whatever stands between its
+// base URL and its path.
+func TestSlashesInARow(t *testing.T) {
+	w := wire(t)
+	_, key := w.key(t, "slashes", 0)
+	said := `"messages":[{"role":"user","content":"Hello"}]`
+	for _, c := range []struct{ path, body string }{
+		{"/v1//chat/completions?trace=a//b", `{"model":"gpt-5-mini",` + said + `}`},
+		{"//v1/chat/completions", `{"model":"gpt-5-mini",` + said + `}`},
+		{"/azure//openai/deployments/gpt-5-mini/chat/completions?api-version=2024-10-21", `{` + said + `}`},
+		{"/anthropic//v1/messages?beta=true", `{"model":"claude-sonnet-4-5","max_tokens":20,` + said + `}`},
+		{"/gemini//v1beta/models/gemini-2.5-flash:generateContent", `{"contents":[{"parts":[{"text":"Hello"}]}]}`},
+		{"/gemini//v1beta/models/acme%2Fclaims-large:generateContent", `{"contents":[{"parts":[{"text":"Hello"}]}]}`},
+		{"/bedrock//model/amazon.nova-lite-v1%3A0/converse", `{"messages":[{"role":"user","content":[{"text":"Hello"}]}]}`},
+	} {
+		q, err := http.NewRequestWithContext(t.Context(), "POST", w.base+c.path, strings.NewReader(c.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.Header.Set("Authorization", "Bearer "+key)
+		q.Header.Set("Content-Type", "application/json")
+		resp, err := http.DefaultTransport.RoundTrip(q) // which follows no redirect
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || resp.StatusCode != 200 || !strings.Contains(string(got), "You said: Hello") {
+			t.Errorf("%s: %d %s, error %v", c.path, resp.StatusCode, got, err)
+		}
+	}
 }
 
 // TestClientsOfOneVendorWithModelsOfAnother: what every dialect has arrives in the

@@ -254,7 +254,13 @@ func (s *Server) Handler() http.Handler {
 		}
 		pages.ServeHTTP(w, r)
 	})
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if q := gateway.Joined(r); q != nil {
+			s.Gateway.ServeHTTP(w, q)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 // afterCut is how long exchanges that are cut may take to say and record so.
