@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	"plumbline/app/money"
 	"plumbline/gateway/event"
 )
 
@@ -24,6 +25,23 @@ var (
 	policyAllow = []string{"allow"}
 )
 
+// costsWhole is what the exchange will be charged when its answer is given to its end, by
+// usage that the provider said or that is counted here. A stream's is not known when it
+// begins, nor that of what is made after the answer.
+func (x *exchange) costsWhole() (cost money.Nano, known bool) {
+	if x.stream || !x.priced || x.call.free || x.call.lasts() {
+		return 0, false
+	}
+	e := &x.ev
+	usage, source, end := e.Usage, e.Source, e.End
+	e.End = event.EndComplete
+	x.countUsage()
+	x.countMedia(source != event.UsageUnknown)
+	cost, known = x.charge(), e.Source != event.UsageEstimated
+	e.Usage, e.Source, e.End = usage, source, end
+	return cost, known
+}
+
 // facts tells the caller what is known of the exchange when its answer begins.
 func (x *exchange) facts(h http.Header) {
 	h[hdrExchange] = x.idHdr[:]
@@ -37,8 +55,8 @@ func (x *exchange) facts(h http.Header) {
 	if d := &x.ev.Decision; d.Effect != event.EffectAllow && d.Rule != "" {
 		h[hdrPolicy] = []string{d.Rule}
 	}
-	if !x.stream && x.priced && x.ev.Source == event.UsageProvider {
-		x.cost[0] = x.rate.Cost(x.priceable()).Plain()
+	if cost, ok := x.costsWhole(); ok {
+		x.cost[0] = cost.Plain()
 		h[hdrCost] = x.cost[:]
 	}
 	if len(x.ev.NotCarried) > 0 {
