@@ -475,7 +475,7 @@ func prepareBackup(fs *flag.FlagSet) action {
 		if *asJSON {
 			return printJSON(c.out, map[string]string{"backup": dir})
 		}
-		c.printf("ledger, register, documents and the instance key are in %s\nThe key opens what is sealed: keep the copy as safe as the original.\nWho restores it after more was signed declares that before the first start: plumbline ledger fork --restored --reason '…' [--seen CHECKPOINT-FILE]\n", dir)
+		c.printf("ledger, register, documents and the instance key are in %s\nThe key opens what is sealed: keep the copy as safe as the original.\nNo server starts on it before it is declared to be restored, as its RESTORE.txt says: plumbline ledger fork --restored --reason '…' [--seen CHECKPOINT-FILE]\n", dir)
 		return nil
 	}
 }

@@ -68,7 +68,9 @@ func TestARestoredBackupIsDeclared(t *testing.T) {
 	key := strings.TrimSpace(live.run(exitOK, "ledger", "key", "--org", "acme"))
 
 	back := o.at(path("monday"))
-	back.says(exitOK, []string{"nothing to do", "--restored"}, "ledger", "fork", "--reason", "drill")
+	undeclared := []string{"a copy made by plumbline backup", "plumbline ledger fork --restored --reason '…'", filepath.Join(path("monday"), "RESTORE.txt")}
+	back.says(exitFailed, undeclared, "serve")
+	back.says(exitFailed, undeclared, "ledger", "fork", "--reason", "drill")
 	back.says(exitUsage, []string{"nothing that it shows is missing", "--restored"}, "ledger", "fork", "--reason", "drill", "--seen", early)
 	back.says(exitUsage, []string{"one line"}, "ledger", "fork", "--reason", "two\nlines", "--restored")
 	if text := back.run(exitOK, "ledger", "key", "--org", "acme"); strings.TrimSpace(text) != key {
@@ -121,7 +123,7 @@ func TestARestoredBackupIsDeclared(t *testing.T) {
 	quiet.run(exitOK, "export", "--org", "acme", "--generation", "2", path("hidden"))
 	fresh := office{t, map[string]string{"HOME": path("again")}}
 	fresh.run(exitOK, "verify", path("whole"))
-	undeclared := []string{"the log was forked", `Reason: "moved house"`, "are lost, and the record of the fork does not say so"}
+	undeclared = []string{"the log was forked", `Reason: "moved house"`, "are lost, and the record of the fork does not say so"}
 	fresh.says(exitFailed, undeclared, "verify", path("hidden"))
 	stranger.says(exitFailed, undeclared, "verify", "--store", path("other-store"), "--checkpoint", late, path("hidden"))
 	kept := path("kept.txt") // the last head under the old key

@@ -106,6 +106,9 @@ func afterwards(t *testing.T, dir string, home map[string]string) {
 		t.Fatalf("backup: %s", errs)
 	}
 	env["PLUMBLINE_DATA_DIR"] = copied
+	if code, out, errs := plumbline(t, env, "ledger", "fork", "--restored", "--reason", "drill"); code != exitOK || !strings.Contains(out, "is followed by") {
+		t.Errorf("declare a backup: %d %s%s", code, out, errs)
+	}
 	if code, out, errs := plumbline(t, env, "migrate", "--json"); code != exitOK || !strings.Contains(out, `"applied": 0`) {
 		t.Errorf("migrate a backup: %d %s%s", code, out, errs)
 	}

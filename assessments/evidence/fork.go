@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -67,7 +66,8 @@ type ForkOptions struct {
 // that is missing and the reason; what is still there has a checkpoint under the old
 // key. The old generation takes no record any more: what was open in it is closed in the
 // new one, charged at its hold, batches too. The ledger must not be open elsewhere; a log
-// that lacks nothing is left alone. Broken off, it is called again: a log in which no
+// that lacks nothing is left alone, and so is a copy that Backup made until it is declared
+// to be restored, which takes its mark away. Broken off, it is called again: a log in which no
 // writer has started since its fork is not forked twice.
 func Fork(ctx context.Context, c Config, o ForkOptions) (out []Forked, err error) {
 	switch {
@@ -95,7 +95,7 @@ func Fork(ctx context.Context, c Config, o ForkOptions) (out []Forked, err error
 		}
 		out = append(out, f)
 	}
-	return out, nil
+	return out, l.declared()
 }
 
 // head is the newest checkpoint known of a log that is forked.
@@ -123,6 +123,11 @@ func (l *Ledger) due(ctx context.Context, o ForkOptions) (map[string]head, error
 	}
 	if len(o.Seen) > 0 && !restored {
 		return nil, fault.New(fault.Invalid, "seen", "the ledger contains what is given with --seen: nothing that it shows is missing. When the ledger is a restored copy all the same, say so with --restored")
+	}
+	if !restored {
+		if err := l.checkCopied(); err != nil {
+			return nil, err
+		}
 	}
 	for _, name := range l.Logs() {
 		s := l.logs[name]
@@ -328,38 +333,4 @@ func (l *Ledger) signKept(ctx context.Context, s *logState) (record.Checkpoint, 
 		return *head, nil
 	}
 	return l.signStored(ctx, s, func(uint64) openAt { return s.openedAt })
-}
-
-// Backup writes a consistent copy of the ledger and its checkpoints while it is
-// in use. PostgreSQL has pg_dump for this.
-func (l *Ledger) Backup(ctx context.Context, dir string) error {
-	if l.store.pg {
-		return errors.New("the ledger is in PostgreSQL: use pg_dump, and copy the data directory's checkpoints and key")
-	}
-	if !l.reader {
-		l.signGrown(ctx)
-	}
-	heads := map[string]record.Checkpoint{} // before the copy, so that none is ahead of it
-	for _, name := range l.Logs() {
-		cp, err := l.Checkpoint(ctx, name)
-		if err != nil {
-			return err
-		}
-		heads[name] = cp
-	}
-	if _, err := l.store.read.ExecContext(ctx, `VACUUM INTO ?`, filepath.Join(dir, "ledger.db")); err != nil {
-		return fmt.Errorf("copy ledger: %w", err)
-	}
-	if err := os.MkdirAll(filepath.Join(dir, "checkpoints"), 0o700); err != nil {
-		return err
-	}
-	for name, cp := range heads {
-		if cp.Size == 0 {
-			continue
-		}
-		if err := writeFile(filepath.Join(dir, "checkpoints", filepath.Base(l.copyPath(name))), cp.Note); err != nil {
-			return fmt.Errorf("copy checkpoint: %w", err)
-		}
-	}
-	return nil
 }

@@ -101,6 +101,60 @@ func keptHead(t *testing.T, c Config, log string, generation uint64) record.Chec
 	return cp
 }
 
+// A copy that Backup made is read, and written to by nobody until it is declared, whether
+// the declaration is broken off or not; then it is as any other ledger. One of which
+// nothing was signed since needs its mark taken away alone.
+func TestACopyIsDeclared(t *testing.T) {
+	c := testConfig(t)
+	l := open(t, c)
+	submit(t, l, intent(t))
+	first, second := t.TempDir(), t.TempDir()
+	for _, dir := range []string{first, second} {
+		if err := l.Backup(t.Context(), dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.Close(t.Context())
+	c.Dir = first
+	mark := filepath.Join(first, copyMark)
+	refused := func(err error) {
+		t.Helper()
+		var copied *Copied
+		if !errors.As(err, &copied) || copied.Mark != mark || !strings.Contains(err.Error(), "plumbline ledger fork --restored --reason") {
+			t.Errorf("a copy: %v", err)
+		}
+	}
+	for range 2 {
+		_, err := Open(t.Context(), c)
+		refused(err)
+	}
+	_, err := Fork(t.Context(), c, ForkOptions{Actor: "p1", Reason: "drill"})
+	refused(err)
+	if text, err := os.ReadFile(mark); err != nil || !strings.Contains(string(text), "plumbline ledger fork --restored") {
+		t.Errorf("the copy says %s, %v", text, err)
+	}
+	forked, err := Fork(t.Context(), c, ForkOptions{Actor: "p1", Reason: "the disk broke", Restored: true})
+	if err != nil || len(forked) != 2 {
+		t.Fatalf("%+v, %v", forked, err)
+	}
+	if err := os.WriteFile(mark, []byte("broken off before it was taken away"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if forked, err = Fork(t.Context(), c, ForkOptions{Actor: "p1", Reason: "the disk broke", Restored: true}); err != nil || len(forked) != 0 {
+		t.Fatalf("forked twice: %+v, %v", forked, err)
+	}
+	again := open(t, c)
+	submit(t, again, intent(t))
+	if _, err := again.Verify(t.Context(), "acme"); err != nil {
+		t.Error(err)
+	}
+	c.Dir = second
+	if err := os.Remove(filepath.Join(second, copyMark)); err != nil {
+		t.Fatal(err)
+	}
+	submit(t, open(t, c), intent(t))
+}
+
 // A restored copy is declared with what others have seen, or without it. The new
 // generation names what was kept, to the last durable leaf, under a checkpoint of the
 // old key, and the old generation can be read.

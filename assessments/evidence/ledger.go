@@ -159,13 +159,17 @@ type logState struct {
 // Open opens or creates the ledger of a data directory, closes what an earlier
 // run left open, and starts the writer. A second process on the same directory
 // or database is refused. It fails when the ledger ends before its newest known
-// checkpoint; Fork is the way on from there.
+// checkpoint, and as Copied when it is a copy that Backup made; Fork is the way on from
+// there.
 func Open(ctx context.Context, c Config) (*Ledger, error) {
 	l, err := prepare(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	if err = l.load(ctx); err == nil {
+	if err = l.checkCopied(); err == nil {
+		err = l.load(ctx)
+	}
+	if err == nil {
 		err = l.check()
 	}
 	if err == nil {

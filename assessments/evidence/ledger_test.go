@@ -732,7 +732,12 @@ func TestBackupOpensAndVerifies(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Dir = dir
-	if _, err := open(t, c).Verify(t.Context(), "acme"); err != nil {
+	r, err := Read(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close(t.Context())
+	if _, err := r.Verify(t.Context(), "acme"); err != nil {
 		t.Error(err)
 	}
 }
