@@ -30,12 +30,11 @@ type Config struct {
 // where it was opened, reading and writing fail as fault.Unavailable.
 func Open(ctx context.Context, c Config) (*gorm.DB, error) {
 	var dialector gorm.Dialector
-	path, lies := filepath.Join(c.Dir, "state.db"), &placed{}
 	if c.Postgres != "" {
 		dialector = postgres.Open(c.Postgres)
 	} else {
-		lies = &placed{driver: new(moderncsqlite.Driver), dsn: SQLiteDSN(path, "NORMAL")}
-		dialector = sqlite.New(sqlite.Config{Conn: sql.OpenDB(lies)})
+		path := filepath.Join(c.Dir, "state.db")
+		dialector = sqlite.New(sqlite.Config{Conn: sql.OpenDB(&placed{driver: new(moderncsqlite.Driver), path: path, dsn: SQLiteDSN(path, "NORMAL")})})
 	}
 	g, err := gorm.Open(dialector, &gorm.Config{
 		Logger:                 logger.Discard,
@@ -58,11 +57,6 @@ func Open(ctx context.Context, c Config) (*gorm.DB, error) {
 	}
 	if err := pool.PingContext(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("reach state database: %w", err), pool.Close())
-	}
-	if c.Postgres == "" {
-		if err := lies.note(ctx, pool, path); err != nil {
-			return nil, errors.Join(fmt.Errorf("reach state database: %w", err), pool.Close())
-		}
 	}
 	return g, nil
 }

@@ -2,8 +2,8 @@ package db
 
 import (
 	"context"
-	"database/sql"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"os"
 	"sync/atomic"
@@ -31,64 +31,82 @@ func PlaceOf(path string) (*Place, error) {
 
 // Check reports whether what is written is where the next start looks for it.
 func (p *Place) Check() error {
-	now, err := os.Stat(p.path)
-	if err == nil && !os.SameFile(now, p.file) {
-		return fmt.Errorf("%s is gone: another file is in its place", p.path)
-	}
+	err := p.checkFile()
 	if err == nil && p.ahead {
-		_, err = os.Stat(p.path + "-wal")
+		if _, err = os.Stat(p.path + "-wal"); err != nil {
+			err = fmt.Errorf("%s is gone: %w", p.path, err)
+		}
 	}
+	return err
+}
+
+func (p *Place) checkFile() error {
+	now, err := os.Stat(p.path)
 	if err != nil {
 		return fmt.Errorf("%s is gone: %w", p.path, err)
+	}
+	if !os.SameFile(now, p.file) {
+		return fmt.Errorf("%s is gone: another file is in its place", p.path)
 	}
 	return nil
 }
 
 // placed opens connections to a file that answer for as long as it is in its place. A
-// lost connection is not replaced by one to a file that would be made anew.
+// lost connection is not replaced by one to a file that would be made anew. Only one is
+// open at a time.
 type placed struct {
 	driver driver.Driver
+	path   string
 	dsn    string
 	place  atomic.Pointer[Place] // nil until the file was opened
 }
 
 func (p *placed) Driver() driver.Driver { return p.driver }
 
-func (p *placed) Connect(context.Context) (driver.Conn, error) {
-	if err := p.check(); err != nil {
-		return nil, err
+func (p *placed) Connect(ctx context.Context) (driver.Conn, error) {
+	// The write-ahead log went with the connection before, as SQLite has it.
+	if place := p.place.Load(); place != nil {
+		if err := place.checkFile(); err != nil {
+			return nil, unavailable(err)
+		}
 	}
 	c, err := p.driver.Open(p.dsn)
 	if err != nil {
 		return nil, err
 	}
+	place, err := p.read(ctx, c)
+	if err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	p.place.Store(place)
+	return &placedConn{c.(sqliteConn), p}, nil
+}
+
+// read reads the file, which makes its write-ahead log, and gives its place.
+func (p *placed) read(ctx context.Context, c driver.Conn) (*Place, error) {
 	full, ok := c.(sqliteConn)
 	if !ok {
 		return nil, fmt.Errorf("the SQLite driver's connection %T lacks a method that is needed", c)
 	}
-	return &placedConn{full, p}, nil
-}
-
-// note keeps the place of a file once it has been read, which makes its write-ahead log.
-func (p *placed) note(ctx context.Context, pool *sql.DB, path string) error {
-	var tables int
-	if err := pool.QueryRowContext(ctx, `SELECT COUNT(*) FROM sqlite_master`).Scan(&tables); err != nil {
-		return err
+	rows, err := full.QueryContext(ctx, `SELECT COUNT(*) FROM sqlite_master`, nil)
+	if err != nil {
+		return nil, err
 	}
-	place, err := PlaceOf(path)
-	p.place.Store(place)
-	return err
+	if err := errors.Join(rows.Next(make([]driver.Value, 1)), rows.Close()); err != nil {
+		return nil, err
+	}
+	return PlaceOf(p.path)
 }
 
 func (p *placed) check() error {
-	place := p.place.Load()
-	if place == nil {
-		return nil
-	}
-	if err := place.Check(); err != nil {
-		return fault.Wrap(fault.Unavailable, "register_unavailable", err, "The server's database is not where it was, so nothing is read from it or written. Put its file back, or stop the server and restore a backup.")
+	if err := p.place.Load().Check(); err != nil {
+		return unavailable(err)
 	}
 	return nil
+}
+
+func unavailable(err error) error {
+	return fault.Wrap(fault.Unavailable, "register_unavailable", err, "The server's database is not where it was, so nothing is read from it or written. Put its file back, or stop the server and restore a backup.")
 }
 
 // sqliteConn is what the driver's connections can do.
