@@ -107,6 +107,20 @@ func TestTexts(t *testing.T) {
 	if got := fieldsOf(d.PutProvider(t.Context(), ann, Provider{ID: "../x", Kind: "openai", Vendor: "a\nb", Region: strings.Repeat("r", 201)}, "")); !slices.Equal(got, []string{"id", "region", "vendor"}) {
 		t.Errorf("a provider: %v", got)
 	}
+	if got := fieldsOf(d.CheckProvider(ann, Provider{ID: "X", Kind: "openai", BaseURL: "https://[", CredentialRef: "vault:x", Credentials: []ProviderKey{{Secret: "two words"}, {Ref: "env:A", Weight: 1001}, {Ref: "env:A", Secret: "one"}, {Secret: "one"}}})); !slices.Equal(got,
+		[]string{"base_url", "credential", "credentials[0].secret", "credentials[1].weight", "credentials[2].secret", "credentials[3].secret", "id"}) {
+		t.Errorf("a provider with keys: %v", got)
+	}
+	if got := fieldsOf(d.CheckBudget(ann, Budget{ID: "X", Scope: ScopeKey, Target: "none", Limit: -1, Window: "week", Zone: "Mars/Olympus"})); !slices.Equal(got, []string{"id", "limit", "target", "window", "zone"}) {
+		t.Errorf("a budget: %v", got)
+	}
+	if got := fieldsOf(d.CheckRoute(ann, Route{Aliases: []string{"gpt"}, Strategy: "best", Targets: []Target{{Provider: "none", Tier: -1}, {Route: "none", When: map[string]OneOf{"team": {"x"}}}}, MaxAttempts: 11, Deadline: -1})); !slices.Equal(got,
+		[]string{"aliases[0]", "deadline", "max_attempts", "model", "strategy", "targets[0].provider", "targets[0].tier", "targets[1].route", "targets[1].when"}) {
+		t.Errorf("a route: %v", got)
+	}
+	if got := fieldsOf(d.PutPolicy(t.Context(), ann, Policy{ID: "X", Mode: "loud", Source: "syntax error"}, "")); !slices.Equal(got, []string{"id", "mode", "source"}) {
+		t.Errorf("a policy: %v", got)
+	}
 	if got := fieldsOf(CheckPerson("", "nobody")); !slices.Equal(got, []string{"email", "name"}) {
 		t.Errorf("a person: %v", got)
 	}

@@ -1,7 +1,6 @@
 package inventory
 
 import (
-	"fmt"
 	"time"
 
 	"plumbline/app/config"
@@ -40,31 +39,30 @@ func (p *Provider) Keys() []ProviderKey {
 	return append([]ProviderKey{{Ref: p.CredentialRef, Weight: 1, Entered: p.Entered, Secret: p.Secret}}, p.Credentials...)
 }
 
-// checkCredentials says what is wrong with how a provider names its keys.
+// checkCredentials says what is wrong with how a provider names its keys. Of those whose
+// secret was entered, seal says it.
 func (r *Register) checkCredentials(p *Provider) error {
-	if p.CredentialRef != "" {
-		if err := r.checkReference(p.CredentialRef); err != nil {
-			return fault.Field("credential", "%v", err)
-		}
-	}
+	var wrong fault.Fields
 	if len(p.Keys()) > maxKeys {
-		return fault.Field("credentials", "a provider has at most %d keys", maxKeys)
+		wrong.Add("credentials", "a provider has at most %d keys", maxKeys)
 	}
-	seen := map[string]bool{p.CredentialRef: p.CredentialRef != ""}
-	for i, k := range p.Credentials {
-		field := fmt.Sprintf("credentials[%d]", i)
-		if err := r.checkReference(k.Ref); err != nil {
-			return fault.Field(field, "%v", err)
-		}
+	seen := map[string]bool{}
+	for i, k := range p.Keys() {
+		field := p.KeyField(i)
 		if k.Weight < 0 || k.Weight > maxShare {
-			return fault.Field(field+".weight", "a weight is between 1 and %d", maxShare)
+			wrong.Add(field+".weight", "a weight is between 1 and %d", maxShare)
 		}
-		if seen[k.Ref] {
-			return fault.Field(field, "this key is named already; give it one weight")
+		if k.Secret.text() != "" {
+			continue
+		}
+		if err := r.checkReference(k.Ref); err != nil {
+			wrong.Add(field, "%v", err)
+		} else if seen[k.Ref] {
+			wrong.Add(field, "this key is named already; give it one weight")
 		}
 		seen[k.Ref] = true
 	}
-	return nil
+	return wrong.Err()
 }
 
 func (r *Register) checkReference(reference string) error {
@@ -81,18 +79,19 @@ func (r *Register) checkReference(reference string) error {
 // to being there: a declaration that names what is not set is refused, not half
 // obeyed. What lies elsewhere may be away for a while.
 func (r *Register) declaredCredentials(p *Provider) error {
+	var wrong fault.Fields
 	for i, k := range p.Keys() {
 		field := p.KeyField(i)
 		named, err := config.ParseReference(k.Ref)
 		if err == nil && named.Kind == "sealed" {
-			return fault.Field(field, "a sealed secret is entered in the console or through the API; a file names where the secret is")
+			wrong.Add(field, "a sealed secret is entered in the console or through the API; a file names where the secret is")
 		}
 		if err == nil && (named.Kind == "env" || named.Kind == "file") {
 			_, err = r.d.Resolve(k.Ref)
 		}
 		if err != nil {
-			return fault.Field(field, "%v", err)
+			wrong.Add(field, "%v", err)
 		}
 	}
-	return nil
+	return wrong.Err()
 }

@@ -213,6 +213,7 @@ func TestBadDeclarations(t *testing.T) {
 		{"provider gone, route stays", replace("      - {id: up, kind: openai, credential: \"env:UP\"}\n", ""), "line 25"},
 		{"no money", replace(`limit: "250.50"`, `limit: much`), "line 28"},
 		{"no window", replace("window: month", "window: week"), "line 28"},
+		{"two things of a budget", replace(`limit: "250.50", window: month`, `limit: much, window: week`), "line 28: limit: "},
 		{"budget of no key", replace("scope: organisation", "scope: key, target: none"), "line 28"},
 		{"a row twice", replace("      - {model: gpt, provider: up}", "      - {model: gpt, provider: up}\n      - {model: gpt, provider: up}"), `line 27: route "gpt" is declared in line 26`},
 	} {

@@ -188,10 +188,8 @@ func declaredSystem(view *State, s System) (System, error) {
 }
 
 func (r *Register) declaredProvider(p Provider) error {
-	if err := r.checkProvider(p); err != nil {
-		return err
-	}
-	return r.declaredCredentials(&p)
+	var wrong fault.Fields
+	return wrong.Join(r.checkProvider(p), r.declaredCredentials(&p))
 }
 
 func (r *Register) declaredKey(view *State, d *DeclaredKey) (storedKey, error) {
@@ -221,11 +219,12 @@ func (r *Register) declaredKey(view *State, d *DeclaredKey) (storedKey, error) {
 
 func declaredBudget(view *State, d *DeclaredBudget) (Budget, error) {
 	b := d.Budget
+	var wrong fault.Fields
 	var err error
 	if b.Limit, err = money.Parse(d.Limit); err != nil {
-		return b, fault.Field("limit", "%v", err)
+		wrong.Add("limit", "%v", err)
 	}
-	return b, checkBudgetIn(view, b)
+	return b, wrong.Join(checkBudgetIn(view, b))
 }
 
 func (r *Register) declaredPolicy(d *DeclaredPolicy, file string) (Policy, error) {

@@ -66,6 +66,15 @@ func TestOtherOrganisations(t *testing.T) {
 			"AddSystem": func(org OrgID) (any, error) { return d.AddSystem(ctx, actor(org), whole, "") },
 			"AsOf":      func(org OrgID) (any, error) { return d.AsOf(ctx, org, 1000) },
 			"AsOfTime":  func(org OrgID) (any, error) { return d.AsOfTime(ctx, org, d.now.Add(time.Hour)) },
+			"CheckBudget": func(org OrgID) (any, error) {
+				return void(d.CheckBudget(actor(org), Budget{ID: "k", Scope: ScopeKey, Target: string(key), Window: "day"}))
+			},
+			"CheckProvider": func(org OrgID) (any, error) {
+				return void(d.CheckProvider(actor(org), Provider{ID: "up", Kind: "simulated"}))
+			},
+			"CheckRoute": func(org OrgID) (any, error) {
+				return void(d.CheckRoute(actor(org), Route{Model: "gpt", Provider: "up"}))
+			},
 			"CheckKey": func(org OrgID) (any, error) {
 				return void(d.CheckKey(actor(org), Key{Name: "of acme", Owner: member.ID}))
 			},
@@ -125,7 +134,7 @@ func TestOtherOrganisations(t *testing.T) {
 			"UpdateSystem": func(org OrgID) (any, error) { return void(d.UpdateSystem(ctx, actor(org), whole, 0, "")) },
 		}
 		// May succeed for evil: they make or read something of evil's own.
-		own := map[string]bool{"AddAccount": true, "AddSystem": true, "AsOf": true, "AsOfTime": true, "History": true, "PutPolicy": true, "PutPrice": true, "PutProfile": true, "PutProvider": true,
+		own := map[string]bool{"AddAccount": true, "AddSystem": true, "AsOf": true, "AsOfTime": true, "CheckProvider": true, "CheckRoute": true, "History": true, "PutPolicy": true, "PutPrice": true, "PutProfile": true, "PutProvider": true,
 			"PutRoute": true, "PutSettings": true, "State": true, "System": true, "UpdateOrg": true, "UpdateSystem": true, "RequestApproval": true, "Retire": true, "Review": true, "Suspend": true, "Resume": true}
 
 		before := d.rowsOf("acme")

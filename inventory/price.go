@@ -86,13 +86,14 @@ func (r *Register) PutPrice(ctx context.Context, actor authz.Actor, p Price, rea
 
 // checkPrice holds a price to what the gateway can compute with.
 func (r *Register) checkPrice(p *Price) error {
+	var wrong fault.Fields
 	if p.Vendor == "" {
-		return fault.Field("vendor", "name the vendor as its provider does")
+		wrong.Add("vendor", "name the vendor as its provider does")
 	}
 	if r.d.Check != nil {
 		if err := r.d.Check.Price(p); err != nil {
-			return fault.Field("prices", "%v", err)
+			wrong.Add("prices", "%v", err)
 		}
 	}
-	return nil
+	return wrong.Err()
 }

@@ -3,6 +3,7 @@ package inventory
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -48,6 +49,9 @@ const (
 
 // Strategies lists them, the default first.
 func Strategies() []Strategy { return []Strategy{ByPriority, ByWeight, RoundRobin, ByLatency, ByCost} }
+
+// known reports whether a route may have it; empty is the default.
+func (s Strategy) known() bool { return s == "" || slices.Contains(Strategies(), s) }
 
 // Target is one place where a route can lead.
 type Target struct {
@@ -109,11 +113,7 @@ func (v *Route) uses(p ProviderID) bool {
 
 // PutRoute adds or changes where a model name leads.
 func (r *Register) PutRoute(ctx context.Context, actor authz.Actor, v Route, reason string) error {
-	s, err := r.State(actor.Org)
-	if err != nil {
-		return err
-	}
-	if err := checkRoute(s, v); err != nil {
+	if err := r.CheckRoute(actor, v); err != nil {
 		return err
 	}
 	expect := v.Version
@@ -121,49 +121,54 @@ func (r *Register) PutRoute(ctx context.Context, actor authz.Actor, v Route, rea
 	return r.put(ctx, actor, kindRoute, v.Model, reason, expect, v)
 }
 
+// CheckRoute says what is wrong with a route, as PutRoute would, and changes nothing.
+func (r *Register) CheckRoute(actor authz.Actor, v Route) error {
+	s, err := r.State(actor.Org)
+	if err != nil {
+		return err
+	}
+	return checkRoute(s, v)
+}
+
 // checkRoute checks a route beside the others of a state, which may have an older
 // form of it.
 func checkRoute(s *State, v Route) error {
-	if err := checkNames(s, &v); err != nil {
-		return err
+	var wrong fault.Fields
+	checkNames(&wrong, s, &v)
+	if !v.Strategy.known() {
+		wrong.Add("strategy", "%q is none of %s", v.Strategy, words(Strategies()))
 	}
-	if v.Strategy != "" && !slices.Contains(Strategies(), v.Strategy) {
-		return fault.Field("strategy", "%q is none of %s", v.Strategy, words(Strategies()))
-	}
-	if len(v.Targets) > 0 && (v.Provider != "" || v.Target != "") {
-		return fault.Field("targets", "give provider and target, or a list of targets, not both")
-	}
-	if len(v.Targets) == 0 && v.Provider == "" {
-		return fault.Field("provider", "say where it leads: name a provider, or give a list of targets")
-	}
-	if len(v.Targets) == 0 && !s.hasProvider(v.Provider) {
-		return fault.Field("provider", "there is no provider %q", v.Provider)
+	switch {
+	case len(v.Targets) > 0 && (v.Provider != "" || v.Target != ""):
+		wrong.Add("targets", "give provider and target, or a list of targets, not both")
+	case len(v.Targets) > 0:
+	case v.Provider == "":
+		wrong.Add("provider", "say where it leads: name a provider, or give a list of targets")
+	case !s.hasProvider(v.Provider):
+		wrong.Add("provider", "there is no provider %q", v.Provider)
 	}
 	for i := range v.Targets {
-		if err := checkTarget(s, &v, i); err != nil {
-			return err
-		}
+		checkTarget(&wrong, s, &v, i)
 	}
-	if err := checkWays(s, v); err != nil {
-		return err
-	}
-	return checkLimits(&v)
+	checkWays(&wrong, s, v)
+	checkLimits(&wrong, &v)
+	return wrong.Err()
 }
 
-func checkNames(s *State, v *Route) error {
+func checkNames(wrong *fault.Fields, s *State, v *Route) {
 	if v.Model == "" || len(v.Model) > 128 {
-		return fault.Field("model", "name the model that apps ask for, in at most 128 characters")
+		wrong.Add("model", "name the model that apps ask for, in at most 128 characters")
 	}
 	if len(v.Aliases) > maxAliases {
-		return fault.Field("aliases", "a route has at most %d aliases", maxAliases)
+		wrong.Add("aliases", "a route has at most %d aliases", maxAliases)
 	}
 	for i, name := range v.Aliases {
 		at := fmt.Sprintf("aliases[%d]", i)
 		if name == "" || len(name) > 128 {
-			return fault.Field(at, "an alias is a name that apps ask for, in at most 128 characters")
+			wrong.Add(at, "an alias is a name that apps ask for, in at most 128 characters")
 		}
 		if name == v.Model || slices.Contains(v.Aliases[:i], name) {
-			return fault.Field(at, "the name %q is there twice", name)
+			wrong.Add(at, "the name %q is there twice", name)
 		}
 	}
 	for i := range s.Routes {
@@ -172,47 +177,50 @@ func checkNames(s *State, v *Route) error {
 			continue
 		}
 		if slices.Contains(o.Aliases, v.Model) {
-			return fault.Field("model", "the name %q is an alias of the route %q already", v.Model, o.Model)
+			wrong.Add("model", "the name %q is an alias of the route %q already", v.Model, o.Model)
 		}
 		for k, name := range v.Aliases {
 			if slices.Contains(o.Names(), name) {
-				return fault.Field(fmt.Sprintf("aliases[%d]", k), "the name %q leads to the route %q already", name, o.Model)
+				wrong.Add(fmt.Sprintf("aliases[%d]", k), "the name %q leads to the route %q already", name, o.Model)
 			}
 		}
 	}
-	return nil
 }
 
-func checkTarget(s *State, v *Route, i int) error {
+func checkTarget(wrong *fault.Fields, s *State, v *Route, i int) {
 	t := &v.Targets[i]
 	at := func(name string) string { return fmt.Sprintf("targets[%d].%s", i, name) }
 	switch {
 	case t.Route != "" && (t.Provider != "" || t.Model != ""):
-		return fault.Field(at("route"), "give a provider or the name of another route, not both")
+		wrong.Add(at("route"), "give a provider or the name of another route, not both")
 	case t.Route != "" && t.Route != v.Model && s.route(t.Route) == nil:
-		return fault.Field(at("route"), "there is no route %q", t.Route)
+		wrong.Add(at("route"), "there is no route %q", t.Route)
 	case t.Route == "" && !s.hasProvider(t.Provider):
-		return fault.Field(at("provider"), "there is no provider %q", t.Provider)
-	case len(t.Model) > 128:
-		return fault.Field(at("model"), "a model's name has at most 128 characters")
-	case t.Weight != nil && v.Strategy != ByWeight:
-		return fault.Field(at("weight"), "a weight counts with the strategy weighted alone")
-	case t.Weight != nil && (*t.Weight < 0 || *t.Weight > maxWeight):
-		return fault.Field(at("weight"), "a weight is a whole number from 0 to %d", maxWeight)
-	case t.Tier < 0 || t.Tier > maxTier:
-		return fault.Field(at("tier"), "a tier is a whole number from 0 to %d", maxTier)
+		wrong.Add(at("provider"), "there is no provider %q", t.Provider)
 	}
-	for name, values := range t.When {
-		if err := checkWhen(name, values); err != nil {
-			return fault.Field(at("when"), "%v", err)
+	if len(t.Model) > 128 {
+		wrong.Add(at("model"), "a model's name has at most 128 characters")
+	}
+	switch {
+	case t.Weight == nil:
+	case v.Strategy != ByWeight && v.Strategy.known():
+		wrong.Add(at("weight"), "a weight counts with the strategy weighted alone")
+	case *t.Weight < 0 || *t.Weight > maxWeight:
+		wrong.Add(at("weight"), "a weight is a whole number from 0 to %d", maxWeight)
+	}
+	if t.Tier < 0 || t.Tier > maxTier {
+		wrong.Add(at("tier"), "a tier is a whole number from 0 to %d", maxTier)
+	}
+	for _, name := range slices.Sorted(maps.Keys(t.When)) {
+		if err := checkWhen(name, t.When[name]); err != nil {
+			wrong.Add(at("when"), "%v", err)
 		}
 	}
 	for k := range v.Targets[:i] {
 		if o := &v.Targets[k]; t.Route == "" && o.Provider == t.Provider && v.At(*o) == v.At(*t) && o.Route == "" && sameWhen(o.When, t.When) {
-			return fault.Field(at("provider"), "the model %q at %q is a target already", v.At(*t), t.Provider)
+			wrong.Add(at("provider"), "the model %q at %q is a target already", v.At(*t), t.Provider)
 		}
 	}
-	return nil
 }
 
 func checkWhen(name string, values OneOf) error {
@@ -242,19 +250,18 @@ func sameWhen(a, b map[string]OneOf) bool {
 	return true
 }
 
-func checkLimits(v *Route) error {
+func checkLimits(wrong *fault.Fields, v *Route) {
 	if v.MaxAttempts < 0 || v.MaxAttempts > maxAttempts {
-		return fault.Field("max_attempts", "a call has from 1 to %d attempts; 0 is the default", maxAttempts)
+		wrong.Add("max_attempts", "a call has from 1 to %d attempts; 0 is the default", maxAttempts)
 	}
 	for _, d := range []struct {
 		name string
 		is   Duration
 	}{{"attempt_timeout", v.AttemptTimeout}, {"first_byte_timeout", v.FirstByteTimeout}, {"idle_timeout", v.IdleTimeout}, {"deadline", v.Deadline}} {
 		if d.is < 0 || d.is > maxDuration || d.is > 0 && d.is < Duration(time.Millisecond) {
-			return fault.Field(d.name, "a timeout is from 1ms to 24h, such as 30s; left out, there is none")
+			wrong.Add(d.name, "a timeout is from 1ms to 24h, such as 30s; left out, there is none")
 		}
 	}
-	return nil
 }
 
 func (s *State) hasProvider(id ProviderID) bool {
@@ -271,7 +278,7 @@ func (s *State) route(model string) *Route {
 }
 
 // checkWays follows the routes that name routes, as they are with v among them.
-func checkWays(s *State, v Route) error {
+func checkWays(wrong *fault.Fields, s *State, v Route) {
 	with := &State{Routes: slices.Clone(s.Routes)}
 	if old := with.route(v.Model); old != nil {
 		*old = v
@@ -281,13 +288,12 @@ func checkWays(s *State, v Route) error {
 	for i := range with.Routes {
 		n, loop := with.targets(&with.Routes[i], nil)
 		if loop != "" {
-			return fault.Field("targets", "the routes lead in a circle: %s", loop)
+			wrong.Add("targets", "the routes lead in a circle: %s", loop)
 		}
 		if n > MaxTargets {
-			return fault.Field("targets", "a route has at most %d targets, those of the routes that it names included; %q would have %d", MaxTargets, with.Routes[i].Model, n)
+			wrong.Add("targets", "a route has at most %d targets, those of the routes that it names included; %q would have %d", MaxTargets, with.Routes[i].Model, n)
 		}
 	}
-	return nil
 }
 
 // targets counts where a route leads in the end, or names the circle that it is in.

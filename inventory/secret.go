@@ -32,6 +32,9 @@ func (Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
 // LogValue hides it from logs.
 func (Secret) LogValue() slog.Value { return slog.StringValue(hidden) }
 
+// text is the secret without the blanks that copying brings along.
+func (s Secret) text() Secret { return Secret(strings.TrimSpace(string(s))) }
+
 // Sealer seals what people enter; app/seal is one. Open wants the context that Seal
 // had.
 type Sealer interface {
@@ -44,11 +47,15 @@ const secretChange = "provider.secret_entered"
 
 const sealedPrefix = "sealed:"
 
-// reentry says that a secret would go to a host that it was not entered for.
-func reentry(field, format string, args ...any) error {
-	err := fault.Field(field, format, args...)
-	err.Code = "credential_reentry_required"
-	return err
+// reentry is the error about the keys of which a secret would go to a host that it was
+// not entered for.
+func reentry(wrong *fault.Fields) error {
+	var f *fault.Error
+	if !errors.As(wrong.Err(), &f) {
+		return nil
+	}
+	f.Code = "credential_reentry_required"
+	return f
 }
 
 // KeyField is the field of the API that a provider's key stands in: n counts from 0 in
@@ -76,6 +83,9 @@ func (r *Register) HostOf(p Provider) (string, error) {
 	}
 	host, err := r.d.Check.Host(p)
 	if err != nil {
+		if fault.Is(err, fault.Invalid) { // it says which field
+			return "", err
+		}
 		return "", fault.Field("base_url", "%v", err)
 	}
 	return host, nil
@@ -84,32 +94,31 @@ func (r *Register) HostOf(p Provider) (string, error) {
 // seal puts references in the place of the secrets that were entered, and gives what
 // is to be kept for them.
 func (r *Register) seal(actor authz.Actor, p *Provider) (kept []secretRow, err error) {
-	host, err := r.HostOf(*p)
-	if err != nil {
-		return nil, err
-	}
+	var wrong fault.Fields
+	host, noHost := r.HostOf(*p)
 	seen := map[Secret]bool{}
 	one := func(field string, ref *string, secret *Secret, entered *Entered) error {
-		text := Secret(strings.TrimSpace(string(*secret)))
+		text := secret.text()
 		if *secret = ""; text == "" {
 			return nil
 		}
+		err := r.checkSecret(text)
 		switch {
 		case *ref != "" && !strings.HasPrefix(*ref, sealedPrefix):
-			return fault.Field(field, "give a reference or a secret, not both")
+			wrong.Add(field, "give a reference or a secret, not both")
 		case r.d.Sealer == nil:
-			return fault.Field(field, "nothing can be sealed here; name where the secret is")
-		case host == "":
-			return fault.Field(field, "this kind of provider calls nobody, so it needs no secret")
+			wrong.Add(field, "nothing can be sealed here; name where the secret is")
+		case noHost == nil && host == "":
+			wrong.Add(field, "this kind of provider calls nobody, so it needs no secret")
 		case seen[text]:
-			return fault.Field(field, "this secret is entered twice; give it one weight")
-		}
-		if r.d.Check != nil {
-			if err := r.d.Check.Secret(string(text)); err != nil {
-				return fault.Field(field, "%v", err)
-			}
+			wrong.Add(field, "this secret is entered twice; give it one weight")
+		case err != nil:
+			wrong.Add(field, "%v", err)
 		}
 		seen[text] = true
+		if noHost != nil || wrong.Err() != nil {
+			return nil // nothing of it is kept
+		}
 		raw := make([]byte, 10)
 		if _, err := io.ReadFull(r.d.Rand, raw); err != nil {
 			return fmt.Errorf("seal secret: %w", err)
@@ -133,7 +142,17 @@ func (r *Register) seal(actor authz.Actor, p *Provider) (kept []secretRow, err e
 			return nil, err
 		}
 	}
+	if err := wrong.Join(noHost); err != nil {
+		return nil, err
+	}
 	return kept, nil
+}
+
+func (r *Register) checkSecret(text Secret) error {
+	if r.d.Check == nil {
+		return nil
+	}
+	return r.d.Check.Secret(string(text))
 }
 
 // keep holds the sealed secrets that a new version names and that were not entered
@@ -157,34 +176,30 @@ func (r *Register) keep(old []byte, p *Provider, fresh []secretRow) error {
 	for _, k := range before.Keys() {
 		entered[k.Ref] = k.Entered
 	}
-	one := func(field, ref string, by *Entered) error {
+	var wrong fault.Fields
+	one := func(field, ref string, by *Entered) {
 		id, sealed := strings.CutPrefix(ref, sealedPrefix)
 		if !sealed {
 			*by = Entered{}
-			return nil
+			return
 		}
 		if slices.ContainsFunc(fresh, func(m secretRow) bool { return m.ID == id }) {
-			return nil
+			return
 		}
 		known, ok := entered[ref]
 		switch {
 		case !ok:
-			return reentry(field, "no secret of that id was entered for this provider; enter the secret itself")
+			wrong.Add(field, "no secret of that id was entered for this provider; enter the secret itself")
 		case was != host:
-			return reentry(field, "calls would go to another host, %s; enter the secret again, so that a key does not go where it was not meant to", host)
+			wrong.Add(field, "calls would go to another host, %s; enter the secret again, so that a key does not go where it was not meant to", host)
 		}
 		*by = known
-		return nil
 	}
-	if err := one("credential", p.CredentialRef, &p.Entered); err != nil {
-		return err
-	}
+	one("credential", p.CredentialRef, &p.Entered)
 	for i := range p.Credentials {
-		if err := one(fmt.Sprintf("credentials[%d]", i), p.Credentials[i].Ref, &p.Credentials[i].Entered); err != nil {
-			return err
-		}
+		one(fmt.Sprintf("credentials[%d]", i), p.Credentials[i].Ref, &p.Credentials[i].Entered)
 	}
-	return nil
+	return reentry(&wrong)
 }
 
 // checkHosts refuses to send what a reference leads to to another host than those that
@@ -225,14 +240,15 @@ func (r *Register) checkHosts(ctx context.Context, tx *rowStore, p *Provider) er
 			hosts[k.Ref][at] = true
 		}
 	}
+	var wrong fault.Fields
 	for _, i := range asked {
 		ref := p.Keys()[i].Ref
 		if known := hosts[ref]; len(known) > 0 && !known[host] {
-			return reentry(p.KeyField(i), "%s was named for another host and does not go to %s by itself: enter the secret, name another reference, or have the operator list \"%s -> %s\" under credentials in the server's configuration",
+			wrong.Add(p.KeyField(i), "%s was named for another host and does not go to %s by itself: enter the secret, name another reference, or have the operator list \"%s -> %s\" under credentials in the server's configuration",
 				ref, host, ref, host)
 		}
 	}
-	return nil
+	return reentry(&wrong)
 }
 
 // Secrets opens what people entered. It stands apart from the Register, which only

@@ -175,6 +175,9 @@ func TestHostChangeWantsTheSecretAgain(t *testing.T) {
 		asked(put(ann, "t", one, ref, ""), "no secret of that id")
 		asked(put(eve, "s", one, ref, ""), "no secret of that id")
 		asked(d.PutProvider(ctx, ann, Provider{ID: "s", Kind: "openai", BaseURL: two, Credentials: []ProviderKey{{Ref: "env:S"}, {Ref: ref}}}, ""), "enter the secret again")
+		if got := fieldsOf(d.PutProvider(ctx, ann, Provider{ID: "s", Kind: "openai", BaseURL: two, CredentialRef: ref, Credentials: []ProviderKey{{Ref: "sealed:other"}}}, "")); !slices.Equal(got, []string{"credential", "credentials[0]"}) {
+			t.Errorf("of two secrets to be entered again, named are %v", got)
+		}
 		if p := d.provider("acme", "s"); p.BaseURL != one || p.CredentialRef != ref {
 			t.Errorf("a refusal changed %+v", p)
 		}

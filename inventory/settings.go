@@ -168,13 +168,13 @@ func (r *Register) UpdateKey(ctx context.Context, actor authz.Actor, k Key, reas
 	if !stored.RevokedAt.IsZero() {
 		return fault.New(fault.Conflict, "revoked", "the key %s is revoked and stays so; make another", k.ID)
 	}
+	var owner error
 	if k.Owner != stored.Owner { // an owner who left does not stand in the way of other changes
-		if err := r.checkOwner(actor.Org, k.Owner); err != nil {
-			return err
-		}
+		owner = r.checkOwner(actor.Org, k.Owner)
 	}
 	stored.Name, stored.Owner, stored.Models, stored.PerMinute, stored.Concurrency, stored.ExpiresAt = k.Name, k.Owner, k.Models, k.PerMinute, k.Concurrency, k.ExpiresAt
-	if err := r.checkKey(actor.Org, &stored.Key); err != nil {
+	var wrong fault.Fields
+	if err := wrong.Join(r.checkKey(actor.Org, &stored.Key), owner); err != nil {
 		return err
 	}
 	body, err := json.Marshal(stored)
@@ -212,11 +212,7 @@ func (r *Register) RevokeKey(ctx context.Context, actor authz.Actor, id KeyID, r
 // PutBudget adds or changes a budget. Lowering one is in force at once. Like every
 // Put, it takes b.Version as the version that the author saw; 0 is whichever.
 func (r *Register) PutBudget(ctx context.Context, actor authz.Actor, b Budget, reason string) error {
-	s, err := r.State(actor.Org)
-	if err != nil {
-		return err
-	}
-	if err := checkBudgetIn(s, b); err != nil {
+	if err := r.CheckBudget(actor, b); err != nil {
 		return err
 	}
 	expect := b.Version
@@ -224,36 +220,43 @@ func (r *Register) PutBudget(ctx context.Context, actor authz.Actor, b Budget, r
 	return r.put(ctx, actor, kindBudget, string(b.ID), reason, expect, b)
 }
 
-func checkBudgetIn(s *State, b Budget) error {
-	if err := checkID("id", string(b.ID)); err != nil {
+// CheckBudget says what is wrong with a budget, as PutBudget would, and changes nothing.
+func (r *Register) CheckBudget(actor authz.Actor, b Budget) error {
+	s, err := r.State(actor.Org)
+	if err != nil {
 		return err
 	}
+	return checkBudgetIn(s, b)
+}
+
+func checkBudgetIn(s *State, b Budget) error {
+	var wrong fault.Fields
 	if b.Limit < 0 {
-		return fault.Field("limit", "a budget cannot be below zero")
+		wrong.Add("limit", "a budget cannot be below zero")
 	}
 	if !slices.Contains([]string{"day", "month", "total"}, b.Window) {
-		return fault.Field("window", "%q is none of day, month, total", b.Window)
+		wrong.Add("window", "%q is none of day, month, total", b.Window)
 	}
 	if _, err := time.LoadLocation(b.Zone); err != nil {
-		return fault.Field("zone", "%q is no time zone, such as Europe/Berlin", b.Zone)
+		wrong.Add("zone", "%q is no time zone, such as Europe/Berlin", b.Zone)
 	}
 	switch b.Scope {
 	case ScopeOrg:
 		if b.Target != "" {
-			return fault.Field("target", "an organisation's budget has no target")
+			wrong.Add("target", "an organisation's budget has no target")
 		}
 	case ScopeSystem:
 		if _, err := s.System(SystemID(b.Target)); err != nil {
-			return fault.Field("target", "there is no AI system %q", b.Target)
+			wrong.Add("target", "there is no AI system %q", b.Target)
 		}
 	case ScopeKey:
 		if !slices.ContainsFunc(s.Keys, func(k Key) bool { return k.ID == KeyID(b.Target) }) {
-			return fault.Field("target", "there is no key %q", b.Target)
+			wrong.Add("target", "there is no key %q", b.Target)
 		}
 	default:
-		return fault.Field("scope", "%q is none of organisation, system, key", b.Scope)
+		wrong.Add("scope", "%q is none of organisation, system, key", b.Scope)
 	}
-	return nil
+	return wrong.Join(checkID("id", string(b.ID)))
 }
 
 // PutProvider adds or changes a provider. Secrets in it are sealed and then known by
@@ -261,14 +264,8 @@ func checkBudgetIn(s *State, b Budget) error {
 // entered for them is refused with the code credential_reentry_required, and so is a
 // reference that was named for another host.
 func (r *Register) PutProvider(ctx context.Context, actor authz.Actor, p Provider, reason string) error {
-	if err := r.checkUpstream(&p); err != nil {
-		return err
-	}
-	sealed, err := r.seal(actor, &p)
+	sealed, err := r.sealed(actor, &p)
 	if err != nil {
-		return err
-	}
-	if err := r.checkCredentials(&p); err != nil {
 		return err
 	}
 	change := kindProvider + ".changed"
@@ -300,11 +297,28 @@ func (r *Register) PutProvider(ctx context.Context, actor authz.Actor, p Provide
 	return err
 }
 
-func (r *Register) checkProvider(p Provider) error {
-	if err := r.checkUpstream(&p); err != nil {
+// CheckProvider says what is wrong with a provider, as PutProvider would, and changes
+// nothing. Whether its secrets may go where it calls, PutProvider alone says.
+func (r *Register) CheckProvider(actor authz.Actor, p Provider) error {
+	if _, err := r.State(actor.Org); err != nil {
 		return err
 	}
-	return r.checkCredentials(&p)
+	_, err := r.sealed(actor, &p)
+	return err
+}
+
+// sealed checks a provider as somebody entered it, puts references in the place of its
+// secrets, and gives what is to be kept for them.
+func (r *Register) sealed(actor authz.Actor, p *Provider) ([]secretRow, error) {
+	var wrong fault.Fields
+	named := r.checkProvider(*p)
+	kept, secrets := r.seal(actor, p)
+	return kept, wrong.Join(named, secrets)
+}
+
+func (r *Register) checkProvider(p Provider) error {
+	var wrong fault.Fields
+	return wrong.Join(r.checkUpstream(&p), r.checkCredentials(&p))
 }
 
 // checkUpstream says what is wrong with a provider but for its keys.
@@ -313,19 +327,22 @@ func (r *Register) checkUpstream(p *Provider) error {
 	wrong.Line("vendor", p.Vendor)
 	wrong.Line("region", p.Region)
 	wrong.Text("base_url", p.BaseURL)
-	if err := wrong.Join(checkID("id", string(p.ID))); err != nil {
+	upstream := r.checkKind(p)
+	if upstream == nil {
+		_, upstream = r.HostOf(*p)
+	}
+	return wrong.Join(checkID("id", string(p.ID)), upstream)
+}
+
+func (r *Register) checkKind(p *Provider) error {
+	if r.d.Check == nil {
+		return nil
+	}
+	err := r.d.Check.Provider(*p)
+	if err == nil || fault.Is(err, fault.Invalid) { // it says which field
 		return err
 	}
-	if r.d.Check != nil {
-		switch err := r.d.Check.Provider(*p); {
-		case fault.Is(err, fault.Invalid): // it says which field
-			return err
-		case err != nil:
-			return fault.Field("kind", "%v", err)
-		}
-	}
-	_, err := r.HostOf(*p)
-	return err
+	return fault.Field("kind", "%v", err)
 }
 
 // PutProfile adds or changes a guard profile.
@@ -339,15 +356,13 @@ func (r *Register) PutProfile(ctx context.Context, actor authz.Actor, p GuardPro
 }
 
 func (r *Register) checkProfile(p GuardProfile) error {
-	if err := checkID("id", string(p.ID)); err != nil {
-		return err
-	}
+	var wrong fault.Fields
 	if r.d.Check != nil {
 		if err := r.d.Check.Profile(p); err != nil {
-			return fault.Field("guards", "%v", err)
+			wrong.Add("guards", "%v", err)
 		}
 	}
-	return nil
+	return wrong.Join(checkID("id", string(p.ID)))
 }
 
 // PutPolicy adds or changes a policy. One that does not compile is refused.
@@ -361,18 +376,16 @@ func (r *Register) PutPolicy(ctx context.Context, actor authz.Actor, p Policy, r
 }
 
 func (r *Register) checkPolicy(p Policy) error {
-	if err := checkID("id", string(p.ID)); err != nil {
-		return err
-	}
+	var wrong fault.Fields
 	if p.Mode != "enforce" && p.Mode != "shadow" {
-		return fault.Field("mode", "%q is neither enforce nor shadow", p.Mode)
+		wrong.Add("mode", "%q is neither enforce nor shadow", p.Mode)
 	}
 	if r.d.Check != nil {
 		if err := r.d.Check.Policy(p); err != nil {
-			return fault.Field("source", "%v", err)
+			wrong.Add("source", "%v", err)
 		}
 	}
-	return nil
+	return wrong.Join(checkID("id", string(p.ID)))
 }
 
 // PutSettings changes an organisation's switches.
@@ -391,6 +404,7 @@ func (r *Register) PutSettings(ctx context.Context, actor authz.Actor, v Setting
 
 // checkSettings refuses a second person where there is none.
 func (s *State) checkSettings(v *Settings) error {
+	var wrong fault.Fields
 	if v.SecondPerson && !s.Settings.SecondPerson {
 		may := 0
 		for _, m := range s.Members {
@@ -399,29 +413,29 @@ func (s *State) checkSettings(v *Settings) error {
 			}
 		}
 		if may < 2 {
-			return fault.Field("second_person", "nobody else could confirm a change; first add a person who is admin, compliance officer or approver")
+			wrong.Add("second_person", "nobody else could confirm a change; first add a person who is admin, compliance officer or approver")
 		}
 	}
-	return checkSettings(v)
+	return wrong.Join(checkSettings(v))
 }
 
 func checkSettings(v *Settings) error {
 	if v.Unregistered == "" {
 		v.Unregistered = "block"
 	}
+	var wrong fault.Fields
 	if v.Unregistered != "block" && v.Unregistered != "flag" {
-		return fault.Field("unregistered", "%q is neither block nor flag", v.Unregistered)
+		wrong.Add("unregistered", "%q is neither block nor flag", v.Unregistered)
 	}
 	for i, name := range v.Attributes {
 		v.Attributes[i] = strings.ToLower(name)
 		if !attributeForm.MatchString(v.Attributes[i]) {
-			return fault.Field("attributes", "%q: the name of an attribute has up to 64 letters, digits, dots, dashes or underscores", name)
+			wrong.Add("attributes", "%q: the name of an attribute has up to 64 letters, digits, dots, dashes or underscores", name)
 		}
 	}
 	if len(v.Attributes) > 16 {
-		return fault.Field("attributes", "at most 16 attributes are recorded")
+		wrong.Add("attributes", "at most 16 attributes are recorded")
 	}
-	var wrong fault.Fields
 	wrong.Line("confidentiality", v.Confidential)
 	wrong.Line("contact", v.Contact)
 	return wrong.Err()

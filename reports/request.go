@@ -17,22 +17,32 @@ func own(actor authz.Actor, org authz.OrgID) error {
 	return nil
 }
 
-// check refuses a request that names no document.
+// Check refuses a request that names no document; the fault names each field that is
+// wrong.
+func Check(r Request) error {
+	_, err := check(r)
+	return err
+}
+
 func check(r Request) (KindInfo, error) {
+	var wrong fault.Fields
 	kind, ok := KindOf(r.Kind)
-	switch {
-	case r.Org == "":
-		return kind, fault.Field("org", "Name an organisation.")
-	case !ok:
-		return kind, fault.Field("kind", "There is no kind of document %q.", string(r.Kind))
-	case kind.NeedsSystem && r.System == "":
-		return kind, fault.Field("system", "%s is about an AI system: name one.", one(kind.Title))
-	case kind.NeedsFramework && r.Framework == "":
-		return kind, fault.Field("framework", "%s needs a framework as its criteria: name one.", one(kind.Title))
-	case kind.NeedsVendor && r.Vendor == "":
-		return kind, fault.Field("vendor", "%s is about a vendor: name one.", one(kind.Title))
+	if r.Org == "" {
+		wrong.Add("org", "Name an organisation.")
 	}
-	return kind, nil
+	if !ok {
+		wrong.Add("kind", "There is no kind of document %q.", string(r.Kind))
+	}
+	if kind.NeedsSystem && r.System == "" {
+		wrong.Add("system", "%s is about an AI system: name one.", one(kind.Title))
+	}
+	if kind.NeedsFramework && r.Framework == "" {
+		wrong.Add("framework", "%s needs a framework as its criteria: name one.", one(kind.Title))
+	}
+	if kind.NeedsVendor && r.Vendor == "" {
+		wrong.Add("vendor", "%s is about a vendor: name one.", one(kind.Title))
+	}
+	return kind, wrong.Err()
 }
 
 // one is a title with its article, at the head of a sentence.

@@ -74,21 +74,25 @@ func CheckCron(text string, now time.Time) error {
 	return nil
 }
 
+// Check refuses a schedule that PutSchedule would refuse; the fault names each field that
+// is wrong.
+func (s Schedule) Check(now time.Time) error {
+	var wrong fault.Fields
+	if s.Days < 0 || s.Days > 3660 {
+		wrong.Add("days", "The period is between 1 and 3660 days.")
+	}
+	return wrong.Join(Check(Request{Org: s.Org, Kind: s.Kind, System: s.System, Framework: s.Framework, Vendor: s.Vendor}), CheckCron(s.Cron, now))
+}
+
 // PutSchedule sets a schedule; an empty ID makes a new one. The change is in the
 // ledger before the schedule is in force: an error means that it is not.
 func (s *Service) PutSchedule(ctx context.Context, actor authz.Actor, sch Schedule) (Schedule, error) {
-	if _, err := check(Request{Org: sch.Org, Kind: sch.Kind, System: sch.System, Framework: sch.Framework, Vendor: sch.Vendor}); err != nil {
+	now := s.d.Now().UTC()
+	if err := sch.Check(now); err != nil {
 		return Schedule{}, err
 	}
 	if err := own(actor, sch.Org); err != nil {
 		return Schedule{}, err
-	}
-	now := s.d.Now().UTC()
-	if err := CheckCron(sch.Cron, now); err != nil {
-		return Schedule{}, err
-	}
-	if sch.Days < 0 || sch.Days > 3660 {
-		return Schedule{}, fault.Field("days", "The period is between 1 and 3660 days.")
 	}
 	change, err := ident.New(now, s.d.Rand)
 	if err != nil {

@@ -51,11 +51,14 @@ func (r *request) apiPutBudget() error {
 	}
 	b := in.Budget
 	b.Version = in.change.Version
-	var err error
-	if b.Limit, err = money.Parse(in.DeclaredBudget.Limit); err != nil {
-		return fault.Field("limit", "%v", err)
+	var wrong fault.Fields
+	limit, err := money.Parse(in.DeclaredBudget.Limit)
+	if b.Limit = limit; err != nil {
+		wrong.Add("limit", "%v", err)
 	}
-	if err := r.web.d.Register.PutBudget(r.ctx(), r.actor, b, in.Reason); err != nil {
+	err = gathered(wrong.Err(), func() error { return r.web.d.Register.CheckBudget(r.actor, b) },
+		func() error { return r.web.d.Register.PutBudget(r.ctx(), r.actor, b, in.Reason) })
+	if err != nil {
 		return err
 	}
 	if err := r.read(); err != nil {

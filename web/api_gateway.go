@@ -57,7 +57,8 @@ func (r *request) keyHealth() []inventory.KeyHealth {
 // address gets the credential. What is no reference is not quoted, for it may be the
 // secret itself.
 func (r *request) mayName(p inventory.Provider) error {
-	host, _ := r.web.d.Register.HostOf(p) // what is wrong with it, the register says
+	var wrong fault.Fields
+	host, noHost := r.web.d.Register.HostOf(p)
 	for i, k := range p.Keys() {
 		named, err := config.ParseReference(k.Ref)
 		field := p.KeyField(i)
@@ -65,14 +66,16 @@ func (r *request) mayName(p inventory.Provider) error {
 		case k.Ref == "" && k.Secret != "":
 			// Entered, not named.
 		case err != nil:
-			return fault.Field(field, "%v", err)
+			wrong.Add(field, "%v", err)
 		case named.Kind == "sealed":
 			// The register holds it to the provider and the host that it was entered for.
+		case noHost != nil:
+			// What is wrong with it, the register says, and takes nothing.
 		case r.web.d.Namable == nil || !r.web.d.Namable(k.Ref, host):
-			return fault.Field(field, "%s may not be named here; the server's configuration lists under credentials what may", k.Ref)
+			wrong.Add(field, "%s may not be named here; the server's configuration lists under credentials what may", k.Ref)
 		}
 	}
-	return nil
+	return wrong.Err()
 }
 
 func (r *request) apiPutProvider() error {
@@ -89,10 +92,9 @@ func (r *request) apiPutProvider() error {
 		k.ProviderKey.Secret = k.Secret
 		p.Credentials = append(p.Credentials, k.ProviderKey)
 	}
-	if err := r.mayName(p); err != nil {
-		return err
-	}
-	if err := r.web.d.Register.PutProvider(r.ctx(), r.actor, p, in.Reason); err != nil {
+	err := gathered(r.mayName(p), func() error { return r.web.d.Register.CheckProvider(r.actor, p) },
+		func() error { return r.web.d.Register.PutProvider(r.ctx(), r.actor, p, in.Reason) })
+	if err != nil {
 		return err
 	}
 	return row(r, func(s *inventory.State) []inventory.Provider { return s.Providers }, "provider", string(p.ID), func(x *inventory.Provider) bool { return x.ID == p.ID })

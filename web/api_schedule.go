@@ -45,7 +45,7 @@ func (r *request) apiAddSchedule() error {
 	if err := r.readJSON(&in, "id"); err != nil {
 		return err
 	}
-	return r.setSchedule(http.StatusCreated, &in)
+	return r.answerSchedule(http.StatusCreated, &in)
 }
 
 // apiPutSchedule replaces a schedule that there is.
@@ -60,17 +60,16 @@ func (r *request) apiPutSchedule() error {
 	if _, err := r.schedule(); err != nil {
 		return err
 	}
-	return r.setSchedule(http.StatusOK, &in)
+	return r.answerSchedule(http.StatusOK, &in)
 }
 
-func (r *request) setSchedule(status int, in *scheduleBody) error {
-	about, err := r.checkSubject(reports.Request{Org: r.actor.Org, Kind: in.Kind, System: in.System, Framework: in.Framework, Vendor: in.Vendor})
-	if err != nil {
-		return err
-	}
+// answerSchedule sets a schedule and answers with it.
+func (r *request) answerSchedule(status int, in *scheduleBody) error {
+	about, unknown := r.checkSubject(reports.Request{Org: r.actor.Org, Kind: in.Kind, System: in.System, Framework: in.Framework, Vendor: in.Vendor})
 	sch := scheduleOf(about, in.Cron, in.Days)
 	sch.ID = in.ID
-	if sch, err = r.web.d.Reports.PutSchedule(r.ctx(), r.actor, sch); err != nil {
+	sch, err := r.setSchedule(sch, unknown)
+	if err != nil {
 		return err
 	}
 	return r.answer(status, r.scheduleJSON(sch))

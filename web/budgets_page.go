@@ -101,16 +101,25 @@ func (r *request) editBudgetPage() error {
 	return r.formPage(budgetCrumbs("Change budget"), r.budgetForm(r.state.Budgets[i]))
 }
 
-func (r *request) putBudget() error {
+// budgetEntered reads the form.
+func (r *request) budgetEntered() (inventory.Budget, error) {
 	scope, target, _ := strings.Cut(r.value("target"), ":")
 	b := inventory.Budget{ID: inventory.BudgetID(r.value("id")), Scope: inventory.BudgetScope(scope), Target: target, Window: r.value("window"), Zone: r.value("zone")}
-	var err error
-	if b.Version, err = r.version("id", "budget", string(b.ID), deletable["budget"].has(r.state, string(b.ID))); err != nil {
-	} else if b.Limit, err = money.Parse(r.value("limit")); err != nil {
-		err = fault.Field("limit", "write dollars such as 25 or 1200.50")
-	} else {
-		err = r.web.d.Register.PutBudget(r.ctx(), r.actor, b, r.value("reason"))
+	var (
+		wrong      fault.Fields
+		clash, err error
+	)
+	b.Version, clash = r.version("id", "budget", string(b.ID), deletable["budget"].has(r.state, string(b.ID)))
+	if b.Limit, err = money.Parse(r.value("limit")); err != nil {
+		wrong.Add("limit", "write dollars such as 25 or 1200.50")
 	}
+	return b, wrong.Join(clash)
+}
+
+func (r *request) putBudget() error {
+	b, err := r.budgetEntered()
+	err = gathered(err, func() error { return r.web.d.Register.CheckBudget(r.actor, b) },
+		func() error { return r.web.d.Register.PutBudget(r.ctx(), r.actor, b, r.value("reason")) })
 	if err != nil {
 		return r.again(budgetCrumbs("Budget"), r.budgetForm(b), err)
 	}

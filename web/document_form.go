@@ -79,26 +79,28 @@ func (r *request) checkSubject(given reports.Request) (reports.Request, error) {
 	if !ok {
 		return out, notListed("kind", "document", string(out.Kind))
 	}
+	var system, framework, vendor error
 	if kind.NeedsSystem {
 		if out.System = given.System; out.System != "" {
 			if _, err := r.state.System(out.System); err != nil {
-				return out, notListed("system", "AI system", string(out.System))
+				system = notListed("system", "AI system", string(out.System))
 			}
 		}
 	}
 	if kind.NeedsFramework {
 		if out.Framework = given.Framework; out.Framework != "" {
 			if _, err := r.web.d.Catalog.Framework(out.Framework); err != nil {
-				return out, notListed("framework", "framework", out.Framework)
+				framework = notListed("framework", "framework", out.Framework)
 			}
 		}
 	}
 	if kind.NeedsVendor {
 		if out.Vendor = given.Vendor; !slices.ContainsFunc(r.vendors(), func(o option) bool { return o.Value == out.Vendor }) {
-			return out, notListed("vendor", "vendor", out.Vendor)
+			vendor = notListed("vendor", "vendor", out.Vendor)
 		}
 	}
-	return out, nil
+	var wrong fault.Fields
+	return out, wrong.Join(system, framework, vendor)
 }
 
 func (r *request) documentForm() *form {
@@ -121,11 +123,12 @@ func (r *request) newDocumentPage() error {
 }
 
 func (r *request) issueDocument() error {
+	var d reports.Document
 	wanted, err := r.givenDocument()
-	if err != nil {
-		return r.again(documentCrumbs("Issue a document"), r.documentForm(), err)
-	}
-	d, err := r.web.d.Reports.Issue(r.ctx(), r.actor, wanted)
+	err = gathered(err, func() error { return reports.Check(wanted) }, func() (err error) {
+		d, err = r.web.d.Reports.Issue(r.ctx(), r.actor, wanted)
+		return err
+	})
 	if err != nil {
 		return r.again(documentCrumbs("Issue a document"), r.documentForm(), err)
 	}
@@ -133,24 +136,21 @@ func (r *request) issueDocument() error {
 }
 
 func (r *request) givenDocument() (reports.Request, error) {
-	out, err := r.givenSubject()
-	if err != nil {
-		return out, err
-	}
-	if out.From, err = dateOf("from", r.value("from")); err != nil {
-		return out, err
-	}
-	if out.To, err = dateOf("to", r.value("to")); err != nil {
-		return out, err
-	}
+	var (
+		wrong    fault.Fields
+		from, to error
+	)
+	out, subject := r.givenSubject()
+	out.From, from = dateOf("from", r.value("from"))
+	out.To, to = dateOf("to", r.value("to"))
 	if !out.To.IsZero() {
 		if !out.From.IsZero() && out.To.Before(out.From) {
-			return out, fault.Field("to", "the period ends before it begins")
+			wrong.Add("to", "the period ends before it begins")
 		}
 		out.To = out.To.AddDate(0, 0, 1) // to the end of the day
 	}
 	if !out.From.IsZero() && out.From.After(r.web.d.Now()) {
-		return out, fault.Field("from", "that day has not come yet")
+		wrong.Add("from", "that day has not come yet")
 	}
-	return out, nil
+	return out, wrong.Join(subject, from, to)
 }

@@ -167,22 +167,27 @@ func (r *request) newSchedulePage() error {
 
 func (r *request) putSchedule() error {
 	sch, err := r.givenSchedule()
-	if err == nil {
-		sch, err = r.web.d.Reports.PutSchedule(r.ctx(), r.actor, sch)
-	}
-	if err != nil {
+	if sch, err = r.setSchedule(sch, err); err != nil {
 		return r.again(documentCrumbs("Schedule a document"), scheduleForm(r.subjectForm()), err)
 	}
 	return r.done("/documents#schedules", "The schedule is set and on record. It runs first on "+sch.Next(r.web.d.Now()).Format("2 Jan 2006 at 15:04 UTC")+".")
 }
 
 func (r *request) givenSchedule() (reports.Schedule, error) {
-	about, err := r.givenSubject()
-	if err != nil {
-		return reports.Schedule{}, err
-	}
-	days, err := r.number("days")
-	return scheduleOf(about, r.value("cron"), days), err
+	var wrong fault.Fields
+	about, subject := r.givenSubject()
+	days, unread := r.number("days")
+	return scheduleOf(about, r.value("cron"), days), wrong.Join(subject, unread)
+}
+
+// setSchedule sets a schedule that was read without an error, or says all that is wrong
+// with it.
+func (r *request) setSchedule(sch reports.Schedule, unread error) (reports.Schedule, error) {
+	err := gathered(unread, func() error { return sch.Check(r.web.d.Now()) }, func() (err error) {
+		sch, err = r.web.d.Reports.PutSchedule(r.ctx(), r.actor, sch)
+		return err
+	})
+	return sch, err
 }
 
 func scheduleOf(about reports.Request, cron string, days int) reports.Schedule {

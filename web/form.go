@@ -108,6 +108,17 @@ func (r *request) againOn(template string, p page, f *form, data any, err error)
 	return r.render(known.Kind.Status(), template, p, data)
 }
 
+// gathered carries out a change that was read without an error. Where something could not
+// be read, check says what else is wrong, so that whoever entered it sees all of it at
+// once.
+func gathered(unread error, check, change func() error) error {
+	if unread == nil {
+		return change()
+	}
+	var wrong fault.Fields
+	return wrong.Join(unread, check())
+}
+
 // named puts the names of people where a text has the ids of their accounts.
 func (r *request) named(text string) string {
 	if r.state != nil {

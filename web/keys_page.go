@@ -202,13 +202,14 @@ func (r *request) createKey() error {
 }
 
 func (r *request) makeKey() (inventory.Key, string, error) {
-	k, entered := r.keyEntered()
+	k, err := r.keyEntered()
 	k.System = inventory.SystemID(r.value("system"))
-	if entered != nil {
-		var wrong fault.Fields
-		return k, "", wrong.Join(entered, r.web.d.Register.CheckKey(r.actor, k))
-	}
-	return r.web.d.Register.CreateKey(r.ctx(), r.actor, k, r.value("reason"))
+	secret := ""
+	err = gathered(err, func() error { return r.web.d.Register.CheckKey(r.actor, k) }, func() (err error) {
+		k, secret, err = r.web.d.Register.CreateKey(r.ctx(), r.actor, k, r.value("reason"))
+		return err
+	})
+	return k, secret, err
 }
 
 // keyEntered reads what both forms of a key have; its error names every field that
@@ -250,16 +251,20 @@ func (r *request) updateKey() error {
 	if err != nil {
 		return err
 	}
-	k, err := r.keyEntered()
-	if k.ID = old.ID; err == nil {
-		k.Version, err = r.version("", "", "", false)
-	}
-	if until := old.ExpiresAt; err == nil && !until.IsZero() && k.ExpiresAt.Format("2006-01-02") == until.UTC().Format("2006-01-02") {
+	var wrong fault.Fields
+	k, unread := r.keyEntered()
+	k.ID = old.ID
+	version, unsaid := r.version("", "", "", false)
+	k.Version = version
+	if until := old.ExpiresAt; !until.IsZero() && k.ExpiresAt.Format("2006-01-02") == until.UTC().Format("2006-01-02") {
 		k.ExpiresAt = until // the form has its day alone
 	}
-	if err == nil {
-		err = r.web.d.Register.UpdateKey(r.ctx(), r.actor, k, r.value("reason"))
-	}
+	err = gathered(wrong.Join(unread, unsaid), func() error {
+		if k.Owner == old.Owner {
+			k.Owner = "" // who stays may have left
+		}
+		return r.web.d.Register.CheckKey(r.actor, k)
+	}, func() error { return r.web.d.Register.UpdateKey(r.ctx(), r.actor, k, r.value("reason")) })
 	if err != nil {
 		return r.again(keyCrumbs("Change a key"), r.keyForm(*old), err)
 	}

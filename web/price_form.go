@@ -3,6 +3,7 @@ package web
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 
@@ -137,20 +138,22 @@ func (r *request) newPricePage() error {
 
 // priceEntered reads the form.
 func (r *request) priceEntered() (p inventory.Price, err error) {
-	if p.PriceRow, err = readFurther(r.value("further")); err != nil {
-		return p, err
-	}
+	var (
+		wrong         fault.Fields
+		unread, clash error
+	)
+	p.PriceRow, unread = readFurther(r.value("further"))
 	p.Vendor, p.Model, p.From = r.value("vendor"), r.value("model"), r.value("from")
 	for _, b := range priceBoxes(&p.PriceRow) {
 		*b.at = r.value(b.name)
 	}
 	if text := r.value("max_output"); text != "" {
 		if p.MaxOutput, err = strconv.ParseInt(text, 10, 64); err != nil || p.MaxOutput < 1 {
-			return p, fault.Field("max_output", "write a whole number of tokens")
+			wrong.Add("max_output", "write a whole number of tokens")
 		}
 	}
-	p.Version, err = r.version("model", "price", p.ID(), deletable["price"].has(r.state, p.ID()))
-	return p, err
+	p.Version, clash = r.version("model", "price", p.ID(), deletable["price"].has(r.state, p.ID()))
+	return p, wrong.Join(unread, clash)
 }
 
 func (r *request) putPrice() error {
@@ -178,8 +181,13 @@ func atBox(err error) error {
 	for _, b := range priceBoxes(&row) {
 		has = has || b.name == name
 	}
-	if !has {
-		return fault.Field("further", "%s", text)
+	out := *f
+	out.Fields = maps.Clone(f.Fields)
+	delete(out.Fields, "prices")
+	if has {
+		out.Fields[name] = strings.TrimPrefix(strings.TrimPrefix(text, name), ": ")
+	} else {
+		out.Fields["further"] = text
 	}
-	return fault.Field(name, "%s", strings.TrimPrefix(strings.TrimPrefix(text, name), ": "))
+	return &out
 }

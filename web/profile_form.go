@@ -98,10 +98,11 @@ func (r *request) newProfilePage() error {
 // profileEntered reads the form.
 func (r *request) profileEntered() (p inventory.GuardProfile, err error) {
 	p = inventory.GuardProfile{ID: inventory.ProfileID(r.value("id"))}
-	var wrong fault.Fields
-	if p.Version, err = r.version("id", "guard profile", string(p.ID), deletable["guard_profile"].has(r.state, string(p.ID))); err != nil {
-		return p, err
-	}
+	var (
+		wrong fault.Fields
+		clash error
+	)
+	p.Version, clash = r.version("id", "guard profile", string(p.ID), deletable["guard_profile"].has(r.state, string(p.ID)))
 	for _, c := range r.values("tiers") {
 		p.Tiers = append(p.Tiers, inventory.RiskClass(c))
 	}
@@ -134,7 +135,7 @@ func (r *request) profileEntered() (p inventory.GuardProfile, err error) {
 		}
 		p.Guards = append(p.Guards, s)
 	}
-	return p, wrong.Err()
+	return p, wrong.Join(clash)
 }
 
 func (r *request) putProfile() error {

@@ -103,6 +103,7 @@ const maxKeyRows = 40
 // the provider's keys is from.
 func (r *request) providerEntered() (p inventory.Provider, rows int, from []int, err error) {
 	p = inventory.Provider{ID: inventory.ProviderID(r.value("id")), Kind: r.value("kind"), Vendor: r.value("vendor"), BaseURL: r.value("base_url"), Region: r.value("region"), NoStreamUsage: r.value("no_stream_usage") != ""}
+	var wrong fault.Fields
 	var clash error
 	p.Version, clash = r.version("id", "provider", string(p.ID), deletable["provider"].has(r.state, string(p.ID)))
 	rows, _ = strconv.Atoi(r.value("keys"))
@@ -118,7 +119,7 @@ func (r *request) providerEntered() (p inventory.Provider, rows int, from []int,
 		}
 		if text := r.value(at + "weight"); text != "" {
 			if k.Weight, err = strconv.Atoi(text); err != nil {
-				return p, rows, from, fault.Field(at+"weight", "write a whole number")
+				wrong.Add(at+"weight", "write a whole number")
 			}
 		}
 		p.Credentials, from = append(p.Credentials, k), append(from, n)
@@ -126,46 +127,51 @@ func (r *request) providerEntered() (p inventory.Provider, rows int, from []int,
 	if len(p.Credentials) > 0 && p.Credentials[0].Weight <= 1 && p.Credentials[0].Weight >= 0 {
 		p.CredentialRef, p.Secret, p.Credentials = p.Credentials[0].Ref, p.Credentials[0].Secret, p.Credentials[1:]
 	}
-	return p, rows, from, clash
+	return p, rows, from, wrong.Join(clash)
 }
 
 // atKeys puts errors about a provider's keys to their boxes. first is whether credential
 // is the first of them.
 func atKeys(err error, first bool, from []int) error {
 	var f *fault.Error
-	if !errors.As(err, &f) {
+	if !errors.As(err, &f) || f.Fields == nil {
 		return err
 	}
+	out := *f
+	out.Fields = map[string]string{}
 	for name, text := range f.Fields {
-		n, part := 0, "ref"
-		switch rest, further := strings.CutPrefix(name, "credentials["); {
-		case name == "credential":
-		case name == "credential_secret":
-			part = "secret"
-		case further:
-			index, after, _ := strings.Cut(rest, "]")
-			if n, err = strconv.Atoi(index); err != nil {
-				return f
+		if n, part, ok := keyOf(name, first); ok && n < len(from) {
+			if f.Code == "credential_reentry_required" {
+				part = "secret"
 			}
-			if first {
-				n++
-			}
-			if after != "" {
-				part = strings.TrimPrefix(after, ".")
-			}
-		default:
-			continue
+			name = fmt.Sprintf("key%d_%s", from[n], part)
 		}
-		if f.Code == "credential_reentry_required" {
-			part = "secret"
-		}
-		if n < len(from) {
-			out := *f
-			out.Fields = map[string]string{fmt.Sprintf("key%d_%s", from[n], part): text}
-			return &out
-		}
+		out.Fields[name] = text
 	}
-	return err
+	return &out
+}
+
+// keyOf reads the name of a field of a provider's key: which key, and what of it.
+func keyOf(name string, first bool) (n int, part string, ok bool) {
+	switch name {
+	case "credential":
+		return 0, "ref", true
+	case "credential_secret":
+		return 0, "secret", true
+	}
+	rest, further := strings.CutPrefix(name, "credentials[")
+	index, part, _ := strings.Cut(rest, "]")
+	n, err := strconv.Atoi(index)
+	if !further || err != nil {
+		return 0, "", false
+	}
+	if first {
+		n++
+	}
+	if part = strings.TrimPrefix(part, "."); part == "" {
+		part = "ref"
+	}
+	return n, part, true
 }
 
 func (r *request) putProvider() error {
@@ -175,14 +181,13 @@ func (r *request) putProvider() error {
 	if r.value("decision") == "more" {
 		return r.moreKeys(shown, rows+blankKeys)
 	}
-	if err == nil {
-		err = r.mayName(p)
-	}
-	if err == nil {
-		err = r.web.d.Register.PutProvider(r.ctx(), r.actor, p, r.value("reason"))
-	}
+	var wrong fault.Fields
+	err = gathered(wrong.Join(err, atKeys(r.mayName(p), first, from)), func() error { return atKeys(r.web.d.Register.CheckProvider(r.actor, p), first, from) },
+		func() error {
+			return atKeys(r.web.d.Register.PutProvider(r.ctx(), r.actor, p, r.value("reason")), first, from)
+		})
 	if err != nil {
-		return r.again(gatewayCrumbs("Provider"), r.providerForm(shown, rows), atKeys(err, first, from))
+		return r.again(gatewayCrumbs("Provider"), r.providerForm(shown, rows), err)
 	}
 	return r.done("/gateway", "Provider "+string(p.ID)+" is in force.")
 }

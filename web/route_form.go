@@ -3,6 +3,8 @@ package web
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -99,8 +101,10 @@ func quoted(s string) string {
 	return strconv.Quote(s)
 }
 
-// readTargets reads them; an error names the line.
+// readTargets reads them; the error names every line that cannot be read, which is an
+// empty target.
 func readTargets(text string) (out []inventory.Target, err error) {
+	var wrong []string
 	for i, line := range strings.Split(text, "\n") {
 		if line = strings.TrimSpace(line); line == "" {
 			continue
@@ -108,12 +112,15 @@ func readTargets(text string) (out []inventory.Target, err error) {
 		var t inventory.Target
 		if _, err := config.Strict([]byte("{"+line+"}"), fmt.Sprintf("line %d", i+1), &t); err != nil {
 			var f *fault.Error
-			if errors.As(err, &f) {
-				return nil, fault.Field("targets", "%s", strings.Replace(f.Message, ": line 1: ", ": ", 1))
+			if !errors.As(err, &f) {
+				return nil, err
 			}
-			return nil, err
+			wrong, t = append(wrong, strings.Replace(f.Message, ": line 1: ", ": ", 1)), inventory.Target{}
 		}
 		out = append(out, t)
+	}
+	if wrong != nil {
+		return out, fault.Field("targets", "%s", strings.Join(wrong, "; "))
 	}
 	return out, nil
 }
@@ -138,33 +145,33 @@ func (r *request) newRoutePage() error {
 func (r *request) routeEntered() (inventory.Route, error) {
 	v := inventory.Route{Model: r.value("model"), Aliases: list(r.value("aliases")), Provider: inventory.ProviderID(r.value("provider")), Target: r.value("target"),
 		Unpriced: r.value("allow_unpriced") != "", Strategy: inventory.Strategy(r.value("strategy"))}
-	var err error
-	if v.Version, err = r.version("model", "route", v.Model, deletable["route"].has(r.state, v.Model)); err != nil {
-		return v, err
-	}
-	if v.Targets, err = readTargets(r.value("targets")); err != nil {
-		return v, err
-	}
+	var (
+		wrong                fault.Fields
+		clash, unread, other error
+	)
+	v.Version, clash = r.version("model", "route", v.Model, deletable["route"].has(r.state, v.Model))
+	v.Targets, unread = readTargets(r.value("targets"))
 	if text := r.value("max_attempts"); text != "" {
-		if v.MaxAttempts, err = strconv.Atoi(text); err != nil {
-			return v, fault.Field("max_attempts", "write a whole number")
+		if v.MaxAttempts, other = strconv.Atoi(text); other != nil {
+			wrong.Add("max_attempts", "write a whole number")
 		}
 	}
 	for name, d := range map[string]*inventory.Duration{"attempt_timeout": &v.AttemptTimeout, "first_byte_timeout": &v.FirstByteTimeout, "idle_timeout": &v.IdleTimeout, "deadline": &v.Deadline} {
 		if text := r.value(name); text != "" {
 			if err := d.UnmarshalText([]byte(text)); err != nil {
-				return v, fault.Field(name, "%v", err)
+				wrong.Add(name, "%v", err)
 			}
 		}
 	}
-	return v, nil
+	return v, wrong.Join(clash, unread)
 }
 
 func (r *request) putRoute() error {
 	v, err := r.routeEntered()
-	if err == nil {
-		err = atForm(r.web.d.Register.PutRoute(r.ctx(), r.actor, v, r.value("reason")), "targets", "aliases")
-	}
+	err = gathered(err, func() error { return atForm(r.web.d.Register.CheckRoute(r.actor, v), "targets", "aliases") },
+		func() error {
+			return atForm(r.web.d.Register.PutRoute(r.ctx(), r.actor, v, r.value("reason")), "targets", "aliases")
+		})
 	if err != nil {
 		return r.again(gatewayCrumbs("Route"), r.routeForm(v), err)
 	}
@@ -175,17 +182,27 @@ func (r *request) putRoute() error {
 // that hold those fields.
 func atForm(err error, fields ...string) error {
 	var f *fault.Error
-	if !errors.As(err, &f) {
+	if !errors.As(err, &f) || f.Fields == nil {
 		return err
 	}
-	for name, text := range f.Fields {
-		for _, whole := range fields {
+	out := *f
+	out.Fields = maps.Clone(f.Fields)
+	for _, whole := range fields {
+		var said []string
+		for _, name := range slices.SortedFunc(maps.Keys(f.Fields), naturally) {
 			rest, ok := strings.CutPrefix(name, whole+"[")
 			index, part, _ := strings.Cut(rest, "]")
 			if n, err := strconv.Atoi(index); ok && err == nil {
-				return fault.Field(whole, "%s", strings.TrimSpace(fmt.Sprintf("number %d: %s %s", n+1, strings.TrimPrefix(part, "."), text)))
+				said = append(said, strings.TrimSpace(fmt.Sprintf("number %d: %s %s", n+1, strings.TrimPrefix(part, "."), f.Fields[name])))
+				delete(out.Fields, name)
 			}
 		}
+		if before := out.Fields[whole]; before != "" {
+			said = append([]string{before}, said...)
+		}
+		if said != nil {
+			out.Fields[whole] = strings.Join(said, "; ")
+		}
 	}
-	return err
+	return &out
 }

@@ -36,6 +36,7 @@ func TestErrorsOfTheFormNameTheLine(t *testing.T) {
 		{"unknown key", "provider: a\nprovider: b, wieght: 2", `line 2: unknown key "wieght"`},
 		{"no YAML", "provider: a\n\nprovider: [", "line 3: "},
 		{"wrong kind", "provider: a, tier: first", "line 1: cannot unmarshal"},
+		{"two lines", "tear: 1\nprovider: a\nwieght: 2", `line 3: unknown key "wieght"`},
 	} {
 		_, err := readTargets(c.text)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
@@ -45,6 +46,10 @@ func TestErrorsOfTheFormNameTheLine(t *testing.T) {
 	err := atForm(fault.Field("targets[1].weight", "is too much"), "targets")
 	if f, ok := err.(*fault.Error); !ok || f.Fields["targets"] != "number 2: weight is too much" {
 		t.Errorf("%v", err)
+	}
+	several := &fault.Error{Fields: map[string]string{"model": "m", "targets": "t", "targets[10].tier": "b", "targets[9].tier": "a"}}
+	if diff := cmp.Diff(map[string]string{"model": "m", "targets": "t; number 10: tier a; number 11: tier b"}, atForm(several, "targets").(*fault.Error).Fields); diff != "" {
+		t.Error(diff)
 	}
 	if err := atForm(fault.Field("model", "x"), "targets"); err.(*fault.Error).Fields["model"] != "x" {
 		t.Errorf("%v", err)

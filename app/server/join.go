@@ -84,7 +84,12 @@ func guardKinds() (out []web.GuardKind) {
 	return out
 }
 
-func (c checker) Host(p inventory.Provider) (string, error) { return provider.Host(&p) }
+func (c checker) Host(p inventory.Provider) (string, error) {
+	if _, err := provider.KindOf(p.Kind); err != nil {
+		return "", fault.Field("kind", "%v", err)
+	}
+	return provider.Host(&p)
+}
 
 func (c checker) Secret(text string) error { return credential.Check(text) }
 
