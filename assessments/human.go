@@ -269,6 +269,7 @@ type Applicability struct {
 	Applies                  bool // as proposed; once it is decided, as decided
 	Rejected                 bool
 	Reason, Author, Approver string
+	Answer                   string // why it was decided so; not empty when rejected
 	At, DecidedAt            time.Time
 	Leaf                     int64
 }
@@ -311,8 +312,9 @@ func (e *Engine) ProposeApplicability(ctx context.Context, actor authz.Actor, fr
 }
 
 // DecideApplicability is the second person's word on such a proposal. What is then in
-// force goes on record, also when it is rejected.
-func (e *Engine) DecideApplicability(ctx context.Context, actor authz.Actor, id string, accept bool) error {
+// force goes on record, also when it is rejected. A rejection needs a reason, which is kept
+// with the proposal.
+func (e *Engine) DecideApplicability(ctx context.Context, actor authz.Actor, id string, accept bool, reason string) error {
 	a, err := e.d.Store.applicabilityByID(ctx, actor.Org, id)
 	if err != nil {
 		return err
@@ -322,6 +324,11 @@ func (e *Engine) DecideApplicability(ctx context.Context, actor authz.Actor, id 
 		return fault.New(fault.Forbidden, "four_eyes", "whoever proposed it cannot decide on it; a second person must")
 	case a.Approver != "":
 		return fault.New(fault.Conflict, "decided", "%s decided on it already", a.Approver)
+	case !accept && strings.TrimSpace(reason) == "":
+		return fault.Field("reason", "say why; the decision is kept with it")
+	}
+	if err := checkReason(reason); err != nil {
+		return err
 	}
 	recordID, err := ident.Parse(a.ID)
 	if err != nil {
@@ -333,7 +340,8 @@ func (e *Engine) DecideApplicability(ctx context.Context, actor authz.Actor, id 
 	if err != nil {
 		return fault.Wrap(fault.Unavailable, "ledger_unavailable", err, "the ledger cannot record the decision now; try again later")
 	}
-	return e.d.Store.decideApplicability(ctx, actor.Org, a.ID, applies, !accept, actor.ID, e.d.Now().UnixMicro(), int64(leaf))
+	a.Applies, a.Rejected, a.Approver, a.Answer, a.DecidedAt, a.Leaf = applies, !accept, actor.ID, reason, e.d.Now(), int64(leaf)
+	return e.d.Store.decideApplicability(ctx, actor.Org, a)
 }
 
 // Proposals lists proposals on applicability for a control, open and decided.

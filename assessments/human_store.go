@@ -156,8 +156,9 @@ func (s *Store) insertApplicability(ctx context.Context, org inventory.OrgID, a 
 		a.ID, string(org), a.Framework, a.Control, string(a.System), bit(a.Applies), a.Reason, a.Author, micros(a.At))
 }
 
-func (s *Store) decideApplicability(ctx context.Context, org inventory.OrgID, id string, applies, rejected bool, approver string, at, leaf int64) error {
-	return s.exec(ctx, `UPDATE applicability SET applies = ?, rejected = ?, approver = ?, decided_at = ?, leaf = ? WHERE org = ? AND id = ? AND approver = ''`, bit(applies), bit(rejected), approver, at, leaf, string(org), id)
+func (s *Store) decideApplicability(ctx context.Context, org inventory.OrgID, a Applicability) error {
+	return s.exec(ctx, `UPDATE applicability SET applies = ?, rejected = ?, approver = ?, answer = ?, decided_at = ?, leaf = ? WHERE org = ? AND id = ? AND approver = ''`,
+		bit(a.Applies), bit(a.Rejected), a.Approver, a.Answer, micros(a.DecidedAt), a.Leaf, string(org), a.ID)
 }
 
 func bit(b bool) int {
@@ -167,12 +168,12 @@ func bit(b bool) int {
 	return 0
 }
 
-const applicabilityColumns = `id, framework, control, system, applies, rejected, reason, author, at, approver, decided_at, leaf`
+const applicabilityColumns = `id, framework, control, system, applies, rejected, reason, author, at, approver, answer, decided_at, leaf`
 
 func scanApplicability(row interface{ Scan(...any) error }) (a Applicability, err error) {
 	var applies, rejected int
 	var at, decided int64
-	err = row.Scan(&a.ID, &a.Framework, &a.Control, &a.System, &applies, &rejected, &a.Reason, &a.Author, &at, &a.Approver, &decided, &a.Leaf)
+	err = row.Scan(&a.ID, &a.Framework, &a.Control, &a.System, &applies, &rejected, &a.Reason, &a.Author, &at, &a.Approver, &a.Answer, &decided, &a.Leaf)
 	a.Applies, a.Rejected, a.At, a.DecidedAt = applies != 0, rejected != 0, fromMicros(at), fromMicros(decided)
 	return a, err
 }

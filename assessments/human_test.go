@@ -2,7 +2,9 @@ package assessments
 
 import (
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -33,7 +35,7 @@ func (w *world) leaveOut(framework, control string) {
 	if err != nil || len(list) == 0 {
 		w.t.Fatal(list, err)
 	}
-	if err := w.engine.DecideApplicability(w.t.Context(), reviewer, list[len(list)-1].ID, true); err != nil {
+	if err := w.engine.DecideApplicability(w.t.Context(), reviewer, list[len(list)-1].ID, true, ""); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -182,19 +184,22 @@ func TestNotApplicable(t *testing.T) {
 	if got := w.control(c.Framework, c.ID).State; got == NotApplicable {
 		t.Error("a proposal alone leaves a control out")
 	}
-	if got := code(w.engine.DecideApplicability(t.Context(), author, list[0].ID, true)); got != "four_eyes" {
+	if got := code(w.engine.DecideApplicability(t.Context(), author, list[0].ID, true, "")); got != "four_eyes" {
 		t.Errorf("its author: %q", got)
 	}
-	if got := code(w.engine.DecideApplicability(t.Context(), authz.Actor{Org: "globex", ID: "carl"}, list[0].ID, true)); got != "not_found" {
+	if got := code(w.engine.DecideApplicability(t.Context(), authz.Actor{Org: "globex", ID: "carl"}, list[0].ID, true, "")); got != "not_found" {
 		t.Errorf("another organisation: %q", got)
 	}
-	if err := w.engine.DecideApplicability(t.Context(), reviewer, list[0].ID, true); err != nil {
+	if err := w.engine.DecideApplicability(t.Context(), reviewer, list[0].ID, false, " "); !strings.Contains(fmt.Sprint(err), "say why") {
+		t.Errorf("rejected without a reason: %v", err)
+	}
+	if err := w.engine.DecideApplicability(t.Context(), reviewer, list[0].ID, true, ""); err != nil {
 		t.Fatal(err)
 	}
 	if got := w.control(c.Framework, c.ID); got.State != NotApplicable || got.Decision == nil || got.Decision.Approver != "berta" {
 		t.Errorf("%s %+v", got.State, got.Decision)
 	}
-	if got := code(w.engine.DecideApplicability(t.Context(), reviewer, list[0].ID, false)); got != "decided" {
+	if got := code(w.engine.DecideApplicability(t.Context(), reviewer, list[0].ID, false, "no")); got != "decided" {
 		t.Errorf("decided twice: %q", got)
 	}
 }
@@ -228,7 +233,7 @@ func TestApplicabilityIsDecided(t *testing.T) {
 			t.Fatal(list, err)
 		}
 		at := slices.IndexFunc(list, func(a Applicability) bool { return a.Approver == "" })
-		if err := w.engine.DecideApplicability(t.Context(), reviewer, list[at].ID, s.accept); err != nil {
+		if err := w.engine.DecideApplicability(t.Context(), reviewer, list[at].ID, s.accept, "as I see it"); err != nil {
 			t.Fatalf("%s: %v", s.name, err)
 		}
 		got := w.control(c.Framework, c.ID)
@@ -239,7 +244,7 @@ func TestApplicabilityIsDecided(t *testing.T) {
 			t.Errorf("%s: the reason shown is %q", s.name, got.Decision.Reason)
 		}
 		list, err = w.engine.Proposals(t.Context(), "acme", c.Framework, c.ID, "chat")
-		if err != nil || list[at].Proposed() != s.applies || list[at].Rejected == s.accept || list[at].Applies != s.recorded {
+		if err != nil || list[at].Proposed() != s.applies || list[at].Rejected == s.accept || list[at].Applies != s.recorded || list[at].Answer != "as I see it" {
 			t.Errorf("%s: %+v, %v", s.name, list[at], err)
 		}
 	}

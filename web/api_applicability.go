@@ -22,11 +22,12 @@ type applicabilityJSON struct {
 	At        time.Time          `json:"at"`
 	DecidedBy string             `json:"decided_by,omitempty"`
 	DecidedAt time.Time          `json:"decided_at,omitzero"`
-	Leaf      int64              `json:"leaf"` // of the decision; -1 until recorded
+	Answer    string             `json:"answer,omitempty"` // why it was decided so
+	Leaf      int64              `json:"leaf"`             // of the decision; -1 until recorded
 }
 
 func applicabilityOf(a assessments.Applicability) applicabilityJSON {
-	out := applicabilityJSON{a.ID, a.Framework, a.Control, a.System, a.Proposed(), "open", a.Reason, a.Author, a.At, a.Approver, a.DecidedAt, a.Leaf}
+	out := applicabilityJSON{a.ID, a.Framework, a.Control, a.System, a.Proposed(), "open", a.Reason, a.Author, a.At, a.Approver, a.DecidedAt, a.Answer, a.Leaf}
 	switch {
 	case a.Rejected:
 		out.State = "rejected"
@@ -83,13 +84,9 @@ func (r *request) apiProposeApplicability() error {
 	return r.answer(http.StatusCreated, applicabilityOf(a))
 }
 
-type acceptBody struct {
-	Decision string `json:"decision" yaml:"decision"` // accept or reject
-}
-
-// apiDecideApplicability is the second person's word. The reason is the proposal's.
+// apiDecideApplicability is the second person's word.
 func (r *request) apiDecideApplicability() error {
-	var in acceptBody
+	var in evidenceDecisionBody
 	if err := r.readJSON(&in); err != nil {
 		return err
 	}
@@ -97,7 +94,7 @@ func (r *request) apiDecideApplicability() error {
 	if err != nil {
 		return err
 	}
-	if err := r.web.d.Engine.DecideApplicability(r.ctx(), r.actor, r.param("id"), accept); err != nil {
+	if err := r.web.d.Engine.DecideApplicability(r.ctx(), r.actor, r.param("id"), accept, in.Reason); err != nil {
 		return err
 	}
 	a, err := r.web.d.Engine.ApplicabilityByID(r.ctx(), r.actor.Org, r.param("id"))

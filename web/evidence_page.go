@@ -342,9 +342,45 @@ func (r *request) proposeNotApplicable() error {
 	return r.done(r.back(f, c), "Proposed. It counts once a second person accepted it.")
 }
 
+// rejecting is the form on which a proposal is rejected.
+func (r *request) rejecting() (page, *form, error) {
+	a, err := r.web.d.Engine.ApplicabilityByID(r.ctx(), r.actor.Org, r.param("id"))
+	if err != nil {
+		return page{}, nil, err
+	}
+	if a.Approver != "" {
+		return page{}, nil, fault.New(fault.Conflict, "decided", "%s decided on it already.", r.person(a.Approver))
+	}
+	framework, back := r.controlOf(a.Framework, a.Control, a.System)
+	proposed := "It does not apply"
+	if a.Proposed() {
+		proposed = "It applies after all"
+	}
+	f := &form{Title: "Reject the proposal", Intro: "The control stays as it was. Who proposed it reads why.", Action: "/applicability/" + a.ID + "/decide", Submit: "Reject", Cancel: back,
+		Hidden: map[string]string{"decision": "reject", "next": back}, Fields: []field{reasonField("Kept with the decision")},
+		Facts: [][2]string{{"Control", a.Control + ", " + framework}, {"AI system", string(a.System)}, {"Proposed", proposed + ", by " + r.person(a.Author)}, {"Reason", a.Reason}}}
+	return page{Title: f.Title, Nav: "frameworks", Crumbs: []crumb{{"Frameworks", "/frameworks"}, {framework, back}, {Title: f.Title}}}, f, nil
+}
+
+func (r *request) rejectApplicabilityPage() error {
+	p, f, err := r.rejecting()
+	if err != nil {
+		return err
+	}
+	return r.formPage(p, f)
+}
+
 func (r *request) decideApplicability() error {
 	accept := r.value("decision") != "reject"
-	if err := r.web.d.Engine.DecideApplicability(r.ctx(), r.actor, r.param("id"), accept); err != nil {
+	err := r.web.d.Engine.DecideApplicability(r.ctx(), r.actor, r.param("id"), accept, r.value("reason"))
+	if fault.Is(err, fault.Invalid) {
+		p, f, gone := r.rejecting()
+		if gone != nil {
+			return gone
+		}
+		return r.again(p, f, err)
+	}
+	if err != nil {
 		return err
 	}
 	said := "Accepted and on record."

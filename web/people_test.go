@@ -95,7 +95,7 @@ func TestApplicabilityOnThePage(t *testing.T) {
 			t.Fatalf("propose: %d %.300s", a.status, plainText(a.body))
 		}
 	}
-	decide := func(decision string) {
+	decide := func(decision, reason string) {
 		t.Helper()
 		m := regexp.MustCompile(`action="(/applicability/[^"]+)"`).FindStringSubmatch(c.approver.get(t, page).body)
 		if m == nil {
@@ -104,7 +104,18 @@ func TestApplicabilityOnThePage(t *testing.T) {
 		if a := c.admin.post(t, m[1], "decision", decision); a.status != http.StatusForbidden || !strings.Contains(a.body, "second person") {
 			t.Errorf("the author decides: %d", a.status)
 		}
-		if a := c.approver.post(t, m[1], "decision", decision, "next", page); a.status != http.StatusSeeOther {
+		if decision == "reject" {
+			form := c.approver.get(t, strings.TrimSuffix(m[1], "decide")+"reject").body
+			for _, shown := range []string{"MEASURE 2.12", "for the test", `name="decision" value="reject"`} {
+				if !strings.Contains(form, shown) {
+					t.Errorf("the form of a rejection lacks %s", shown)
+				}
+			}
+			if a := c.approver.post(t, m[1], "decision", decision, "reason", " ", "next", page); a.status != http.StatusBadRequest || len(fieldErrors(a.body)) != 1 || !strings.HasPrefix(fieldErrors(a.body)[0], "reason: say why") {
+				t.Errorf("rejected without a reason: %d %v", a.status, fieldErrors(a.body))
+			}
+		}
+		if a := c.approver.post(t, m[1], "decision", decision, "reason", reason, "next", page); a.status != http.StatusSeeOther {
 			t.Fatalf("decide: %d %.300s", a.status, plainText(a.body))
 		}
 	}
@@ -118,13 +129,17 @@ func TestApplicabilityOnThePage(t *testing.T) {
 	if a := c.admin.get(t, page); strings.Contains(a.body, "/applicability?") {
 		t.Error("while one waits, another proposal is offered")
 	}
-	decide("reject")
+	decide("reject", "there are such tests")
 	says("rejected by Tomas Okafor")
+	says("there are such tests")
+	if !strings.Contains(plainText(c.admin.get(t, "/evidence").body), "there are such tests") {
+		t.Error("the list of proposals does not say why one was rejected")
+	}
 	propose()
-	decide("accept")
+	decide("accept", "")
 	says("decided not to apply: for the test")
 	propose("applies", "yes")
-	decide("accept")
+	decide("accept", "")
 	says("Propose: not applicable")
 }
 

@@ -102,6 +102,7 @@ func pageRoutes() []route {
 		{post, "/frameworks/:framework/action", "evidence", "write", permitted, (*request).planAction},
 		{get, "/frameworks/:framework/applicability", "evidence", "write", permitted, (*request).applicabilityPage},
 		{post, "/frameworks/:framework/applicability", "evidence", "write", permitted, (*request).proposeNotApplicable},
+		{get, "/applicability/:id/reject", "evidence", "decide", permitted, (*request).rejectApplicabilityPage},
 		{post, "/applicability/:id/decide", "evidence", "decide", permitted, (*request).decideApplicability},
 		{get, "/evidence", "assessment", "read", permitted, (*request).attachedPage},
 		{get, "/evidence/:id", "assessment", "read", permitted, (*request).evidencePage},

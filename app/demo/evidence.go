@@ -172,7 +172,7 @@ func (m *sample) exclude(ctx context.Context) error {
 			}
 			for _, p := range list {
 				if p.Approver == "" {
-					err = m.s.Engine.DecideApplicability(ctx, m.approver, p.ID, true)
+					err = m.s.Engine.DecideApplicability(ctx, m.approver, p.ID, true, "")
 				}
 			}
 			if err != nil {

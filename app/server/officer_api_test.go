@@ -236,13 +236,13 @@ func TestAPIApplicability(t *testing.T) {
 	all.officer.refused(409, "proposed", "", "POST", path, `{`+about+`,"reason":"again"}`)
 	all.officer.refused(403, "four_eyes", "second person", "POST", path+"/"+first+"/decision", `{"decision":"accept"}`)
 	all.approver.wrong("decision", "neither", "POST", path+"/"+first+"/decision", `{}`)
-	all.approver.wrong("reason", "unknown field", "POST", path+"/"+first+"/decision", `{"decision":"accept","reason":"x"}`)
+	all.approver.wrong("reason", "say why", "POST", path+"/"+first+"/decision", `{"decision":"reject"}`)
 	if a := all.approver.must(200, "POST", path+"/"+first+"/decision", `{"decision":"accept"}`); a.body["state"] != "accepted" || a.body["leaf"].(float64) < 0 || a.body["decided_by"] == "" || state() != "not_applicable" {
 		t.Errorf("accepted: %s, the control is %s", a.text, state())
 	}
-	all.approver.refused(409, "decided", "", "POST", path+"/"+first+"/decision", `{"decision":"reject"}`)
+	all.approver.refused(409, "decided", "", "POST", path+"/"+first+"/decision", `{"decision":"reject","reason":"x"}`)
 	second := all.officer.must(201, "POST", path, `{`+about+`,"applies":true,"reason":"there are logs now"}`).body["id"].(string)
-	if a := all.approver.must(200, "POST", path+"/"+second+"/decision", `{"decision":"reject"}`); a.body["state"] != "rejected" || a.body["applies"] != true || state() != "not_applicable" {
+	if a := all.approver.must(200, "POST", path+"/"+second+"/decision", `{"decision":"reject","reason":"they are another's"}`); a.body["state"] != "rejected" || a.body["answer"] != "they are another's" || a.body["applies"] != true || state() != "not_applicable" {
 		t.Errorf("rejected: %s", a.text)
 	}
 	for query, want := range map[string]string{"": first + " " + second, "?state=accepted": first, "?state=rejected": second, "?state=open": "", "?framework=eu-ai-act": "", "?system=SYS-001": first + " " + second, "?control=A.6.2.7": ""} {

@@ -317,7 +317,7 @@ func ofEngine(ctx context.Context, e *assessments.Engine, its belongings) ofStor
 				_, err := e.Attach(ctx, actor(o), assessments.Evidence{ID: its.evidence, Org: testOrg, Framework: its.framework, Control: its.control, System: "SYS-001", Type: "document", Title: "Eve's", Link: "https://example.com"})
 				return err
 			},
-			"DecideApplicability": func(o inventory.OrgID) error { return e.DecideApplicability(ctx, actor(o), its.proposal, true) },
+			"DecideApplicability": func(o inventory.OrgID) error { return e.DecideApplicability(ctx, actor(o), its.proposal, true, "") },
 			"Decide":              func(o inventory.OrgID) error { return e.Decide(ctx, actor(o), its.evidence, true, "fine") },
 			"PlanAction": func(o inventory.OrgID) error {
 				_, err := e.PlanAction(ctx, actor(o), its.framework, its.control, "SYS-001", assessments.Plan{Cause: "c", Action: "a", Owner: "Eve", Due: all})
