@@ -61,7 +61,7 @@ func (g *Gateway) readPrompt(x *exchange) (err error) {
 			err = g.guardFailed(x, x.prompt, p)
 		}
 	}()
-	if x.peeked.Media > 0 {
+	if x.peeked.Media > 0 || x.peeked.Sealed {
 		x.prompt.Unread()
 	}
 	if x.lot != nil {

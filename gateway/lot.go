@@ -216,7 +216,7 @@ func (l *lot) inspect(x *exchange, text []byte) (edits []peek.Edit, err error) {
 		if err := x.chunk.Request(body, grammars[l.op]); err != nil {
 			return nil, err // it was read before
 		}
-		if x.chunk.Media > 0 {
+		if x.chunk.Media > 0 || x.chunk.Sealed {
 			x.prompt.Unread()
 		}
 		if x.tooMuch(x.chunk.Text, nil) {

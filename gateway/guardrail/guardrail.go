@@ -256,8 +256,8 @@ func (i *Inspector) ReleasedAt(bytes uint64) {
 	}
 }
 
-// Unread notes that images, sounds or files came with the text. No guard reads
-// them, and every verdict says so.
+// Unread notes that images, sounds, files or what reads like one came with the text.
+// No guard reads them, and every verdict says so.
 func (i *Inspector) Unread() { i.media = true }
 
 // Verdicts appends one verdict for each guard of the direction.

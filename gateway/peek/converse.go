@@ -84,19 +84,31 @@ func nextConverse(st state, key []byte) state {
 			return cvTools
 		case "outputConfig", "requestMetadata", "promptVariables", "additionalModelRequestFields":
 			return free
+		case "additionalModelResponseFieldPaths", "guardrailConfig", "performanceConfig", "serviceTier":
+			return other
 		}
+		return nextStray(key)
 	case cvConfig:
 		if string(key) == "maxTokens" {
 			return maxTokens
 		}
+		return nextStray(key)
 	case cvTools:
-		if string(key) == "tools" {
+		switch string(key) {
+		case "tools":
 			return tools
+		case "toolChoice":
+			return other
 		}
+		return nextStray(key)
 	case cvTurns:
-		if string(key) == "content" {
+		switch string(key) {
+		case "content":
 			return cvBlock
+		case "role":
+			return other
 		}
+		return nextStray(key)
 	case cvBlock:
 		switch string(key) {
 		case "image", "document", "video", "audio":
@@ -117,7 +129,10 @@ func nextConverse(st state, key []byte) state {
 			return cvSource
 		case "name", "context":
 			return text
+		case "format":
+			return other
 		}
+		return nextStray(key)
 	case cvSource:
 		switch string(key) {
 		case "bytes":
@@ -130,28 +145,43 @@ func nextConverse(st state, key []byte) state {
 			return text
 		case "content":
 			return cvBlock
+		case "bucketOwner": // the number of an account
+			return other
 		}
+		return nextStray(key)
 	case cvCall:
-		if string(key) == "input" {
+		switch string(key) {
+		case "input":
 			return free
+		case "toolUseId", "name", "type":
+			return other
 		}
+		return nextStray(key)
 	case cvResult:
-		if string(key) == "content" {
+		switch string(key) {
+		case "content":
 			return cvBlock
+		case "toolUseId", "status", "type":
+			return other
 		}
+		return nextStray(key)
 	case cvThought:
 		switch string(key) {
 		case "reasoningText":
 			return cvThought
 		case "text":
 			return kept
+		case "signature", "redactedContent":
+			return other
 		}
+		return nextStray(key)
+	case stray, sealed, release:
+		return nextStray(key)
 	case free, text:
 		return st
 	default:
 		return nextConverseAnswer(st, key)
 	}
-	return other
 }
 
 func nextConverseAnswer(st state, key []byte) state {

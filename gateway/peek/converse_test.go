@@ -18,7 +18,7 @@ func TestConverseRequest(t *testing.T) {
 	if err := p.Request(b, Converse); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"Be brief.", "What is it?", "terms", "plain words", "s3://bucket/a", "hm (kept)", "jane@example.com", "two", "a cat", "three", "look", "looks", "four"}
+	want := []string{"Be brief.", "What is it?", "terms", "plain words", "s3://bucket/a", "hm (kept)", "jane@example.com", "two", "a cat", "three", "x", "look", "looks", "four"}
 	if diff := cmp.Diff(want, textsOf(&p, b)); diff != "" {
 		t.Error(diff)
 	}

@@ -31,13 +31,18 @@ func next(st state, key []byte) state {
 			return tools
 		case "user", "safety_identifier":
 			return user
-		case "messages", "input", "prompt", "instructions", "suffix", "prediction", "response_format", "metadata":
+		case "messages", "input", "prompt", "instructions", "suffix", "prediction", "response_format":
 			return text
+		case "audio", "modalities", "function_call", "tool_choice", "encoding_format", "reasoning_effort", "verbosity", "moderation",
+			"prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "input_file_id", "endpoint", "completion_window":
+			return other
 		}
+		return nextStray(key)
 	case streamOptions:
 		if string(key) == "include_usage" {
 			return includeUsage
 		}
+		return nextStray(key)
 	case text, label, media:
 		switch string(key) {
 		case "role", "type", "id", "tool_call_id", "detail", "format":
@@ -52,8 +57,14 @@ func next(st state, key []byte) state {
 			if st == media {
 				return fileID
 			}
+		case "signature", "thought_signature", "encrypted_content":
+			return sealed
+		case "reasoning_details", "extra_content": // a provider's own, with what it signed or encrypted
+			return nextStray(key)
 		}
 		return text
+	case stray, sealed, release:
+		return nextStray(key)
 	case answer:
 		switch string(key) {
 		case "choices":
@@ -164,6 +175,8 @@ func (p *Body) onString(st state, s Span) {
 		p.Tier = tierOf(p.b[s.Start:s.End], s.Escaped)
 	case text:
 		p.text(s, p.tool)
+	case stray, sealed, release:
+		p.onStray(st, s)
 	case refusalText:
 		p.text(s, channelRefusal)
 	case reasoningText:

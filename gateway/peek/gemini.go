@@ -89,7 +89,10 @@ func nextGemini(st state, key []byte) state {
 			return tools
 		case "generationConfig", "generation_config":
 			return gemConfig
+		case "model", "toolConfig", "tool_config", "safetySettings", "safety_settings", "cachedContent", "cached_content", "taskType", "task_type", "serviceTier", "service_tier":
+			return other
 		}
+		return nextStray(key)
 	case gemConfig:
 		switch string(key) {
 		case "maxOutputTokens", "max_output_tokens":
@@ -98,7 +101,13 @@ func nextGemini(st state, key []byte) state {
 			return choices
 		case "responseSchema", "response_schema", "responseJsonSchema", "response_json_schema":
 			return free
+		case "responseMimeType", "response_mime_type", "responseModalities", "response_modalities", "speechConfig", "speech_config", "mediaResolution", "media_resolution",
+			"thinkingConfig", "thinking_config", "imageConfig", "image_config":
+			return other
 		}
+		return nextStray(key)
+	case stray, sealed, release:
+		return nextStray(key)
 	case gemText:
 		switch string(key) {
 		case "role", "model", "taskType", "task_type", "thoughtSignature", "thought_signature":

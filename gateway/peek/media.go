@@ -30,8 +30,13 @@ var mediaGrammar = grammar{
 func nextMedia(st state, key []byte) state {
 	switch st {
 	case mediaRequest:
-		if string(key) == "stream_format" {
+		switch string(key) {
+		case "stream_format":
 			return mediaFormat
+		case "images", "image", "mask":
+			return media
+		case "background", "complexity", "output_format", "quality", "size", "style", "svg", "voice", "input_fidelity":
+			return other
 		}
 		return next(request, key)
 	case mediaAnswer:

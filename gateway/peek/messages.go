@@ -10,6 +10,7 @@ const (
 	msgMedia // the source of an image or a document
 	msgData  // of it: base64, or plain text
 	msgEdits // of the context
+	msgServers
 	msgAnswer
 	msgType // says what an event is
 	msgBlocks
@@ -94,11 +95,25 @@ func nextMessages(st state, key []byte) state {
 			return free
 		case "context_management":
 			return msgEdits
+		case "mcp_servers":
+			return msgServers
+		case "thinking", "tool_choice", "container", "betas", "anthropic_beta", "anthropic_version", "inference_geo", "speed", "cache_control", "billing_policy", "diagnostics",
+			"fallback_credit_token", "fallbacks", "user_profile_id", "workspace_id":
+			return other
 		}
+		return nextStray(key)
 	case msgMetadata:
 		if string(key) == "user_id" {
 			return user
 		}
+		return nextStray(key)
+	case msgServers:
+		if string(key) == "authorization_token" { // which the provider is to give to that server
+			return other
+		}
+		return nextStray(key)
+	case stray, sealed, release:
+		return nextStray(key)
 	case msgText:
 		switch string(key) {
 		case "role", "type", "id", "tool_use_id", "cache_control", "name", "signature", "data", "encrypted_content":

@@ -58,6 +58,7 @@ type Body struct {
 	Conversation  bool // a conversation is named that the provider keeps (Responses)
 	Media         int  // images, sounds and files: no guard reads them
 	MediaBytes    int  // of them, what stands in the body itself
+	Sealed        bool // a field that no grammar knows holds a long text that reads like a file's bytes, at which no guard looks
 	End           int  // offset of the closing brace
 
 	// Both. Text is every string that a person, a model or a tool wrote.
@@ -153,9 +154,12 @@ const (
 	choices
 	tools
 	user
-	text // a string here is text; below it everything is
-	free // the same, without labels: what an app or a model put there is all text
-	kept // text that a provider signed
+	text  // a string here is text; below it everything is
+	free  // the same, without labels: what an app or a model put there is all text
+	stray // a field of a request that the grammar does not know (see stray.go)
+	sealed
+	release // a version, in such a field
+	kept    // text that a provider signed
 	label
 	media
 	blob
@@ -395,8 +399,8 @@ func (p *Body) object(i, depth int, st state) (int, error) {
 			return i, p.bad(i, "a colon is missing")
 		}
 		below := g.next(st, name)
-		if depth == 0 && below == other && p.root == g.request {
-			if meant, ok := folded(name); ok && g.next(st, meant) != other {
+		if depth == 0 && !means(below) && p.root == g.request {
+			if meant, ok := folded(name); ok && means(g.next(st, meant)) {
 				return start - 1, p.bad(start-1, fmt.Sprintf("write the key %q as %q: some providers would read it so", name, meant))
 			}
 		}

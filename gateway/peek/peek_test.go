@@ -130,6 +130,7 @@ func TestKeysAreWrittenAsTheyAre(t *testing.T) {
 		{"Responses", `{"model":"m","Input":"x"}`, Responses, `"input"`},
 		{"images", `{"model":"m","Prompt":"x"}`, Media, `"prompt"`},
 		{"unknown", `{"model":"m","TopK":1,"Größe":2,"` + strings.Repeat("K", 200) + `":3}`, OpenAI, ""},
+		{"unknown either way", `{"model":"m","Signature":"x","VERSION":"1.2.3.4"}`, OpenAI, ""},
 		{"below the top", `{"model":"m","metadata":{"Model":"x","model":"y"}}`, OpenAI, ""},
 		{"Google's", `{"generationConfig":{},"safetySettings":[],"cachedContent":"x","toolConfig":{}}`, Gemini, ""},
 	} {
@@ -410,7 +411,7 @@ func TestTextBesideMessages(t *testing.T) {
 	if err := p.Request(body, OpenAI); err != nil {
 		t.Fatal(err)
 	}
-	if got := texts(body, &p); got != "0/0 a|0/0 b|0/0 c|0/0 d" || !p.HasMessages || p.HasInput {
+	if got := texts(body, &p); got != "0/0 a|0/0 b|0/0 c|0/0 d|0/0 e" || !p.HasMessages || p.HasInput {
 		t.Errorf("%s %+v", got, p)
 	}
 	if string(body[p.UsageFlag.Start:p.UsageFlag.End]) != `"yes"` || p.IncludeUsage {

@@ -143,17 +143,31 @@ func nextResponses(st state, key []byte) state {
 			return resStore
 		case "text":
 			return resFormat
+		case "include", "reasoning", "tool_choice", "truncation", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "moderation", "context_management",
+			"access_programs", "background_options":
+			return other
 		}
+		return nextStray(key)
 	case resPrompt:
-		if string(key) == "variables" {
+		switch string(key) {
+		case "variables":
 			return resVariables
+		case "id", "version":
+			return other
 		}
+		return nextStray(key)
+	case stray, sealed, release:
+		return nextStray(key)
 	case resVariables: // whatever they are called
 		return resInput
 	case resFormat:
-		if string(key) == "format" {
+		switch string(key) {
+		case "format":
 			return free
+		case "verbosity":
+			return other
 		}
+		return nextStray(key)
 	case resItems, resInputItem:
 		switch string(key) {
 		case "id":
