@@ -105,9 +105,9 @@ func (g *Gateway) send(ctx context.Context, x *exchange) (*provider.Response, er
 			return nil, x.cutOff(!unsent(f.err))
 		}
 		if f.class == "timeout" && f.billed {
-			return nil, refuse(http.StatusGatewayTimeout, "upstream_timeout", "the provider did not answer in time")
+			return nil, refuse(http.StatusGatewayTimeout, "upstream_timeout", fmt.Sprintf("the provider %s did not answer in time; ask for less, or send the request again later", x.ev.Provider))
 		}
-		return nil, refuse(http.StatusBadGateway, "upstream_unreachable", fmt.Sprintf("the provider %s could not be reached", x.ev.Provider)).because(f.err)
+		return nil, refuse(http.StatusBadGateway, "upstream_unreachable", fmt.Sprintf("the provider %s could not be reached; send the request again later", x.ev.Provider)).because(f.err)
 	}
 }
 
@@ -258,7 +258,7 @@ func (g *Gateway) attempt(ctx context.Context, x *exchange, f *failure, same boo
 		if g.cutOff() {
 			return false, shutDown()
 		}
-		return false, refuse(http.StatusBadGateway, "upstream_unreachable", fmt.Sprintf("the provider %s could not be reached", x.ev.Provider)).because(f.err)
+		return false, refuse(http.StatusBadGateway, "upstream_unreachable", fmt.Sprintf("the provider %s could not be reached; send the request again later", x.ev.Provider)).because(f.err)
 	}
 	if f.billed {
 		x.spent = x.spent.Add(x.ceiling)

@@ -162,7 +162,7 @@ func (l *limited) Read(p []byte) (int, error) {
 }
 
 func (g *Gateway) tooLarge() *refusal {
-	return refuse(http.StatusRequestEntityTooLarge, "body_too_large", fmt.Sprintf("the body is larger than %s", size(g.c.MaxBody)))
+	return refuse(http.StatusRequestEntityTooLarge, "body_too_large", fmt.Sprintf("the body is larger than %s; send less in one request", size(g.c.MaxBody)))
 }
 
 // size is a number of bytes as people read it.

@@ -93,7 +93,7 @@ func (g *Gateway) upstreamRefused(x *exchange, resp *provider.Response) error {
 		}
 		return refuse(status, "upstream_overloaded", fmt.Sprintf("the provider %s is overloaded; send the request again later", x.ev.Provider))
 	case resp.Status >= 500 || resp.Status < 400:
-		return refuse(http.StatusBadGateway, "upstream_error", fmt.Sprintf("the provider %s answered with an error (%d)", x.ev.Provider, resp.Status))
+		return refuse(http.StatusBadGateway, "upstream_error", fmt.Sprintf("the provider %s answered with an error (%d); send the request again later", x.ev.Provider, resp.Status))
 	}
 	body, err := readAll(x.buf[:0], resp.Body, 1<<20)
 	x.buf = body

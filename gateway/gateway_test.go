@@ -504,7 +504,7 @@ func TestUpstreamFailures(t *testing.T) {
 		r := newRig(t, c.upstream)
 		resp, answer := r.post(ask(c.model, "x"))
 		e := r.rec.last()
-		if resp.StatusCode != c.status || code(answer) != c.code || e.UpstreamErr != c.upstream2 || e.Charge != 0 || e.Kind != event.Outcome {
+		if resp.StatusCode != c.status || code(answer) != c.code || e.UpstreamErr != c.upstream2 || e.Charge != 0 || e.Kind != event.Outcome || resp.Header.Get(hdrProvider) != e.Provider {
 			t.Errorf("%s: %d %s %+v", c.name, resp.StatusCode, answer, e)
 		}
 	}

@@ -91,7 +91,7 @@ func (x *exchange) checkHeaders() error {
 		}
 	}
 	if size > MaxHeaders {
-		return refuse(http.StatusRequestHeaderFieldsTooLarge, "headers_too_large", fmt.Sprintf("the request's path and headers are larger than %d KiB", MaxHeaders>>10))
+		return refuse(http.StatusRequestHeaderFieldsTooLarge, "headers_too_large", fmt.Sprintf("the request's path and headers are larger than %d KiB; send fewer or shorter ones", MaxHeaders>>10))
 	}
 	if repeated != "" {
 		return refuse(http.StatusBadRequest, "header_repeated", "the header "+repeated+" is there twice; send it once")

@@ -70,11 +70,9 @@ func (g *Gateway) locate(x *exchange) error {
 		meant, of := misplaced(x.r.Method, x.r.URL.Path)
 		x.call = unknownEndpoint(x.r.URL.Path, of)
 		x.ev.Dialect = x.call.api.name
-		if x.call.api == &bedrockAPI {
-			x.w.Header()[amazonID] = x.idHdr[:]
-			if invokesModel(x.r.URL.Path) {
-				return refuse(http.StatusNotFound, "unknown_endpoint", "of Bedrock's calls the gateway has Converse and ConverseStream, and not InvokeModel, whose body is another for each model; send the call as Converse")
-			}
+		x.nameForClient()
+		if x.call.api == &bedrockAPI && invokesModel(x.r.URL.Path) {
+			return refuse(http.StatusNotFound, "unknown_endpoint", "of Bedrock's calls the gateway has Converse and ConverseStream, and not InvokeModel, whose body is another for each model; send the call as Converse")
 		}
 		if meant != "" {
 			return refuse(http.StatusNotFound, "unknown_endpoint", "the gateway has no such endpoint; this call is at "+meant+": check the client's base URL")
@@ -87,12 +85,7 @@ func (g *Gateway) locate(x *exchange) error {
 			x.call = e
 		}
 	}
-	switch x.call.api { // whose clients look there
-	case &anthropicAPI:
-		x.w.Header()["Request-Id"] = x.idHdr[:]
-	case &bedrockAPI:
-		x.w.Header()[amazonID] = x.idHdr[:]
-	}
+	x.nameForClient()
 	x.endpoint, x.stream, x.asked = string(x.call.op), x.call.stream, model
 	x.ev.Endpoint, x.ev.Dialect = x.endpoint, x.call.api.name
 	x.array = x.call.stream && x.call.api == &geminiAPI && !strings.Contains(x.r.URL.RawQuery, "alt=sse")
@@ -109,6 +102,16 @@ func (g *Gateway) locate(x *exchange) error {
 		return refuse(http.StatusMethodNotAllowed, "method_not_allowed", "this endpoint takes "+allowed)
 	}
 	return nil
+}
+
+// nameForClient says the exchange's id where clients of the API look for it.
+func (x *exchange) nameForClient() {
+	switch x.call.api {
+	case &anthropicAPI:
+		x.w.Header()["Request-Id"] = x.idHdr[:]
+	case &bedrockAPI:
+		x.w.Header()[amazonID] = x.idHdr[:]
+	}
 }
 
 // methods lists those of one path, as the Allow header does.

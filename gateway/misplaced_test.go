@@ -35,6 +35,9 @@ func TestMisplacedCalls(t *testing.T) {
 		if resp.StatusCode != 404 || !strings.Contains(answer, "unknown_endpoint") || !strings.Contains(said, c.want) || r.rec.last().Dialect != c.dialect || r.body != nil {
 			t.Errorf("%s %s: %d %s, in the dialect %s, want %s", c.method, c.path, resp.StatusCode, answer, r.rec.last().Dialect, c.want)
 		}
+		if c.dialect == "anthropic" && resp.Header.Get("Request-Id") != resp.Header.Get("X-Request-Id") {
+			t.Errorf("%s %s: Anthropic's client finds no id: %v", c.method, c.path, resp.Header)
+		}
 		q, err := http.NewRequest(c.method, c.path, nil)
 		if err != nil {
 			t.Fatal(err)

@@ -147,7 +147,7 @@ func (g *Gateway) recall(x *exchange) error {
 		}
 		id = sha256.Sum256([]byte(x.asked))
 	case named:
-		unknown = refuse(http.StatusBadRequest, "previous_response_not_found", "no previous response of this id was made by this AI system; a response is kept for 30 days at most").about("previous_response_id")
+		unknown = refuse(http.StatusBadRequest, "previous_response_not_found", "no previous response of this id was made by this AI system, or its provider keeps none; a response is kept for 30 days at most, so send what was said before in `input`").about("previous_response_id")
 		if previous.End-previous.Start > longestID {
 			return unknown
 		}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"plumbline/gateway/event"
@@ -88,6 +89,9 @@ func (g *Gateway) fail(x *exchange, err error) {
 	h[hdrExchange] = x.idHdr[:]
 	if d := &x.ev.Decision; d.Effect > event.EffectAllow && d.Rule != "" {
 		h[hdrPolicy] = []string{d.Rule}
+	}
+	if x.up != nil && strings.HasPrefix(r.code, "upstream_") {
+		h[hdrProvider] = x.up.name
 	}
 	if api.kind != nil {
 		h.Set(amazonError, api.kind(r))

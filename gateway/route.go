@@ -127,7 +127,7 @@ func (x *exchange) nowhere(s *inventory.System) *refusal {
 		if x.call.kind != "" {
 			return refuse(http.StatusNotFound, operationUnsupported, fmt.Sprintf("the provider of the model %q has no %s; these kinds of provider have: %s", x.model, x.endpoint, speakersOf(x.call.op))).about("model")
 		}
-		return refuse(http.StatusNotFound, operationUnsupported, fmt.Sprintf("the provider of the model %q has no %s", x.model, x.endpoint)).about("model")
+		return refuse(http.StatusNotFound, operationUnsupported, fmt.Sprintf("the provider of the model %q has no %s; ask for a model whose provider has it", x.model, x.endpoint)).about("model")
 	case elsewhere:
 		return x.leadsElsewhere()
 	case itemElsewhere:

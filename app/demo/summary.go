@@ -70,6 +70,7 @@ func (m *sample) report(ctx context.Context, o Options, c *config.Config, files 
 		return err
 	}
 	fmt.Fprintf(o.Out, "\nOpen the console (each link works once):\n  %s, compliance officer: %s\n  %s, approver:           %s\n", m.officer.Name, officer, m.approver.Name, approver)
+	fmt.Fprintf(o.Out, "\nCall it as an app does: base URL %s/v1, a key that you make in the console under Keys, and the model assistant.\n", c.PublicURL)
 	return nil
 }
 

@@ -35,9 +35,9 @@ type Limited struct {
 
 func (l *Limited) Error() string {
 	if l.Code == "concurrency_limited" {
-		return fmt.Sprintf("the key has %d requests running, its limit", l.Limit)
+		return fmt.Sprintf("the key has %d requests running, its limit; wait until one has ended", l.Limit)
 	}
-	return fmt.Sprintf("the key may send %d requests a minute", l.Limit)
+	return fmt.Sprintf("the key may send %d requests a minute; send the request again after the time that retry-after says", l.Limit)
 }
 
 // Admit takes a place for one request of a key, or returns *Limited. Release
