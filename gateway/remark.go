@@ -41,8 +41,14 @@ func (g *Gateway) Remarks() []Remark {
 		}
 		for _, key := range slices.Sorted(maps.Keys(v.snap.Keys)) {
 			k := v.snap.Keys[key]
+			if k.Org != id || !k.RevokedAt.IsZero() {
+				continue
+			}
+			if s := o.Systems[k.System]; s != nil && s.Lifecycle == inventory.Retired && k.Origin.FromFile() { // a key that people made stays where its system ends
+				out = append(out, Remark{id, k.Origin, fmt.Sprintf("the key %s is of the AI system %s, which is retired: its calls are refused (system_retired) until the file leaves it out, says revoked_at, or names another system", k.ID, s.ID)})
+			}
 			for _, name := range k.Models {
-				if k.Org == id && k.RevokedAt.IsZero() && o.routes[name] == nil {
+				if o.routes[name] == nil {
 					out = append(out, Remark{id, k.Origin, fmt.Sprintf("the key %s may ask for %q, which no route is called", k.ID, name)})
 				}
 			}

@@ -29,16 +29,18 @@ func TestRemarks(t *testing.T) {
 	o.Routes["when"] = &inventory.Route{Model: "when", Targets: []inventory.Target{{Provider: "up", Model: "gpt-4o-mini", When: map[string]inventory.OneOf{"endpoint": {"chat", "responses"}}}}, Origin: at(12)}
 	r.snap.Keys["k1"].Models = []string{"alias", "gone"}
 	r.snap.Keys["k1"].Origin = at(5)
+	o.Systems["SYS-001"].Lifecycle = inventory.Retired
 	r.use()
 	var got []string
 	for _, remark := range r.g.Remarks() {
 		got = append(got, remark.String())
 	}
-	if len(got) != 4 {
+	if len(got) != 5 {
 		t.Fatalf("%d remarks: %s", len(got), strings.Join(got, "\n"))
 	}
 	for i, want := range []string{
 		`/d.yaml, line 3: route "own" leads to the model "no-such-model" of the vendor "openai", which has no price`,
+		`/d.yaml, line 5: the key k1 is of the AI system SYS-001, which is retired`,
 		`/d.yaml, line 5: the key k1 may ask for "gone", which no route is called`,
 		`/d.yaml, line 7: route "flash" leads to the model "gemini-2.5-flash" of the vendor "gemini", which has no price`,
 		`/d.yaml, line 12: route "when" has a condition on the endpoint "chat", which there is none of; there are: audio.speech, `,
@@ -47,7 +49,7 @@ func TestRemarks(t *testing.T) {
 			t.Errorf("%s\nwant %s", got[i], want)
 		}
 	}
-	if lists := "; vendors with prices are anthropic, "; strings.Contains(got[0], lists) || !strings.Contains(got[2], lists) {
+	if lists := "; vendors with prices are anthropic, "; strings.Contains(got[0], lists) || !strings.Contains(got[3], lists) {
 		t.Errorf("vendors are listed where the name is none of them, and only there:\n%s", strings.Join(got, "\n"))
 	}
 }

@@ -306,6 +306,28 @@ func TestConfirmed(t *testing.T) {
 }
 
 // TestRowsRestOnEachOther: what something else rests on is not taken away.
+// A key is made for a system that may still call: one of a retired system is refused, and
+// one that there was can still be narrowed, declared as before and revoked.
+func TestNoKeyForARetiredSystem(t *testing.T) {
+	backends(t, func(t *testing.T, d *desk) {
+		ctx := t.Context()
+		system, key := d.furnish(ann, bob)
+		d.must(d.Retire(ctx, ann, system, "replaced"))
+		_, _, err := d.CreateKey(ctx, ann, Key{Name: "late", System: system}, "")
+		if d.refused(err, fault.Invalid, "invalid_field", string(system)+" is retired"); !slices.Equal(fieldsOf(err), []string{"system"}) {
+			t.Errorf("named are %v", fieldsOf(err))
+		}
+		if n := len(d.state("acme").Keys); n != 1 {
+			t.Errorf("there are %d keys", n)
+		}
+		d.must(d.UpdateKey(ctx, ann, Key{ID: key, Name: "desk", PerMinute: 1}, ""))
+		d.must(d.RevokeKey(ctx, ann, key, ""))
+		if _, err := d.declare(strings.ReplaceAll(house, "lifecycle: in_use", "lifecycle: retired")); err != nil {
+			t.Errorf("a file whose system is retired, with its key: %v", err)
+		}
+	})
+}
+
 func TestRowsRestOnEachOther(t *testing.T) {
 	d := newDesk(t, db.Config{Dir: t.TempDir()})
 	ctx := t.Context()

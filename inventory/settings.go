@@ -103,6 +103,9 @@ func (r *Register) CheckKey(actor authz.Actor, k Key) error {
 		k.ID = "new"
 	}
 	var wrong fault.Fields
+	if s, err := r.System(actor.Org, k.System); err == nil && s.Lifecycle == Retired {
+		wrong.Add("system", "%s is retired, and its calls are refused; choose an AI system in use, or register a new one", s.ID)
+	}
 	return wrong.Join(r.checkKey(actor.Org, &k), r.checkOwner(actor.Org, k.Owner))
 }
 

@@ -256,7 +256,7 @@ func (m *sample) traffic(ctx context.Context, base string, step func(string, ...
 		}
 		step("coding assistant refused while nobody had approved it")
 	}
-	if err := m.approve(ctx, coding); err != nil {
+	if err := errors.Join(m.approve(ctx, coding), m.retire(ctx)); err != nil {
 		return err
 	}
 	var lanes sync.WaitGroup

@@ -116,8 +116,10 @@ func codingCalls(key string) []call {
 func outsideCalls(k keys) []call {
 	var calls []call
 	for range 4 {
+		if k.retired != "" { // a later run has no key of it
+			calls = append(calls, chat(k.retired, "Extract the total from this invoice.").refused(http.StatusForbidden, ""))
+		}
 		calls = append(calls,
-			chat(k.retired, "Extract the total from this invoice.").refused(http.StatusForbidden, ""),
 			chat(k.unregistered, "Write a birthday card for a colleague.").refused(http.StatusForbidden, ""),
 			chat("pk-nobody-bm90LWEta2V5", "Hello?").refused(http.StatusUnauthorized, ""),
 		)

@@ -219,8 +219,7 @@ func (m *sample) systems(ctx context.Context) error {
 	return nil
 }
 
-// inUse gives a system its approval, its review and its budget, as far as it lacks them,
-// and retires the one that is to be retired.
+// inUse gives a system its approval, its review and its budget, as far as it lacks them.
 func (m *sample) inUse(ctx context.Context, id inventory.SystemID) error {
 	r := m.s.Register
 	if err := m.approve(ctx, id); err != nil {
@@ -236,13 +235,20 @@ func (m *sample) inUse(ctx context.Context, id inventory.SystemID) error {
 		}
 	}
 	limit := inventory.Budget{ID: inventory.BudgetID("system-" + string(id[4:])), Scope: inventory.ScopeSystem, Target: string(id), Limit: 60 * money.Dollar, Window: "month"}
-	if err := m.confirmed(ctx, r.PutBudget(ctx, m.officer, limit, "sample organisation")); err != nil {
-		return err
+	return m.confirmed(ctx, r.PutBudget(ctx, m.officer, limit, "sample organisation"))
+}
+
+// retire ends the system whose key goes on calling: by then that has been made.
+func (m *sample) retire(ctx context.Context) error {
+	if m.retired() {
+		return nil
 	}
-	if id == invoices && s.Lifecycle != inventory.Retired {
-		return r.Retire(ctx, m.officer, id, "replaced by a rule-based extractor")
-	}
-	return nil
+	return m.s.Register.Retire(ctx, m.officer, invoices, "replaced by a rule-based extractor")
+}
+
+func (m *sample) retired() bool {
+	s, err := m.s.Register.System(orgID, invoices)
+	return err == nil && s.Lifecycle == inventory.Retired
 }
 
 // approve takes a system through both pairs of eyes.
@@ -293,18 +299,22 @@ func (m *sample) registered() []inventory.System {
 }
 
 // virtualKeys makes keys whose text lives in memory only. Those of an earlier run
-// are revoked, for their secrets are gone; keys that somebody else made stay.
+// are revoked, for their secrets are gone; keys that somebody else made stay, and so does
+// that of the system which an earlier run retired, for it gets no other.
 func (m *sample) virtualKeys(ctx context.Context) error {
-	keys := []struct {
+	type keyOf struct {
 		key  inventory.Key
 		text *string
-	}{
+	}
+	keys := []keyOf{
 		{inventory.Key{System: screener, Name: "Applicant tracking", Concurrency: 16, PerMinute: 6000}, &m.keys.screener},
 		{inventory.Key{System: chatbot, Name: "Web shop", Concurrency: 32, PerMinute: 12000}, &m.keys.chatbot},
 		{inventory.Key{System: coding, Name: "Editor plug-in", Concurrency: 16}, &m.keys.coding},
-		{inventory.Key{System: invoices, Name: "Old invoice job"}, &m.keys.retired},
 		{inventory.Key{Name: "Marketing's own script"}, &m.keys.unregistered},
 		{inventory.Key{System: chatbot, Name: "Translation trial"}, &m.keys.overBudget},
+	}
+	if old := (inventory.Key{System: invoices, Name: "Old invoice job"}); !m.retired() {
+		keys = append(keys, keyOf{old, &m.keys.retired})
 	}
 	r := m.s.Register
 	state, err := r.State(orgID)
