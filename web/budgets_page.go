@@ -74,7 +74,7 @@ func (r *request) budgetForm(b inventory.Budget) *form {
 	for _, s := range r.systemOptions("") {
 		targets = append(targets, option{Value: "system:" + s.Value, Label: "AI system " + s.Label})
 	}
-	for _, k := range r.state.Keys {
+	for _, k := range r.keysByName() {
 		if k.RevokedAt.IsZero() {
 			targets = append(targets, option{Value: "key:" + string(k.ID), Label: "Key " + k.Name})
 		}

@@ -126,7 +126,7 @@ func (r *request) logChoosers(data *exchangesData, sums map[string]projection.Co
 	q := data.Filter
 	data.Keys = chooser{Name: "key", Label: "Key", Value: q.f.Key, Options: []option{{Label: "Every key"}}}
 	known := q.f.Key == ""
-	for _, k := range r.state.Keys {
+	for _, k := range r.keysByName() {
 		known = known || string(k.ID) == q.f.Key
 		data.Keys.Options = append(data.Keys.Options, option{Value: string(k.ID), Label: k.Name + " (" + string(k.ID) + ")"})
 	}

@@ -40,11 +40,10 @@ func (r *request) keyUse() (map[string]projection.KeyUse, error) {
 
 func (r *request) keysPage() error {
 	data := keysData{All: len(r.state.Keys), Query: r.query("q"), System: inventory.SystemID(r.query("system")), Own: r.own(), Days: useDays}
-	matching := slices.DeleteFunc(slices.Clone(r.state.Keys), func(k inventory.Key) bool {
+	matching := slices.DeleteFunc(r.keysByName(), func(k inventory.Key) bool {
 		text := strings.ToLower(strings.Join([]string{string(k.ID), k.Name, string(k.System), r.systemName(string(k.System)), r.person(k.Owner)}, " "))
 		return data.System != "" && k.System != data.System || !strings.Contains(text, strings.ToLower(data.Query))
 	})
-	slices.SortStableFunc(matching, func(a, b inventory.Key) int { return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)) })
 	var first, last int
 	first, last, data.Pager = r.pageOf(len(matching))
 	for _, k := range matching[first:last] {
@@ -60,6 +59,11 @@ func (r *request) keysPage() error {
 		}
 	}
 	return r.ok("keys", page{Title: "Keys", Nav: "keys", Crumbs: []crumb{{Title: "Keys"}}}, data)
+}
+
+// keysByName is a list of its own of the keys that the reader sees.
+func (r *request) keysByName() []inventory.Key {
+	return slices.SortedStableFunc(slices.Values(r.state.Keys), func(a, b inventory.Key) int { return naturally(a.Name, b.Name) })
 }
 
 func (r *request) keyRow(k inventory.Key) keyRow {

@@ -11,6 +11,21 @@ import (
 	"plumbline/inventory"
 )
 
+// TestKeysAreInNaturalOrder: lists of keys count as people do.
+func TestKeysAreInNaturalOrder(t *testing.T) {
+	admin := sampleConsole(t).admin
+	for _, name := range []string{"Batch 10", "batch 9", "Batch 1"} {
+		made(t, admin, name)
+	}
+	for _, page := range []string{"/keys?q=batch", "/budgets/new"} {
+		body := strings.ToLower(admin.get(t, page).body)
+		one, nine, ten := strings.Index(body, "batch 1<"), strings.Index(body, "batch 9<"), strings.Index(body, "batch 10<")
+		if one < 0 || one > nine || nine > ten {
+			t.Errorf("%s: batch 1 at %d, batch 9 at %d, batch 10 at %d", page, one, nine, ten)
+		}
+	}
+}
+
 // TestKeyIsChanged: a key's name, owner, models, limits and end are changed in the
 // console; its system and text stay, and a revoked one is not changed any more.
 func TestKeyIsChanged(t *testing.T) {

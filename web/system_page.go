@@ -132,7 +132,7 @@ func (r *request) systemControls(data *systemData) error {
 
 func (r *request) systemRegister(data *systemData) error {
 	s := data.System
-	for _, k := range r.state.Keys {
+	for _, k := range r.keysByName() {
 		if k.System == s.ID {
 			data.Keys = append(data.Keys, r.keyRow(k))
 		}
