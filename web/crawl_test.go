@@ -39,11 +39,25 @@ var seeds = []string{"/", "/frameworks/eu-ai-act?control=26.2&system=SYS-001"}
 func crawlConsole(t testing.TB) *crawl {
 	t.Helper()
 	c := sampleConsole(t)
-	crawled.once.Do(func() { crawled.c = follow(t, c.admin, shapeLimit, seeds...) })
+	crawled.once.Do(func() {
+		proposed(t, c)
+		crawled.c = follow(t, c.admin, shapeLimit, seeds...)
+	})
 	if crawled.c == nil {
 		t.Fatal("the crawl failed in another test")
 	}
 	return crawled.c
+}
+
+// proposed leaves a proposal of somebody else open at the second seed, for the sample has
+// all of its own decided.
+func proposed(t testing.TB, c *console) {
+	t.Helper()
+	owner := c.admin.join(t, "Ulla Brandt", "system_owner")
+	a := owner.send(t, http.MethodPost, "/api/v1/applicability", `{"framework":"eu-ai-act","control":"26.2","system":"SYS-001","reason":"oversight is the recruiters' own duty"}`)
+	if a.status != http.StatusCreated {
+		t.Fatalf("propose: %d %s", a.status, a.body)
+	}
 }
 
 // follow visits what links and GET forms lead to. Of lists that differ only in
