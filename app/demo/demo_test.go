@@ -126,8 +126,8 @@ func (c *cutter) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// eachOnce holds that a sample has each piece of its evidence once.
-func eachOnce(t *testing.T, dir string) {
+// between opens a sample that no run is using.
+func between(t *testing.T, dir string) *server.Server {
 	t.Helper()
 	c, err := configuration(Options{Dir: dir}, "127.0.0.1:0")
 	if err != nil {
@@ -137,6 +137,13 @@ func eachOnce(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return s
+}
+
+// eachOnce holds that a sample has each piece of its evidence once.
+func eachOnce(t *testing.T, dir string) {
+	t.Helper()
+	s := between(t, dir)
 	defer s.Close(t.Context())
 	list, err := s.Engine.Attached(t.Context(), orgID, assessments.Sought{})
 	if err != nil {
@@ -172,14 +179,7 @@ func eachOnce(t *testing.T, dir string) {
 // around in it, or reads whether that one is revoked.
 func keyOfAVisitor(t *testing.T, dir string, made inventory.KeyID) inventory.Key {
 	t.Helper()
-	c, err := configuration(Options{Dir: dir}, "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := server.New(t.Context(), server.Options{Config: c})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := between(t, dir)
 	defer s.Close(t.Context())
 	if made == "" {
 		k, _, err := s.Register.CreateKey(t.Context(), authz.Actor{Org: orgID, ID: "p-visitor", Roles: []authz.Role{authz.Admin}}, inventory.Key{System: chatbot, Name: "My own try"}, "looking around")
