@@ -288,6 +288,8 @@ var metricNames = map[string]string{
 	"keys_revoked":                    "keys of retired systems revoked",
 	"tiered_enforced_ratio":           "guard profile of its class in force",
 	"attributed_ratio":                "exchanges attributed",
+	"last_drill_age_d":                "days since a fallback was put to use",
+	"recovered_ratio":                 "calls that a fallback answered in whole",
 }
 
 // MetricName is a metric's key in words.

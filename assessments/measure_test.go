@@ -265,3 +265,19 @@ func TestOneRunAddsUpOnce(t *testing.T) {
 		t.Errorf("asked again: %d, %v", again["closed"], err)
 	}
 }
+
+// TestMetricsHaveNames: a figure that a page or a document shows of a test is called by
+// words, and not by its key.
+func TestMetricsHaveNames(t *testing.T) {
+	for id := range measures {
+		test, err := catalog.Test(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range test.Conditions {
+			if metricNames[c.Key] == "" {
+				t.Errorf("%s: %s has no name", id, c.Key)
+			}
+		}
+	}
+}
